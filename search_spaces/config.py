@@ -1,0 +1,88 @@
+"""TrialConfig: everything that decides the numbers of one training run."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from search_spaces.schedules import AnySchedule, Rate
+
+
+class TrialConfig(BaseModel):
+    """One training run: schedule, optimizer and budget. Frozen, validated, JSON round trip.
+
+    schedule: its durations are in epochs.
+    epochs: training length E, >= 1; the schedule's horizon T is another number.
+    batch_size: images an update, >= 1.
+    seed: decides initial weights and the order of the images; runs with equal seeds share both.
+    Raises pydantic.ValidationError where a value is out of range or the warmup exceeds training.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schedule: AnySchedule
+    epochs: Annotated[int, Field(ge=1)]
+    seed: Annotated[int, Field(ge=0)]
+    batch_size: Annotated[int, Field(ge=1)] = 256
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    nesterov: bool = False
+    weight_decay: Rate = 0.0
+    init: Literal["default", "xavier_uniform"] = "default"
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.schedule.warmup > self.epochs:
+            raise ValueError(
+                f"a warmup of {self.schedule.warmup:g} epochs is longer than training "
+                f"({self.epochs})"
+            )
+        if self.nesterov and self.momentum == 0.0:
+            raise ValueError("nesterov needs a momentum above 0")
+        return self
+
+
+class Range(BaseModel):
+    """The interval that a parameter is sampled from; a fixed parameter has low == high.
+
+    log: sampled evenly on the logarithmic scale (low must then be above 0).
+    unit: unit of the bounds for a person to read, e.g. "epochs".
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    low: Annotated[float, Field(allow_inf_nan=False)]
+    high: Annotated[float, Field(allow_inf_nan=False)]
+    log: bool = False
+    unit: str = ""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.low > self.high:
+            raise ValueError(f"the range {self.low:g}:{self.high:g} is inverted")
+        if self.log and self.low <= 0:
+            raise ValueError(f"a logarithmic range must start above 0, not at {self.low:g}")
+        return self
+
+    @property
+    def fixed(self) -> bool:
+        """Whether only one value is possible."""
+        return self.low == self.high
+
+
+class Budget(BaseModel):
+    """What one trial may spend.
+
+    epochs: training length, >= 1.
+    train_size, val_size: training and validation images, None for all of them.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    epochs: Annotated[int, Field(ge=1)] = 30
+    train_size: Annotated[int, Field(ge=1)] | None = None
+    val_size: Annotated[int, Field(ge=1)] | None = None
+
+
+Ranges = dict[str, Range]
+Parameters = dict[str, Any]

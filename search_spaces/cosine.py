@@ -1,0 +1,89 @@
+"""Question 3: how does cosine compare with the other schedules?"""
+
+from __future__ import annotations
+
+import optuna
+
+from search_spaces.config import Budget, Parameters, Ranges
+from search_spaces.presets import QUICK_BUDGET, STANDARD_BUDGET, Preset, log_range
+from search_spaces.sampling import suggest
+from search_spaces.schedules import (
+    Constant,
+    Cosine,
+    Factor,
+    InversePower,
+    MultiFactor,
+    Polynomial,
+    ScheduleConfig,
+)
+
+QUESTION = (
+    "How does cosine compare with the other schedules on vision problems, for example ImageNet?"
+)
+FAMILIES: tuple[str, ...] = (
+    "constant",
+    "factor",
+    "multi_factor",
+    "inverse_power",
+    "polynomial",
+    "cosine",
+)
+PRESETS: dict[str, Preset] = {
+    "quick": Preset(trials_per_family=4, budget=QUICK_BUDGET),
+    "standard": Preset(trials_per_family=30, budget=STANDARD_BUDGET),
+}
+DESIGNED = False
+# multi-factor halves of training, as in the chapter (15 of 30 epochs) and in common recipes.
+_MILESTONES = (0.5, 0.75)
+
+
+def ranges(budget: Budget) -> Ranges:
+    """Every family has base_lr; each decaying one has one parameter more, for equal dimensions.
+
+    final_fraction: last rate over base_lr (factor, cosine); exponent: power (polynomial) or alpha
+    (inverse power); alpha: factor at each milestone (multi-factor).
+    """
+    return {
+        "base_lr": log_range(0.03, 2.0),
+        "final_fraction": log_range(0.001, 0.5),
+        "exponent": log_range(0.25, 4.0),
+        "alpha": log_range(0.05, 0.7),
+    }
+
+
+def suggest_schedule(
+    trial: optuna.Trial, family: str, budget: Budget, ranges: Ranges
+) -> ScheduleConfig:
+    """The family's schedule over the whole of training."""
+    base_lr, epochs = suggest(trial, "base_lr", ranges), budget.epochs
+    match family:
+        case "constant":
+            return Constant(base_lr=base_lr)
+        case "factor":
+            fraction = suggest(trial, "final_fraction", ranges)
+            return Factor(base_lr=base_lr, alpha=fraction ** (1 / epochs))
+        case "multi_factor":
+            milestones = tuple(share * epochs for share in _MILESTONES)
+            alpha = suggest(trial, "alpha", ranges)
+            return MultiFactor(base_lr=base_lr, alpha=alpha, milestones=milestones)
+        case "inverse_power":
+            return InversePower(base_lr=base_lr, alpha=suggest(trial, "exponent", ranges))
+        case "polynomial":
+            exponent = suggest(trial, "exponent", ranges)
+            return Polynomial(base_lr=base_lr, exponent=exponent, horizon=epochs)
+        case _:
+            final_lr = base_lr * suggest(trial, "final_fraction", ranges)
+            return Cosine(base_lr=base_lr, final_lr=final_lr, horizon=epochs)
+
+
+def baselines(family: str, budget: Budget) -> list[Parameters]:
+    """The chapter's own values, where it has that family."""
+    known: dict[str, Parameters] = {
+        "constant": {"base_lr": 0.3},
+        "factor": {"base_lr": 0.3, "final_fraction": 1 / 30},
+        "multi_factor": {"base_lr": 0.5, "alpha": 0.5},
+        "inverse_power": {"base_lr": 0.1, "exponent": 0.5},
+        "polynomial": {"base_lr": 0.3, "exponent": 1.0},
+        "cosine": {"base_lr": 0.3, "final_fraction": 1 / 30},
+    }
+    return [known[family]]

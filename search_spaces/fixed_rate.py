@@ -1,0 +1,35 @@
+"""Question 1: what is the best model that a constant learning rate can give?"""
+
+from __future__ import annotations
+
+import optuna
+
+from search_spaces.config import Budget, Parameters, Ranges
+from search_spaces.presets import QUICK_BUDGET, STANDARD_BUDGET, Preset, log_range
+from search_spaces.sampling import suggest
+from search_spaces.schedules import Constant, ScheduleConfig
+
+QUESTION = "What is the best model that a fixed learning rate can give?"
+FAMILIES: tuple[str, ...] = ("constant",)
+PRESETS: dict[str, Preset] = {
+    "quick": Preset(trials_per_family=16, budget=QUICK_BUDGET),
+    "standard": Preset(trials_per_family=60, budget=STANDARD_BUDGET),
+}
+DESIGNED = False
+
+
+def ranges(budget: Budget) -> Ranges:
+    """From rates that hardly move the weights to rates that diverge."""
+    return {"base_lr": log_range(0.003, 3.0)}
+
+
+def suggest_schedule(
+    trial: optuna.Trial, family: str, budget: Budget, ranges: Ranges
+) -> ScheduleConfig:
+    """A constant rate."""
+    return Constant(base_lr=suggest(trial, "base_lr", ranges))
+
+
+def baselines(family: str, budget: Budget) -> list[Parameters]:
+    """The chapter's constant 0.3."""
+    return [{"base_lr": 0.3}]

@@ -1,0 +1,56 @@
+"""The search spaces by name, and the contract that each of them keeps."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import optuna
+
+from search_spaces import chapter, cosine, fixed_rate, polynomial, warmup
+from search_spaces.config import Budget, Parameters, Ranges
+from search_spaces.parsing import unknown
+from search_spaces.presets import Preset
+from search_spaces.schedules import ScheduleConfig
+
+
+class SearchSpace(Protocol):
+    """What a module must have to be a search space.
+
+    QUESTION: what the space is there to answer.
+    FAMILIES: schedule families; each gets the same number of trials.
+    PRESETS: trials and budget by preset name.
+    DESIGNED: whether the runs are fixed beforehand, so that nothing is sampled but the seed; the
+        runs then use all training images and read the test images once, at the end.
+    """
+
+    QUESTION: str
+    FAMILIES: tuple[str, ...]
+    PRESETS: dict[str, Preset]
+    DESIGNED: bool
+
+    def ranges(self, budget: Budget) -> Ranges:
+        """Parameters with their default ranges; durations in epochs of the budget."""
+
+    def suggest_schedule(
+        self, trial: optuna.Trial, family: str, budget: Budget, ranges: Ranges
+    ) -> ScheduleConfig:
+        """The schedule of a trial of that family, its parameters sampled from the ranges."""
+
+    def baselines(self, family: str, budget: Budget) -> list[Parameters]:
+        """Known good parameters of a family; they are tried first."""
+
+
+SPACES: dict[str, SearchSpace] = {
+    "fixed_rate": fixed_rate,
+    "polynomial": polynomial,
+    "cosine": cosine,
+    "warmup": warmup,
+    "chapter": chapter,
+}
+
+
+def find_space(name: str) -> SearchSpace:
+    """The space of that name. Raises ValueError naming the nearest one."""
+    if name not in SPACES:
+        raise ValueError(unknown("search space", name, SPACES))
+    return SPACES[name]

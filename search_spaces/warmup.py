@@ -1,0 +1,41 @@
+"""Question 4: how long should warmup last?"""
+
+from __future__ import annotations
+
+import optuna
+
+from search_spaces.config import Budget, Parameters, Range, Ranges
+from search_spaces.presets import QUICK_BUDGET, STANDARD_BUDGET, Preset, log_range
+from search_spaces.sampling import suggest
+from search_spaces.schedules import Constant, Cosine, Polynomial, ScheduleConfig
+
+QUESTION = "How long should warmup last?"
+FAMILIES: tuple[str, ...] = ("constant", "polynomial", "cosine")
+PRESETS: dict[str, Preset] = {
+    "quick": Preset(trials_per_family=8, budget=QUICK_BUDGET),
+    "standard": Preset(trials_per_family=60, budget=STANDARD_BUDGET),
+}
+DESIGNED = False
+
+
+def ranges(budget: Budget) -> Ranges:
+    """Warmup up to a third of training; rates up to where only warmup keeps them usable."""
+    longest = budget.epochs / 3
+    return {"base_lr": log_range(0.1, 5.0), "warmup": Range(low=0, high=longest, unit="epochs")}
+
+
+def suggest_schedule(
+    trial: optuna.Trial, family: str, budget: Budget, ranges: Ranges
+) -> ScheduleConfig:
+    """Linear warmup from 0, then constant, linear decay to 0, or cosine to base_lr / 30."""
+    base_lr, warmup = suggest(trial, "base_lr", ranges), suggest(trial, "warmup", ranges)
+    if family == "constant":
+        return Constant(base_lr=base_lr, warmup=warmup)
+    if family == "polynomial":
+        return Polynomial(base_lr=base_lr, warmup=warmup, horizon=budget.epochs)
+    return Cosine(base_lr=base_lr, warmup=warmup, horizon=budget.epochs, final_lr=base_lr / 30)
+
+
+def baselines(family: str, budget: Budget) -> list[Parameters]:
+    """The chapter's 0.3 without warmup, and with 5 of 30 epochs of it."""
+    return [{"base_lr": 0.3, "warmup": 0.0}, {"base_lr": 0.3, "warmup": budget.epochs / 6}]

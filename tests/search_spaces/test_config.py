@@ -1,0 +1,100 @@
+"""TrialConfig, Range and Budget: what they accept, and how they say no."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import BaseModel, ValidationError
+
+from search_spaces.config import Budget, Range, TrialConfig
+from search_spaces.parsing import first_problem
+from search_spaces.schedules import Constant, Cosine, Plateau
+
+SCHEDULE = {"family": "constant", "base_lr": 0.1, "warmup": 3}
+TRIAL: dict[str, Any] = {"schedule": SCHEDULE, "epochs": 5, "seed": 0}
+
+
+def test_defaults_are_the_chapters_optimizer() -> None:
+    config = TrialConfig.model_validate(TRIAL)
+    assert config.schedule == Constant(base_lr=0.1, warmup=3)
+    assert (config.batch_size, config.momentum, config.nesterov) == (256, 0.0, False)
+    assert (config.weight_decay, config.init) == (0.0, "default")
+
+
+def test_json_round_trip() -> None:
+    config = TrialConfig(
+        schedule=Plateau(base_lr=0.1, patience=2),
+        epochs=5,
+        seed=7,
+        momentum=0.9,
+        nesterov=True,
+        weight_decay=5e-4,
+        init="xavier_uniform",
+    )
+    assert TrialConfig.model_validate_json(config.model_dump_json()) == config
+
+
+def test_the_horizon_may_differ_from_the_training_length() -> None:
+    for horizon in (2.0, 50.0):
+        schedule = Cosine(base_lr=0.1, horizon=horizon)
+        assert TrialConfig(schedule=schedule, epochs=5, seed=0).schedule == schedule
+
+
+def test_a_warmup_may_last_as_long_as_training() -> None:
+    assert TrialConfig.model_validate(TRIAL | {"epochs": 3}).epochs == 3
+
+
+WRONG: list[tuple[type[BaseModel], dict[str, Any], str]] = [
+    (TrialConfig, {"epochs": 2}, "a warmup of 3 epochs is longer than training (2)"),
+    (TrialConfig, {"nesterov": True}, "nesterov needs a momentum above 0"),
+    (TrialConfig, {"epochs": 0}, "epochs: Input should be greater than or equal to 1, not 0"),
+    (TrialConfig, {"seed": -1}, "seed: Input should be greater than or equal to 0, not -1"),
+    (TrialConfig, {"batch_size": 0}, "batch_size: Input should be greater than or equal to 1"),
+    (TrialConfig, {"momentum": 1.0}, "momentum: Input should be less than 1, not 1.0"),
+    (TrialConfig, {"momentum": -0.1}, "momentum: Input should be greater than or equal to 0"),
+    (TrialConfig, {"weight_decay": -1e-4}, "weight_decay: Input should be greater than or equal"),
+    (TrialConfig, {"weight_decay": float("inf")}, "weight_decay: Input should be a finite number"),
+    (TrialConfig, {"init": "ones"}, "init: Input should be 'default' or 'xavier_uniform'"),
+    (TrialConfig, {"schedule": {"family": "x"}}, "schedule: Input tag 'x' found using 'family'"),
+    (TrialConfig, {"colour": 1}, "colour: Extra inputs are not permitted"),
+    (Range, {"low": 2, "high": 1}, "the range 2:1 is inverted"),
+    (Range, {"low": 0, "high": 1, "log": True}, "must start above 0, not at 0"),
+    (Range, {"low": float("nan"), "high": 1}, "low: Input should be a finite number, not nan"),
+    (Range, {"low": 0, "high": float("inf")}, "high: Input should be a finite number, not inf"),
+    (Range, {"low": 0}, "high: Field required"),
+    (Budget, {"epochs": 0}, "epochs: Input should be greater than or equal to 1, not 0"),
+    (Budget, {"train_size": 0}, "train_size: Input should be greater than or equal to 1, not 0"),
+    (Budget, {"val_size": 0}, "val_size: Input should be greater than or equal to 1, not 0"),
+]
+
+
+@pytest.mark.parametrize(("model", "fields", "message"), WRONG)
+def test_wrong_values_are_explained_in_one_line(
+    model: type[BaseModel], fields: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValidationError) as caught:
+        model.model_validate((TRIAL if model is TrialConfig else {}) | fields)
+    line = first_problem(caught.value)
+    assert message in line
+    assert "\n" not in line
+
+
+def test_a_range_of_one_value_is_fixed() -> None:
+    assert Range(low=0.1, high=0.1, log=True).fixed
+    assert not Range(low=0.1, high=0.2).fixed
+
+
+def test_a_logarithmic_range_may_start_at_any_positive_value() -> None:
+    assert Range(low=1e-300, high=1, log=True).low == 1e-300
+
+
+def test_budget_defaults_are_the_chapters() -> None:
+    assert Budget().model_dump() == {"epochs": 30, "train_size": None, "val_size": None}
+
+
+def test_configurations_are_frozen() -> None:
+    for model in (TrialConfig.model_validate(TRIAL), Range(low=0, high=1), Budget()):
+        name = next(iter(type(model).model_fields))
+        with pytest.raises(ValidationError, match="frozen"):
+            setattr(model, name, None)
