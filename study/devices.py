@@ -1,0 +1,52 @@
+"""The device a study trains on, and the environment its processes want."""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+
+import torch
+
+WORKER_ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",
+    "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
+    "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
+    "MALLOC_TOP_PAD_": str(1 << 26),
+}
+"""Environment of a worker process: one thread, and a glibc heap that keeps the memory of one step
+for the next instead of returning it to the system."""
+
+
+def available() -> list[str]:
+    """Names of the devices of this machine, the preferred one first."""
+    cuda = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+    mps = ["mps"] if torch.backends.mps.is_available() else []
+    return [*cuda, *mps, "cpu"]
+
+
+def resolve(name: str) -> torch.device:
+    """The device called ``auto`` (cuda, else mps, else cpu), ``cpu``, ``cuda``, ``cuda:N`` or
+    ``mps``. Raises ValueError, naming the devices there are, where it is not there."""
+    there = available()
+    wanted = {"auto": there[0], "cuda": "cuda:0"}.get(name, name)
+    if wanted not in there:
+        raise ValueError(
+            f"device {name!r} is not available here; there are: auto, {', '.join(there)}"
+        )
+    return torch.device(wanted)
+
+
+def describe(device: torch.device) -> str:
+    """The hardware behind a device in words, e.g. the name of the GPU or of the processor."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    if device.type == "mps":
+        return f"Apple GPU ({platform.machine()})"
+    return _processor()
+
+
+def _processor() -> str:
+    listing = Path("/proc/cpuinfo")
+    lines = listing.read_text().splitlines() if listing.exists() else []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.processor() or platform.machine()

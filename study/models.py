@@ -1,0 +1,47 @@
+"""The networks that studies train."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+
+class LeNet(nn.Module):
+    """LeNet with ReLU and max-pooling for images (n, 1, 28, 28); logits (n, 10).
+
+    ReLU comes after the pooling: both are monotone, so the result is the same and cheaper.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(1, 6, kernel_size=5, padding=2)
+        self.conv2 = nn.Conv2d(6, 16, kernel_size=5)
+        self.fc1 = nn.Linear(400, 120)
+        self.fc2 = nn.Linear(120, 84)
+        self.fc3 = nn.Linear(84, 10)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        maps = F.relu(F.max_pool2d(self.conv1(pixels), 2))
+        maps = F.relu(F.max_pool2d(self.conv2(maps), 2))
+        hidden = F.relu(self.fc1(maps.flatten(1)))
+        logits: Tensor = self.fc3(F.relu(self.fc2(hidden)))
+        return logits
+
+
+def lenet(init: Literal["default", "xavier_uniform"], seed: int) -> LeNet:
+    """A LeNet on the CPU whose weights are a function of the seed (>= 0) alone.
+
+    init: PyTorch's own initialization, or Glorot and Bengio's (2010) uniform one for the weights
+    (biases keep PyTorch's). The global random state is left as it was.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        model = LeNet()
+        if init == "xavier_uniform":
+            for name, parameter in model.named_parameters():
+                if name.endswith("weight"):
+                    nn.init.xavier_uniform_(parameter)
+    return model

@@ -1,0 +1,56 @@
+"""EpochRecord: what one epoch of training measured. The training loop yields them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class EpochRecord:
+    """One epoch. Losses are mean cross-entropies in nats, accuracies shares in [0, 1].
+
+    epoch: counted from 0.
+    first_lr, last_lr: learning rate of the epoch's first and last update.
+    train_loss, train_accuracy: running means over the epoch, measured while the weights change
+        (as the chapter does).
+    val_loss, val_accuracy: of the weights after the epoch; None where there is no validation data.
+    averaged_val_loss, averaged_val_accuracy: of the horizon-free average of the weights.
+    weight_norm, distance: for each layer by name, L2 norm of its parameters and their L2 distance
+        from the initial ones.
+    seconds: wall-clock time of the epoch, evaluation included.
+    """
+
+    epoch: int
+    first_lr: float
+    last_lr: float
+    train_loss: float
+    train_accuracy: float
+    val_loss: float | None
+    val_accuracy: float | None
+    averaged_val_loss: float | None
+    averaged_val_accuracy: float | None
+    weight_norm: dict[str, float]
+    distance: dict[str, float]
+    seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """A dictionary of JSON values, floats to 9 digits (enough to restore a float32), with null
+        in place of numbers that are not finite."""
+        return {name: _finite(value) for name, value in asdict(self).items()}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> EpochRecord:
+        """The record that ``to_json`` wrote; null losses come back as nan where they must be."""
+        values = {field.name: data[field.name] for field in fields(cls)}
+        for name in ("train_loss", "train_accuracy"):
+            values[name] = float("nan") if values[name] is None else values[name]
+        return cls(**values)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, float):
+        return float(f"{value:.9g}") if abs(value) < float("inf") else None
+    return value

@@ -1,0 +1,48 @@
+"""What many tests need: a tiny task that is learned in milliseconds, and where `gpu` tests skip."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from study import models
+from study.data import Images, Split
+from study.tasks import Task, TaskData, load_task_data
+
+CPU = torch.device("cpu")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if torch.cuda.is_available() or torch.backends.mps.is_available():
+        return
+    for item in items:
+        if item.get_closest_marker("gpu"):
+            item.add_marker(pytest.mark.skip(reason="needs a GPU"))
+
+
+def tiny_images(split: Split) -> Images:
+    """600 training or 100 test images of 10 classes: a class's own pattern and noise."""
+    patterns = np.random.default_rng(0).integers(0, 160, (10, 28, 28))
+    count, seed = (600, 1) if split == "train" else (100, 2)
+    generator = np.random.default_rng(seed)
+    labels = generator.permutation(np.arange(count) % 10)
+    pixels = patterns[labels] + generator.integers(0, 96, (count, 28, 28))
+    return Images(torch.from_numpy(pixels.astype(np.uint8)), torch.from_numpy(labels))
+
+
+@pytest.fixture
+def tiny_task() -> Task:
+    """LeNet on the tiny images: 500 for training, 100 for validation, 100 for the test."""
+    return Task(
+        name="tiny",
+        classes=10,
+        build=lambda config: models.lenet(config.init, config.seed),
+        load=tiny_images,
+    )
+
+
+@pytest.fixture
+def tiny_data(tiny_task: Task) -> TaskData:
+    """The tiny task's images on the CPU, test images included."""
+    return load_task_data(tiny_task, test=True, device=CPU)
