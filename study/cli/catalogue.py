@@ -1,0 +1,134 @@
+"""What there is to try: the search spaces, the schedules as pictures, the data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from rich.console import Console
+
+from search_spaces.config import Range
+from search_spaces.parsing import parse_schedule
+from search_spaces.spaces import SPACES, SearchSpace
+from study.cli.options import AsJson, Failure, failures, print_json, wrong_use
+
+
+def spaces(as_json: AsJson = False) -> None:
+    """List the search spaces: the question of each, its schedules, parameters and ranges.
+
+    Example: lrstudy spaces
+    """
+    if as_json:
+        print_json({name: _facts(space) for name, space in SPACES.items()})
+        return
+    console = Console()
+    for name, space in SPACES.items():
+        console.print(f"[bold]{name}[/bold]  {space.QUESTION}")
+        facts = _facts(space)
+        console.print(f"  schedules   {', '.join(facts['schedules'])}")
+        for parameter, text in facts["parameters"].items():
+            console.print(f"  {parameter:<18}{text}", highlight=False)
+        for preset, text in facts["presets"].items():
+            console.print(f"  --preset {preset:<9}{text}", highlight=False)
+        console.print()
+
+
+def _facts(space: SearchSpace) -> dict[str, Any]:
+    standard = space.PRESETS["standard"].budget
+    return {
+        "question": space.QUESTION,
+        "schedules": list(space.FAMILIES),
+        "parameters": {name: _words(each) for name, each in space.ranges(standard).items()},
+        "presets": {
+            name: f"{preset.trials_per_family * len(space.FAMILIES)} trials of "
+            f"{preset.budget.epochs} epochs on "
+            f"{_images(preset.budget.train_size, space.DESIGNED)} training images"
+            for name, preset in space.PRESETS.items()
+        },
+    }
+
+
+def _words(interval: Range) -> str:
+    scale = ", log scale" if interval.log else ""
+    unit = f" {interval.unit}" if interval.unit else ""
+    return f"{interval.low:g} to {interval.high:g}{unit}{scale}"
+
+
+def _images(train_size: int | None, designed: bool) -> str:
+    if train_size is not None:
+        return f"{train_size:,}"
+    return "all 60,000" if designed else "50,000"
+
+
+def plot(
+    specs: Annotated[
+        list[str],
+        typer.Argument(metavar="SPEC...", help="Schedules, family:name=value,... each."),
+    ],
+    epochs: Annotated[int, typer.Option("--epochs", min=1, help="Length of training.")] = 30,
+    steps_per_epoch: Annotated[
+        int, typer.Option("--steps-per-epoch", min=1, help="Updates an epoch.")
+    ] = 196,
+    out: Annotated[Path, typer.Option("--out", help="The picture to write, .png or .svg.")] = Path(
+        "schedules.png"
+    ),
+    csv: Annotated[bool, typer.Option("--csv", help="Print the rates instead.")] = False,
+) -> None:
+    """Draw schedules without training.
+
+    Example: lrstudy plot cosine:base=0.3,final=0.01,horizon=20,warmup=5 factor:base=0.3,alpha=0.9
+    """
+    import pandas as pd
+
+    from study.torch_schedules import closed_form
+
+    steps = np.arange(epochs * steps_per_epoch)
+    columns: dict[str, Any] = {"step": steps, "epoch": steps / steps_per_epoch}
+    with wrong_use():
+        for spec in specs:
+            schedule = closed_form(parse_schedule(spec), epochs, steps_per_epoch)
+            columns[spec] = schedule(steps, steps_per_epoch)
+    rates = pd.DataFrame(columns)
+    if csv:
+        typer.echo(rates.to_csv(index=False), nl=False)
+        return
+    if out.suffix not in (".png", ".svg"):
+        raise Failure(f"--out must end in .png or .svg, not {out.name!r}", 2)
+    from analysis.schedules import draw_rates
+
+    with failures(OSError):
+        draw_rates(rates, out)
+    typer.echo(f"wrote {out}")
+
+
+def fetch(
+    source: Annotated[
+        Path | None, typer.Option("--from", help="Copy the four files from this directory.")
+    ] = None,
+) -> None:
+    """Get the four files of Fashion-MNIST, unless they are there already.
+
+    Example: lrstudy data fetch
+    """
+    from study import data
+
+    with failures(data.DataError, OSError):
+        typer.echo(f"Fashion-MNIST is in {data.fetch(source)}")
+
+
+def where(as_json: AsJson = False) -> None:
+    """Say where the data are looked for, and where they are.
+
+    Example: lrstudy data where
+    """
+    from study import data
+
+    with failures(data.DataError):
+        found = data.find()
+    if as_json:
+        looked = {place.name: str(place.path) for place in data.places()}
+        print_json({"found": str(found), "places": looked})
+        return
+    typer.echo(str(found))

@@ -1,0 +1,66 @@
+"""The application: its commands, its version, and how errors reach a person."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import sys
+from typing import Annotated
+
+import typer
+from typer.exceptions import TyperException
+
+from study.cli import answers, catalogue, runs
+from study.cli.options import Failure
+
+app = typer.Typer(
+    name="lrstudy",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    help="Studies of learning-rate schedules: which schedule, which rate, which decay, how much "
+    "warmup - and how sure are you?",
+)
+data_app = typer.Typer(no_args_is_help=True, help="Find or get the Fashion-MNIST images.")
+data_app.command()(catalogue.fetch)
+data_app.command()(catalogue.where)
+for command in (catalogue.spaces, runs.run, runs.resume, answers.status, answers.best):
+    app.command()(command)
+for command in (catalogue.plot, answers.report, answers.export):
+    app.command()(command)
+app.add_typer(data_app, name="data")
+app.command()(answers.dashboard)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"lrstudy {importlib.metadata.version('lrstudy')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Options of the application itself."""
+
+
+def main() -> None:
+    """Run the command line; every expected error is one line on standard error.
+
+    Exit status: 0 ok, 1 the job failed, 2 wrong use.
+    """
+    try:
+        status = app(standalone_mode=False)
+    except Failure as failure:
+        typer.echo(f"lrstudy: {failure}", err=True)
+        sys.exit(failure.status)
+    except TyperException as error:
+        message = " ".join(error.format_message().split())
+        typer.echo(f"lrstudy: {message} See `lrstudy --help`.", err=True)
+        sys.exit(error.exit_code)
+    except typer.Abort:
+        sys.exit(1)
+    sys.exit(status if isinstance(status, int) else 0)

@@ -1,0 +1,71 @@
+"""Options that several commands share, and the error that all of them raise."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import ValidationError
+
+from search_spaces.parsing import first_problem
+
+DEFAULT_STORAGE = "sqlite:///lrstudy.db"
+
+Storage = Annotated[
+    str,
+    typer.Option(
+        "--storage",
+        envvar="LRSTUDY_STORAGE",
+        show_envvar=True,
+        help="Database URL, sqlite:///FILE or postgresql://USER@HOST/DATABASE.",
+    ),
+]
+StudyName = Annotated[str, typer.Argument(metavar="NAME", help="Name of the study.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Workers = Annotated[
+    int | None,
+    typer.Option("--workers", min=1, help="Processes on this machine; default: one a CPU core."),
+]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1 or mps.")]
+Timeout = Annotated[
+    float | None,
+    typer.Option("--timeout", min=1, help="Seconds after which the workers stop, resumable."),
+]
+Out = Annotated[Path, typer.Option("--out", help="Where to write it.")]
+
+
+class Failure(Exception):  # noqa: N818 - it carries the exit status of either kind
+    """What a person is told in one line. status: 1 the job failed, 2 wrong use."""
+
+    def __init__(self, message: str, status: int = 1) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+@contextmanager
+def wrong_use() -> Iterator[None]:
+    """Turns the errors of validation into a Failure with status 2."""
+    try:
+        yield
+    except ValidationError as error:
+        raise Failure(first_problem(error), 2) from None
+    except ValueError as error:
+        raise Failure(str(error), 2) from None
+
+
+@contextmanager
+def failures(*kinds: type[Exception]) -> Iterator[None]:
+    """Turns errors of the given kinds into a Failure with status 1."""
+    try:
+        yield
+    except kinds as error:
+        raise Failure(str(error)) from None
+
+
+def print_json(value: Any) -> None:
+    """JSON on standard output."""
+    typer.echo(json.dumps(value, indent=2, default=str, allow_nan=False))

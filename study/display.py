@@ -1,0 +1,148 @@
+"""What a person sees while a study runs: a live display, or one line a finished trial."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from study.storage import describe
+
+Event = dict[str, Any]
+_SHOWN = ("complete", "pruned", "diverged", "stalled", "failed")
+
+
+class Display:
+    """Follows the events of a study's workers.
+
+    total: the study's trials; done: those that are finished already; epochs: of each trial;
+    best: the best score so far and the trial that has it, where there is one.
+    """
+
+    def __init__(
+        self,
+        console: Console,
+        name: str,
+        *,
+        total: int,
+        done: int,
+        epochs: int,
+        best: tuple[float, str] | None,
+    ) -> None:
+        self._console, self._name, self._total, self._epochs = console, name, total, epochs
+        self._done, self._best = done, best
+        self._counts: Counter[str] = Counter()
+        self._workers: dict[int, Event] = {}
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
+            TextColumn("{task.fields[trials]}"),
+            TextColumn("elapsed"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(elapsed_when_finished=False),
+            console=console,
+        )
+        self._task = self._progress.add_task(
+            escape(name), total=total * epochs, completed=done * epochs, trials=self._trials()
+        )
+        self._live = Live(
+            console=console, get_renderable=self._render, refresh_per_second=4, transient=False
+        )
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._console.is_terminal:
+            self._live.stop()
+
+    def on_event(self, event: Event) -> None:
+        """Take in what a worker said."""
+        match event["event"]:
+            case "ready":
+                self._workers[event["worker"]] = {}
+            case "epoch":
+                self._workers[event["worker"]] = event
+                self._progress.advance(self._task)
+            case "end":
+                self._end(event)
+
+    def _end(self, event: Event) -> None:
+        running = self._workers.get(event["worker"]) or {}
+        trained = running.get("epoch", -1) + 1 if running.get("trial") == event["trial"] else 0
+        self._workers[event["worker"]] = {}
+        outcome = outcome_of(event)
+        self._counts[outcome] += 1
+        if outcome in ("failed", "interrupted"):
+            self._progress.advance(self._task, -trained)
+        else:
+            self._done += 1
+            self._progress.advance(self._task, self._epochs - trained)
+        value = event["value"]
+        if value is not None and (self._best is None or value > self._best[0]):
+            self._best = (value, describe(event["family"], event["params"]))
+        self._progress.update(self._task, trials=self._trials())
+        if not self._console.is_terminal:
+            self._log(event, outcome)
+
+    def _log(self, event: Event, outcome: str) -> None:
+        score = "" if event["value"] is None else f" accuracy {event['value']:.4f}"
+        line = (
+            f"{time.strftime('%H:%M:%S')} [{self._done}/{self._total}] "
+            f"trial {event['trial']} {outcome}{score}: {describe(event['family'], event['params'])}"
+        )
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def _trials(self) -> str:
+        return f"{self._done}/{self._total} trials"
+
+    def _render(self) -> Group:
+        table = Table(box=None, pad_edge=False, header_style="dim")
+        for heading in ("worker", "trial", "schedule", "epoch", "accuracy"):
+            table.add_column(heading, justify="right" if heading in ("trial", "epoch") else "left")
+        for index, event in sorted(self._workers.items()):
+            table.add_row(*_worker_row(index, event))
+        return Group(self._progress, table, self._summary())
+
+    def _summary(self) -> Text:
+        counts = "  ".join(f"{self._counts[each]} {each}" for each in _SHOWN)
+        best = "none yet" if self._best is None else f"{self._best[0]:.4f}  {self._best[1]}"
+        return Text(f"best  {best}\n{counts}")
+
+
+def _worker_row(index: int, event: Event) -> tuple[str, ...]:
+    if not event:
+        return (str(index), "", "starting", "", "")
+    accuracy = event["accuracy"]
+    return (
+        str(index),
+        str(event["trial"]),
+        escape(describe(event["family"], event["params"])),
+        f"{event['epoch'] + 1}/{event['epochs']}",
+        "" if accuracy is None else f"{accuracy:.4f}",
+    )
+
+
+def outcome_of(event: Event) -> str:
+    """complete, pruned, diverged, stalled, failed, interrupted, or given away."""
+    if event["state"] == "complete":
+        return "complete" if event["outcome"] == "finished" else str(event["outcome"])
+    if event["state"] == "fail":
+        return "interrupted" if event.get("interrupted") else "failed"
+    return str(event["state"])

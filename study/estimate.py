@@ -1,0 +1,88 @@
+"""How long a study will take, from a few timed steps of training and evaluation."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+
+from search_spaces.config import TrialConfig
+from search_spaces.schedules import Constant
+from study import devices
+from study.data import Images
+from study.objective import load_data
+from study.spec import StudySpec
+from study.tasks import TASKS, TaskData
+from study.training import scores, start, train
+
+_BATCHES = 20
+_EVALUATED = 2_000
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a study costs if nothing is pruned.
+
+    seconds_per_trial: of one worker; hours: of all workers together, until the last one ends.
+    """
+
+    trials: int
+    epochs: int
+    train_images: int
+    workers: int
+    seconds_per_trial: float
+    hours: float
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields by name."""
+        return asdict(self)
+
+
+def estimate(spec: StudySpec, device: str, workers: int) -> Cost:
+    """Time a few steps on the device, with one thread if there are several workers."""
+    chosen = devices.resolve(device)
+    if workers > 1:
+        torch.set_num_threads(1)
+    data = load_data(spec, chosen)
+    train_seconds = _seconds_per_train_image(spec, data, chosen)
+    evaluated = 0 if data.val is None else 2 * len(data.val.labels)  # raw and averaged weights
+    images = data.val or data.train
+    epoch = len(data.train.labels) * train_seconds
+    epoch += evaluated * _seconds_per_evaluated_image(spec, data, images, chosen)
+    rounds = -(-spec.trials // workers)
+    seconds = spec.budget.epochs * epoch
+    return Cost(
+        trials=spec.trials,
+        epochs=spec.budget.epochs,
+        train_images=len(data.train.labels),
+        workers=workers,
+        seconds_per_trial=seconds,
+        hours=rounds * seconds / 3600,
+    )
+
+
+def _seconds_per_train_image(spec: StudySpec, data: TaskData, device: torch.device) -> float:
+    """Of a second epoch over a few batches: the first one warms up."""
+    config = TrialConfig(schedule=Constant(base_lr=0.01), epochs=2, seed=0, **spec.optimizer)
+    few = TaskData(train=_first(data.train, _BATCHES * config.batch_size))
+    last = list(train(start(config, TASKS[spec.task], few, device), few))[-1]
+    return last.seconds / len(few.train.labels)
+
+
+def _seconds_per_evaluated_image(
+    spec: StudySpec, data: TaskData, images: Images, device: torch.device
+) -> float:
+    config = TrialConfig(schedule=Constant(base_lr=0.01), epochs=1, seed=0, **spec.optimizer)
+    model = start(config, TASKS[spec.task], data, device).model
+    few = _first(images, _EVALUATED)
+    for _ in range(2):  # the first round warms up
+        began = time.perf_counter()
+        scores(model, few)[0].sum().item()
+        seconds = time.perf_counter() - began
+    return seconds / len(few.labels)
+
+
+def _first(images: Images, count: int) -> Images:
+    return Images(images.pixels[:count], images.labels[:count])

@@ -1,0 +1,115 @@
+"""StudySpec: everything that decides the trials of a study. It is stored in the study itself."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Annotated, Literal, Self
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from search_spaces.config import Budget, Parameters, Ranges
+from search_spaces.parsing import unknown
+from search_spaces.spaces import SearchSpace, find_space
+
+Sampler = Literal["tpe", "random", "qmc"]
+Pruner = Literal["none", "median", "percentile", "asha", "hyperband"]
+SPEC_ATTR = "lrstudy_spec"
+
+
+class StudySpec(BaseModel):
+    """A study: its space, budget, sampler, pruner and seeds. Frozen, validated, JSON round trip.
+
+    trials: their total number N, a multiple of the number of families; slots 0..N-1.
+    families: schedule families in the order of the slots (slot s has family s modulo their number).
+    ranges: parameters of the space and where they are sampled.
+    optimizer: fields of TrialConfig other than schedule, epochs and seed that differ from their
+        defaults (momentum, nesterov, weight_decay, init, batch_size).
+    replicates: training seeds that the trials of a family use in turn; None: each has its own.
+    max_retries: how often a trial that fails by itself is tried again.
+    Worker count, device and storage are not part of it: they do not change what is asked.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    space: str
+    task: str = "fashion_mnist"
+    families: tuple[str, ...]
+    trials: Annotated[int, Field(ge=1)]
+    budget: Budget
+    ranges: Ranges
+    optimizer: Parameters = Field(default_factory=dict)
+    sampler: Sampler = "tpe"
+    pruner: Pruner = "percentile"
+    seed: Annotated[int, Field(ge=0)] = 0
+    replicates: Annotated[int, Field(ge=1)] | None = 1
+    max_retries: Annotated[int, Field(ge=0)] = 2
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        space = find_space(self.space)
+        for family in self.families:
+            if family not in space.FAMILIES:
+                raise ValueError(unknown(f"schedule of {self.space}", family, space.FAMILIES))
+        if self.trials % len(self.families):
+            good = -(-self.trials // len(self.families)) * len(self.families)
+            raise ValueError(
+                f"{self.trials} trials cannot be shared equally by {len(self.families)} schedule "
+                f"families; the next good number is {good}"
+            )
+        warmup = self.ranges.get("warmup")
+        if warmup is not None and warmup.high > self.budget.epochs:
+            raise ValueError(
+                f"a warmup of up to {warmup.high:g} epochs is longer than training "
+                f"({self.budget.epochs} epochs)"
+            )
+        return self
+
+    @property
+    def search_space(self) -> SearchSpace:
+        """The module that says what may be tried."""
+        return find_space(self.space)
+
+    @property
+    def longest_warmup(self) -> float:
+        """The longest warmup (epochs) that a trial of this study can have."""
+        return self.ranges["warmup"].high if "warmup" in self.ranges else 0.0
+
+    def fingerprint(self) -> str:
+        """A hash of everything but the number of trials, which `resume` may raise."""
+        text = self.model_dump_json(exclude={"trials"})
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    def with_trials(self, trials: int) -> StudySpec:
+        """This study with a new total. Raises ValueError if it is smaller, or shares unequally."""
+        if trials < self.trials:
+            raise ValueError(f"the study has {self.trials} trials; a total of {trials} is fewer")
+        return StudySpec.model_validate(self.model_dump() | {"trials": trials})
+
+    def family(self, slot: int) -> str:
+        """The schedule family of a slot: round robin, so that all get the same number."""
+        return self.families[slot % len(self.families)]
+
+    def turn(self, slot: int) -> int:
+        """How many slots of the same family come before this one."""
+        return slot // len(self.families)
+
+    def replicate(self, slot: int) -> int:
+        """The replicate of a slot: trials of one replicate share weights at the start and order."""
+        turn = self.turn(slot)
+        return turn if self.replicates is None else turn % self.replicates
+
+    def training_seed(self, slot: int) -> int:
+        """The seed of the slot's weights and image order, from the study's seed and replicate."""
+        entropy = np.random.SeedSequence([self.seed, self.replicate(slot)])
+        return int(entropy.generate_state(1)[0])
+
+    def baseline(self, slot: int) -> Parameters | None:
+        """Known good parameters of a slot that comes first in its family, clipped to the ranges."""
+        known = self.search_space.baselines(self.family(slot), self.budget)
+        if self.turn(slot) >= len(known):
+            return None
+        return {
+            name: min(max(value, self.ranges[name].low), self.ranges[name].high)
+            for name, value in known[self.turn(slot)].items()
+        }

@@ -1,0 +1,179 @@
+"""A worker process: claims slots of a study and trains them until none is left.
+
+`python -m study.worker NAME DEVICE` with the storage in LRSTUDY_STORAGE. It tells its launcher
+what happens by one JSON object a line on standard output, and leaves after the running epoch when
+it gets SIGTERM or when nobody reads any more.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import optuna
+import torch
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.trial import TrialState
+
+from study import devices
+from study.data import DataError
+from study.objective import Interrupted, load_data, run_trial
+from study.pruning import make_pruner
+from study.records import EpochRecord
+from study.sampling import SlotSampler
+from study.spec import StudySpec
+from study.storage import (
+    HEARTBEAT_SECONDS,
+    NoFreeSlot,
+    SlotStorage,
+    StorageError,
+    load_spec,
+    open_storage,
+)
+from study.tasks import TaskData
+
+STORAGE_VARIABLE = "LRSTUDY_STORAGE"
+# So many trials of one worker failing one after the other with the same error is the study's fault.
+SAME_FAILURES = 3
+
+
+class Worker:
+    """One process's work on one study."""
+
+    def __init__(self, storage: SlotStorage, name: str, device: torch.device) -> None:
+        self.spec: StudySpec = load_spec(storage, name)
+        self.storage, self.device = storage, device
+        self.study = optuna.load_study(
+            study_name=name,
+            storage=storage,
+            sampler=SlotSampler(self.spec),
+            pruner=make_pruner(self.spec),
+        )
+        self.data: TaskData = load_data(self.spec, device)
+        self.leaving = threading.Event()
+        self.failures: list[str] = []
+
+    def work(self) -> None:
+        """Train slots until all are done, or until asked to leave.
+
+        Waits while others still train: should one of them die, its slot becomes free again.
+        Raises RuntimeError when the same failure ends one trial after another.
+        """
+        while not self.leaving.is_set():
+            try:
+                trial = self.study.ask()
+            except NoFreeSlot as none:
+                if none.running == 0:
+                    return
+                self.leaving.wait(1.0)
+                continue
+            self._run(trial)
+            if len(self.failures) == SAME_FAILURES and len(set(self.failures)) == 1:
+                raise RuntimeError(f"{SAME_FAILURES} trials in a row failed: {self.failures[0]}")
+
+    def _run(self, trial: optuna.Trial) -> None:
+        """Run a trial to its end and record what became of it."""
+        with self._signing(trial._trial_id):
+            try:
+                state, value = self._outcome(trial)
+                self.study.tell(trial, value, state=state)
+            except UpdateFinishedTrialError:
+                self.emit("end", trial, state="given away", value=None)
+                return
+        self.emit("end", trial, state=state.name.lower(), value=value)
+
+    def _outcome(self, trial: optuna.Trial) -> tuple[TrialState, float | None]:
+        try:
+            value = run_trial(
+                trial,
+                self.spec,
+                self.data,
+                self.device,
+                on_epoch=lambda record: self._on_epoch(trial, record),
+                should_stop=self.leaving.is_set,
+            )
+        except optuna.TrialPruned:
+            return TrialState.PRUNED, None
+        except Interrupted:
+            trial.set_user_attr("interrupted", True)
+            return TrialState.FAIL, None
+        except UpdateFinishedTrialError:
+            raise
+        except Exception as error:
+            trial.set_user_attr("error", traceback.format_exc())
+            self.failures = [*self.failures, f"{type(error).__name__}: {error}"][-SAME_FAILURES:]
+            return TrialState.FAIL, None
+        self.failures = []
+        return TrialState.COMPLETE, value
+
+    def _on_epoch(self, trial: optuna.Trial, record: EpochRecord) -> None:
+        self.emit("epoch", trial, epoch=record.epoch, accuracy=record.val_accuracy)
+
+    @contextmanager
+    def _signing(self, trial_id: int) -> Iterator[None]:
+        """Sign the trial's heartbeat from a thread while it runs."""
+        done = threading.Event()
+
+        def sign() -> None:
+            while not done.wait(HEARTBEAT_SECONDS):
+                # A missed sign is made up by the next one; the grace period covers several.
+                with suppress(optuna.exceptions.StorageInternalError):
+                    self.storage.record_heartbeat(trial_id)
+
+        thread = threading.Thread(target=sign, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+
+    def emit(self, kind: str, trial: optuna.Trial, **facts: Any) -> None:
+        """One line for the launcher; where nobody listens any more, leave."""
+        attrs = trial.user_attrs
+        line = {
+            "event": kind,
+            "trial": trial.number,
+            "slot": attrs["slot"],
+            "family": attrs["family"],
+            "epochs": self.spec.budget.epochs,
+            "outcome": attrs.get("outcome"),
+            "interrupted": attrs.get("interrupted", False),
+            "params": trial.params,
+            **facts,
+        }
+        try:
+            print(json.dumps(line), flush=True)
+        except BrokenPipeError:
+            self.leaving.set()
+            sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - until the process ends
+
+
+def main(name: str, device: str) -> int:
+    """Work on the study; the exit status, after one line on standard error if that is not 0."""
+    began = time.monotonic()
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", torch.get_num_threads())))
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        storage = open_storage(os.environ[STORAGE_VARIABLE])
+        worker = Worker(storage, name, devices.resolve(device))
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: worker.leaving.set())
+        print(json.dumps({"event": "ready", "seconds": time.monotonic() - began}), flush=True)
+        worker.work()
+    except (StorageError, DataError, ValueError, RuntimeError) as error:
+        print(str(error), file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
