@@ -1,0 +1,9 @@
+"""What was learned: database -> tidy frames -> estimates -> figures, verdicts and a report.
+
+>>> from analysis import load
+>>> trials, curves = load("sqlite:///lrstudy.db", "name")  # doctest: +SKIP
+"""
+
+from analysis.frames import load
+
+__all__ = ["load"]

@@ -1,0 +1,241 @@
+"""Database -> tidy frames: ``trials`` (a row per attempt) and ``curves`` (a row per epoch of it).
+
+Absence is data: pruned, failed, diverged and stalled trials stay in both frames with a ``state``.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from typing import Any
+
+import pandas as pd
+import sqlalchemy as sa
+from pydantic import ValidationError
+
+from analysis.database import (
+    ATTRIBUTES,
+    STUDIES,
+    TRIALS,
+    StorageError,
+    attributes,
+    connect,
+    fetch,
+    params,
+    study_attributes,
+    study_id,
+    trial_rows,
+)
+from search_spaces.parsing import first_problem
+from study.records import EpochRecord
+from study.spec import SPEC_ATTR, StudySpec
+
+__all__ = ["STATES", "StorageError", "final_attempts", "load", "spec", "studies"]
+
+STATES = (
+    "complete",
+    "diverged",
+    "stalled",
+    "pruned",
+    "failed",
+    "interrupted",
+    "running",
+    "waiting",
+)
+RESULTS = ("complete", "diverged", "stalled")
+TERMINAL = (*RESULTS, "pruned")
+_SERIES = [f.name for f in fields(EpochRecord) if f.name not in ("weight_norm", "distance")]
+_METRICS = [name for name in _SERIES if name.split("_")[0] in ("train", "val", "averaged")]
+_TEST = ("loss", "accuracy", "averaged_loss", "averaged_accuracy")
+_VERSIONS = ("lrstudy", "python", "torch", "optuna")
+_NUMBERS = ("slot", "attempt", "replicate", "diverged_epoch", "threads")
+_TEXTS = ("family", "outcome", "device", "device_name", "host", "revision", "error")
+_FLAGS = ("interrupted", "baseline")
+_KEYS = (*_NUMBERS, *_TEXTS, *_FLAGS, "seed", "config", "history", "test", "versions")
+_KEYS_OF_CURVES = ["study", "trial", "slot", "family", "state"]
+
+
+def load(url: str, name: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The frames of one study in the Optuna storage at ``url``.
+
+    trials: a row per Optuna trial, that is per attempt at a slot, in the order of their numbers.
+        study, trial, slot, attempt, state (one of STATES), value (what Optuna maximises), family,
+        replicate, seed, the sampled parameters, epochs (asked for), epochs_trained, the last
+        epoch's metrics, best_val_accuracy, test_*, mean_lr (over the epochs trained), final_lr,
+        device, versions, start and complete (UTC), seconds, config and error (texts).
+    curves: a row per recorded epoch: study, trial, slot, family, state, the fields of EpochRecord,
+        weight_norm.LAYER and distance.LAYER.
+    Losses are in nats, accuracies shares in [0, 1], missing numbers NaN. Raises StorageError.
+    """
+    with connect(url) as connection:
+        identity = study_id(connection, name)
+        rows = trial_rows(connection, identity)
+        known = attributes(connection, identity, _KEYS)
+        sampled = params(connection, identity)
+    found = [known.get(trial, {}) for trial in rows.index]
+    rows = rows.join(pd.DataFrame([_facts(each) for each in found], rows.index, _COLUMNS))
+    rows = _with_params(rows, sampled.reindex(rows.index)).assign(study=name, state=_states)
+    rows = rows.drop(columns="study_id").reset_index(drop=True)
+    curves = _curves(rows, [each.get("history") for each in found])
+    return _trials(rows, curves), curves
+
+
+def spec(url: str, name: str) -> StudySpec:
+    """What the study was asked to do. Raises StorageError where lrstudy did not make it."""
+    with connect(url) as connection:
+        identity = study_id(connection, name)
+        found = study_attributes(connection, SPEC_ATTR)
+    if identity not in found:
+        raise StorageError(f"the study {name!r} was not made by lrstudy")
+    try:
+        return StudySpec.model_validate(found[identity])
+    except ValidationError as error:
+        raise StorageError(
+            f"the study {name!r} was made by another version of lrstudy: {first_problem(error)}"
+        ) from error
+
+
+def studies(url: str) -> pd.DataFrame:
+    """A row per study of the storage: name, space (None if another program's), trials (attempts
+    of any state), planned, and a count for each of STATES."""
+    outcome, interrupted = ATTRIBUTES.alias("outcome"), ATTRIBUTES.alias("interrupted")
+    columns = [
+        TRIALS.c.study_id,
+        TRIALS.c.state,
+        outcome.c.value_json.label("outcome"),
+        interrupted.c.value_json.label("interrupted"),
+    ]
+    query = sa.select(*columns)
+    for attribute in (outcome, interrupted):
+        same = (attribute.c.trial_id == TRIALS.c.trial_id) & (attribute.c.key == attribute.name)
+        query = query.outerjoin(attribute, same)
+    with connect(url) as connection:
+        listed = fetch(connection, sa.select(STUDIES.c.study_id, STUDIES.c.study_name))
+        rows = fetch(connection, query)
+        found = study_attributes(connection, SPEC_ATTR)
+    for key in ("outcome", "interrupted"):
+        rows[key] = [json.loads(text) if isinstance(text, str) else None for text in rows[key]]
+    counts = pd.crosstab(rows["study_id"], _states(rows)).reindex(
+        index=listed["study_id"], columns=list(STATES), fill_value=0
+    )
+    specs = [found.get(identity) or {} for identity in listed["study_id"]]
+    head = pd.DataFrame(
+        {
+            "name": listed["study_name"].to_numpy(),
+            "space": [values.get("space") for values in specs],
+            "trials": counts.sum(axis=1).to_numpy(),
+            "planned": [values.get("trials") for values in specs],
+        }
+    )
+    return pd.concat([head, counts.reset_index(drop=True)], axis=1)
+
+
+def final_attempts(trials: pd.DataFrame) -> pd.DataFrame:
+    """One row per slot: its result (complete, diverged, stalled or pruned), else its last attempt.
+
+    Retries share a slot, so that counting trials would count a slot more than once. A trial
+    without a slot (of another program) stands for itself.
+    """
+    decided = trials["state"].isin(TERMINAL)
+    ordered = trials.assign(_decided=decided, _slot=trials["slot"].fillna(-1.0 - trials["trial"]))
+    ordered = ordered.sort_values(["_decided", "trial"]).drop_duplicates("_slot", keep="last")
+    return ordered.sort_values("trial").drop(columns=["_decided", "_slot"]).reset_index(drop=True)
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _number(value: Any) -> float | int | None:
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _facts(known: dict[str, Any]) -> dict[str, Any]:
+    """A trial's attributes as one flat row; what another program wrote there counts as missing."""
+    config, test, versions = (_dict(known.get(key)) for key in ("config", "test", "versions"))
+    schedule = _dict(config.get("schedule"))
+    return {
+        **{name: known.get(name) for name in (*_TEXTS, *_FLAGS)},
+        **{name: _number(known.get(name)) for name in (*_NUMBERS, "seed")},
+        "epochs": _number(config.get("epochs")),
+        "base_lr": _number(schedule.get("base_lr")),
+        "warmup": _number(schedule.get("warmup")),
+        **{f"test_{name}": _number(test.get(name)) for name in _TEST},
+        **{f"version_{name}": versions.get(name) for name in _VERSIONS},
+        "config": json.dumps(config) if config else None,
+    }
+
+
+_COLUMNS = list(_facts({}))
+
+
+def _with_params(rows: pd.DataFrame, sampled: pd.DataFrame) -> pd.DataFrame:
+    """Adds the sampled parameters; ``schedule`` is the family, and a fact takes precedence."""
+    rows["family"] = rows["family"].fillna(sampled.get("schedule", "?")).fillna("?")
+    shared = sampled.columns.intersection(rows.columns)
+    rows[shared] = rows[shared].fillna(sampled[shared])
+    return rows.join(sampled[sampled.columns.difference([*shared, "schedule"], sort=False)])
+
+
+def _states(rows: pd.DataFrame) -> pd.Series:
+    """lrstudy's state from Optuna's and the attributes that say how it ended."""
+    state = rows["state"].astype(str).str.lower().replace("fail", "failed")
+    for outcome in ("diverged", "stalled"):
+        state = state.mask((state == "complete") & (rows["outcome"] == outcome), outcome)
+    return state.mask((state == "failed") & rows["interrupted"].eq(True), "interrupted")
+
+
+def _curves(rows: pd.DataFrame, histories: list[Any]) -> pd.DataFrame:
+    """A row per recorded epoch of every trial."""
+    keys = rows[_KEYS_OF_CURVES].to_dict("records")
+    records = [
+        {**key, **_flat(record)}
+        for key, history in zip(keys, histories, strict=True)
+        if isinstance(history, list)
+        for record in history
+        if isinstance(record, dict) and "epoch" in record
+    ]
+    curves = pd.DataFrame(records, dtype=None if records else object)
+    layers = [str(name) for name in curves if "." in str(name)]
+    curves = curves.reindex(columns=[*_KEYS_OF_CURVES, *_SERIES, *layers])
+    numbers = dict.fromkeys(["slot", *_SERIES, *layers], float) | {"trial": int, "epoch": int}
+    return curves.astype(numbers)
+
+
+def _flat(record: dict[str, Any]) -> dict[str, Any]:
+    """An EpochRecord's JSON, its layers as columns ``weight_norm.LAYER``, ``distance.LAYER``."""
+    flat = {name: record.get(name) for name in _SERIES}
+    for group in ("weight_norm", "distance"):
+        flat |= {f"{group}.{layer}": value for layer, value in _dict(record.get(group)).items()}
+    return flat
+
+
+def _trials(rows: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
+    """The trials frame: identity and result first, parameters last."""
+    rows = rows.join(_trained(curves), on="trial")
+    rows["epochs_trained"] = rows["epochs_trained"].fillna(rows.pop("reports")).fillna(0)
+    for side in ("start", "complete"):
+        rows[side] = pd.to_datetime(rows.pop(f"datetime_{side}"), utc=True)
+    rows["seconds"] = (rows["complete"] - rows["start"]).dt.total_seconds()
+    numbers = ["value", "epochs", "epochs_trained", "base_lr", "warmup", *_NUMBERS]
+    numbers += [str(name) for name in rows if str(name).startswith("test_")]
+    rows = rows.astype(dict.fromkeys(numbers, float) | {"seed": "Int64"})
+    for flag in _FLAGS:
+        rows[flag] = rows[flag].eq(True)
+    first = ["study", "trial", "slot", "attempt", "state", "value", "family", "replicate", "seed"]
+    return rows[[*first, *rows.columns.difference(first, sort=False)]]
+
+
+def _trained(curves: pd.DataFrame) -> pd.DataFrame:
+    """What the curves say about each trial, by trial number."""
+    ordered = curves.sort_values(["trial", "epoch"])
+    ordered["mean_lr"] = (ordered["first_lr"] + ordered["last_lr"]) / 2
+    groups = ordered.groupby("trial")
+    # Not last(), which would skip an epoch whose loss is not finite.
+    last = ordered.drop_duplicates("trial", keep="last").set_index("trial")
+    return last[_METRICS].assign(
+        epochs_trained=groups.size(),
+        best_val_accuracy=groups["val_accuracy"].max(),
+        mean_lr=groups["mean_lr"].mean(),
+        final_lr=last["last_lr"],
+    )

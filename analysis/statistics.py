@@ -1,0 +1,163 @@
+"""Estimators: frame or array in, frame or numbers out, no state and no randomness.
+
+Each says how it treats trials that were pruned, failed, diverged or stalled. Frames of trials are
+those of `analysis.frames.load`, best after `final_attempts`. Accuracies are shares in [0, 1].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import stats
+
+from analysis.frames import RESULTS, STATES
+
+LEVEL = 0.95
+COUNTED = (*STATES[:4], "failed")
+
+
+class Interval(NamedTuple):
+    """A mean with the bounds of its interval and what it rests on; NaN where n is too small."""
+
+    n: int
+    mean: float
+    sd: float
+    low: float
+    high: float
+
+
+def t_interval(values: npt.ArrayLike, level: float = LEVEL) -> Interval:
+    """Mean of independent values with Student's t interval: mean +- t(n - 1) sd / sqrt(n).
+
+    values: any shape; NaN is left out. One value has a mean but no interval, none has neither.
+    """
+    x = np.asarray(values, dtype=np.float64).ravel()
+    x = x[~np.isnan(x)]
+    n = len(x)
+    mean = float(x.mean()) if n else np.nan
+    if n < 2:
+        return Interval(n, mean, np.nan, np.nan, np.nan)
+    sd = float(x.std(ddof=1))
+    half = float(stats.t.ppf((1 + level) / 2, n - 1)) * sd / np.sqrt(n)
+    return Interval(n, mean, sd, mean - half, mean + half)
+
+
+def mean_by(frame: pd.DataFrame, by: list[str], column: str, level: float = LEVEL) -> pd.DataFrame:
+    """`t_interval` of ``column`` in each group: ``by``, n, mean, sd, low, high.
+
+    Every row counts, whatever its state: select before. Rows are taken as independent.
+    """
+    rows = [
+        (*key, *t_interval(group[column], level))
+        for key, group in frame.groupby(by, sort=False, observed=True)
+    ]
+    return pd.DataFrame(rows, columns=[*by, *Interval._fields])
+
+
+def wilson(successes: int, n: int, level: float = LEVEL) -> tuple[float, float]:
+    """Wilson's score interval for a share of ``n``; (0, 1) where n is 0: nothing is known."""
+    if n == 0:
+        return 0.0, 1.0
+    interval = stats.binomtest(successes, n).proportion_ci(level, method="wilson")
+    return float(interval.low), float(interval.high)
+
+
+def prediction_interval(
+    mean: float, sd: float, n: int, k: int, level: float = LEVEL
+) -> tuple[float, float]:
+    """Where the mean of ``k`` new runs falls, given the mean and SD of ``n`` old ones.
+
+    mean +- t(n - 1) sd sqrt(1/n + 1/k), for normal runs of one and the same program.
+    Raises ValueError if n < 2 or k < 1.
+    """
+    if n < 2 or k < 1:
+        raise ValueError(f"a prediction needs n >= 2 old and k >= 1 new runs, not {n} and {k}")
+    half = float(stats.t.ppf((1 + level) / 2, n - 1)) * sd * np.sqrt(1 / n + 1 / k)
+    return mean - half, mean + half
+
+
+def paired_difference(
+    trials: pd.DataFrame, first: str, second: str, column: str, level: float = LEVEL
+) -> Interval:
+    """Mean of ``column`` in family ``first`` minus family ``second`` over the seeds both have.
+
+    Trials that finished or stalled or diverged count with what they measured; pruned and failed
+    ones do not, nor do seeds that only one family has. A seed's repeated trials are averaged.
+    """
+    used = trials[trials["state"].isin(RESULTS)].dropna(subset=["seed"])
+    table = used.pivot_table(index="seed", columns="family", values=column, aggfunc="mean")
+    table = table.reindex(columns=[first, second])
+    return t_interval(table[first] - table[second], level)
+
+
+def summary(trials: pd.DataFrame, by: str = "family") -> pd.DataFrame:
+    """What became of the slots of each group: ``by``, n, a count for each outcome, the diverged
+    share with Wilson's interval, best (value), best_trial (number, <NA> if none) and median value.
+
+    trials: one row per slot. n counts those that ended; interrupted ones are not among them. The
+    diverged share is one of all that ended but failed ones. Best and median are over complete
+    trials alone, because a pruned value belongs to another epoch and a diverged one to no model.
+    """
+    rows = []
+    for name, group in trials.groupby(by, sort=False, observed=True):
+        counts = group["state"].value_counts().reindex(list(COUNTED), fill_value=0)
+        trained = int(counts.sum() - counts["failed"])
+        low, high = wilson(int(counts["diverged"]), trained)
+        share = counts["diverged"] / trained if trained else np.nan
+        values = group.loc[group["state"] == "complete"].set_index("trial")["value"].dropna()
+        best = values.idxmax() if len(values) else pd.NA
+        rows.append(
+            {by: name, "n": counts.sum(), **counts}
+            | {"diverged_share": share, "diverged_low": low, "diverged_high": high}
+            | {"best": values.max(), "best_trial": best, "median": values.median()}
+        )
+    columns = [by, "n", *COUNTED, "diverged_share", "diverged_low", "diverged_high"]
+    frame = pd.DataFrame(rows, columns=[*columns, "best", "best_trial", "median"])
+    return frame.astype({"best_trial": "Int64", "best": float, "median": float})
+
+
+def binned(trials: pd.DataFrame, column: str, edges: Sequence[float]) -> pd.DataFrame:
+    """`summary` in bins of a parameter, with the mean value of complete trials and its t interval.
+
+    edges: increasing bounds; a bin holds its lower bound, the last one both. Adds ``low_edge``,
+    ``high_edge``, mean, mean_low, mean_high. Other parameters vary within a bin, so that the mean
+    describes this search, not the effect of the parameter alone. Bins without trials are left out.
+    """
+    bounds = np.asarray(edges, dtype=np.float64)
+    inside = trials[trials[column].between(bounds[0], bounds[-1])]
+    index = np.searchsorted(bounds, inside[column], side="right") - 1
+    inside = inside.assign(bin=np.minimum(index, len(bounds) - 2)).sort_values("bin")
+    frame = summary(inside, "bin")
+    complete = mean_by(inside[inside["state"] == "complete"], ["bin"], "value").set_index("bin")
+    means = complete.rename(columns={"low": "mean_low", "high": "mean_high"})
+    frame = frame.join(means[["mean", "mean_low", "mean_high"]], on="bin")
+    at = frame.pop("bin").to_numpy(dtype=int)
+    frame.insert(0, "low_edge", bounds[at])
+    frame.insert(1, "high_edge", bounds[at + 1])
+    return frame
+
+
+def budget(trials: pd.DataFrame) -> pd.DataFrame:
+    """Epochs of each family: family, asked, trained, saved_by_pruning, unspent_by_divergence, and
+    lost (trained by attempts that failed or were interrupted and had to be repeated).
+
+    trials: one row per attempt, so that retries are paid for. ``asked`` counts the attempts that
+    ended with a result or were pruned; asked = trained + saved + unspent. A stalled trial spends
+    everything.
+    """
+    ended = trials["state"].isin([*RESULTS, "pruned"])
+    left = (trials["epochs"] - trials["epochs_trained"]).clip(lower=0)
+    lost = trials["state"].isin(["failed", "interrupted"])
+    parts = {
+        "asked": trials["epochs"].where(ended),
+        "trained": trials["epochs_trained"].where(ended),
+        "saved_by_pruning": left.where(trials["state"] == "pruned"),
+        "unspent_by_divergence": left.where(trials["state"] == "diverged"),
+        "lost": trials["epochs_trained"].where(lost),
+    }
+    frame = trials[["family"]].assign(**parts)
+    return frame.groupby("family", sort=False).sum().reset_index()
