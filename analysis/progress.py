@@ -1,0 +1,63 @@
+"""How far a study is: what became of its trials, their cost, and how long the rest will take."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pandas as pd
+
+from analysis.frames import STATES, final_attempts
+from analysis.statistics import budget
+from study.spec import StudySpec
+
+_ENDED = ("complete", "diverged", "stalled", "pruned")
+
+
+def progress(trials: pd.DataFrame, spec: StudySpec) -> dict[str, Any]:
+    """The facts of a study as JSON values; None where nothing is known yet.
+
+    trials: every attempt, as `analysis.frames.load` gives them. ``states`` counts slots, a slot by
+    its result or else its last attempt; ``waiting`` are those not begun. ``best`` is over complete
+    trials alone. ``seconds_left`` is the mean time of ended trials times the slots that have no
+    result yet, shared among the trials that run now (at least one).
+    """
+    slots = final_attempts(trials)
+    counts = slots["state"].value_counts().reindex(list(STATES), fill_value=0).astype(int)
+    counts["waiting"] = spec.trials - int(counts.drop("waiting").sum())
+    spent = budget(trials).drop(columns="family").sum()
+    return {
+        "space": spec.space,
+        "question": spec.search_space.QUESTION,
+        "trials": spec.trials,
+        "states": {str(state): int(count) for state, count in counts.items()},
+        "best": _best(slots),
+        "epochs": {str(name): int(value) for name, value in spent.items()},
+        "seconds_left": _seconds_left(slots, spec.trials, int(counts["running"])),
+    }
+
+
+def best_trial(trials: pd.DataFrame) -> pd.Series | None:
+    """The complete trial with the highest value, the earlier one of two; None before the first."""
+    complete = trials[trials["state"] == "complete"].sort_values("trial")
+    return None if complete.empty else complete.loc[complete["value"].idxmax()]
+
+
+def _best(slots: pd.DataFrame) -> dict[str, Any] | None:
+    found = best_trial(slots)
+    if found is None:
+        return None
+    return {
+        "trial": int(found["trial"]),
+        "value": float(found["value"]),
+        "family": str(found["family"]),
+    }
+
+
+def _seconds_left(slots: pd.DataFrame, total: int, running: int) -> float | None:
+    ended = slots[slots["state"].isin(_ENDED)]
+    seconds = float(ended["seconds"].mean())
+    if math.isnan(seconds):
+        return None
+    failed = int((slots["state"] == "failed").sum())
+    return (total - len(ended) - failed) * seconds / max(1, running)

@@ -1,0 +1,225 @@
+"""What came out: how far a study is, its best configuration, its report and its frames."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from study.cli.options import (
+    DEFAULT_STORAGE,
+    AsJson,
+    Device,
+    Failure,
+    Storage,
+    StudyName,
+    failures,
+    print_json,
+    wrong_use,
+)
+
+
+def status(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="A study; without it, all of them.")
+    ] = None,
+    storage: Storage = DEFAULT_STORAGE,
+    as_json: AsJson = False,
+) -> None:
+    """Say how far a study is, or list the studies of the storage.
+
+    Example: lrstudy status cosine
+    """
+    if name is None:
+        _list_studies(storage, as_json)
+        return
+    from analysis.frames import StorageError, load, spec
+    from analysis.progress import progress
+
+    with failures(StorageError):
+        facts = progress(load(storage, name)[0], spec(storage, name))
+    if as_json:
+        print_json({"study": name, **facts})
+        return
+    states, epochs = facts["states"], facts["epochs"]
+    done = sum(states[state] for state in ("complete", "diverged", "stalled", "pruned"))
+    counted = ", ".join(f"{count} {state}" for state, count in states.items() if count)
+    saved = epochs["saved_by_pruning"]
+    rows = {
+        name: facts["question"],
+        "trials": f"{done} of {facts['trials']} have a result: {counted}",
+        "best": _best_in_words(facts["best"]),
+        "epochs": f"{epochs['trained']} trained, {saved} saved by pruning, "
+        f"{epochs['unspent_by_divergence']} unspent by divergence, {epochs['lost']} lost",
+        "left": _duration(facts["seconds_left"]) if done < facts["trials"] else "nothing",
+    }
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for label, text in rows.items():
+        table.add_row(f"[bold]{escape(label)}[/bold]", escape(text))
+    Console().print(table, highlight=False)
+
+
+def _list_studies(url: str, as_json: bool) -> None:
+    from analysis.frames import StorageError, studies
+
+    with failures(StorageError):
+        found = studies(url)
+    if as_json:
+        print_json(json.loads(found.to_json(orient="records")))
+        return
+    if found.empty:
+        typer.echo("no studies yet; `lrstudy run SPACE` makes one")
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    states = [state for state in found.columns[4:] if found[state].any()]
+    for heading in ("study", "space", "planned", *states):
+        table.add_column(heading, justify="left" if heading in ("study", "space") else "right")
+    for row in found.to_dict("records"):
+        planned = row["planned"]
+        cells = [row["name"], row["space"] or "another program's", planned and f"{planned:g}"]
+        table.add_row(*(escape(str(cell or "")) for cell in cells), *(str(row[s]) for s in states))
+    Console().print(table, highlight=False)
+
+
+def _best_in_words(best: dict[str, Any] | None) -> str:
+    if best is None:
+        return "none yet"
+    return f"{best['value']:.2%} (trial {best['trial']}, {best['family']})"
+
+
+def _duration(seconds: float | None) -> str:
+    if seconds is None:
+        return "unknown until the first trial has ended"
+    return f"about {timedelta(seconds=round(seconds))} at the present pace"
+
+
+def best(
+    name: StudyName,
+    export: Annotated[
+        Path | None,
+        typer.Option("--export", metavar="DIR", help="Train it again; write weights and code."),
+    ] = None,
+    device: Device = "auto",
+    storage: Storage = DEFAULT_STORAGE,
+    as_json: AsJson = False,
+) -> None:
+    """Say which configuration was best, in plain words; --export takes it away.
+
+    Example: lrstudy best cosine --export best/
+    """
+    from analysis.frames import StorageError, load, spec
+    from analysis.progress import best_trial
+    from search_spaces.config import TrialConfig
+    from search_spaces.words import in_words
+
+    with failures(StorageError):
+        asked, trials = spec(storage, name), load(storage, name)[0]
+    found = best_trial(trials)
+    if found is None or not isinstance(found["config"], str):
+        raise Failure(f"study {name!r} has no complete trial yet")
+    with failures(ValueError):
+        config = TrialConfig.model_validate_json(found["config"])
+    images = "test" if asked.search_space.DESIGNED else "validation"
+    facts = {
+        "study": name,
+        "trial": int(found["trial"]),
+        "accuracy": float(found["value"]),
+        "measured_on": images,
+        "schedule": in_words(config.schedule),
+        "config": config.model_dump(mode="json"),
+    }
+    if export is not None:
+        facts |= _export(asked, config, export, device, int(found["threads"]))
+    if as_json:
+        print_json(facts)
+        return
+    typer.echo(
+        f"trial {facts['trial']}: {facts['accuracy']:.2%} {images} accuracy with "
+        f"{facts['schedule']}; {config.epochs} epochs, batches of {config.batch_size}"
+    )
+    if images == "validation":
+        typer.echo("The best of many single runs looks better than it is: expect a little less.")
+    if export is not None:
+        typer.echo(f"trained again: {facts['exported_accuracy']:.2%}; wrote {export}")
+
+
+def _export(asked: Any, config: Any, directory: Path, device: str, threads: int) -> dict[str, Any]:
+    from study import devices
+    from study.data import DataError
+    from study.export import export
+
+    with failures(OSError, DataError), wrong_use():
+        chosen = devices.resolve(device)
+        made = export(asked, config, directory, device=chosen, threads=threads)
+    return {"exported": str(made.directory), "exported_accuracy": made.accuracy}
+
+
+def report(
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Studies to report on.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Default: reports/NAME.")
+    ] = None,
+    storage: Storage = DEFAULT_STORAGE,
+) -> None:
+    """Write the report: one HTML page, its figures, and the data behind them.
+
+    Example: lrstudy report cosine warmup --out reports/both
+    """
+    from analysis.frames import StorageError
+    from analysis.report import slug, write_report
+
+    directory = out or Path("reports") / "-".join(slug(name) for name in names)
+    with failures(StorageError, OSError):
+        page = write_report(storage, names, directory)
+    typer.echo(f"wrote {page}")
+
+
+def export(
+    name: StudyName,
+    out: Annotated[Path, typer.Option("--out", help="The file to write, .parquet or .csv.")],
+    curves: Annotated[
+        bool, typer.Option("--curves", help="A row an epoch instead of a row a trial.")
+    ] = False,
+    storage: Storage = DEFAULT_STORAGE,
+) -> None:
+    """Write the tidy frame of a study: a row a trial, or with --curves a row an epoch.
+
+    Example: lrstudy export cosine --out trials.parquet
+    """
+    from analysis.frames import StorageError, load
+
+    if out.suffix not in (".parquet", ".csv"):
+        raise Failure(f"--out must end in .parquet or .csv, not {out.name!r}", 2)
+    with failures(StorageError, OSError):
+        frame = load(storage, name)[1 if curves else 0]
+        if out.suffix == ".csv":
+            frame.to_csv(out, index=False)
+        else:
+            frame.to_parquet(out, index=False)
+    typer.echo(f"wrote {len(frame)} rows to {out}")
+
+
+def dashboard(
+    port: Annotated[int, typer.Option("--port", min=1, max=65535)] = 8080,
+    storage: Storage = DEFAULT_STORAGE,
+) -> None:
+    """Open the storage in optuna-dashboard, on this machine only.
+
+    Example: lrstudy dashboard --port 8080
+    """
+    from study.storage import StorageError, open_storage
+
+    try:
+        from optuna_dashboard import run_server
+    except ImportError:
+        raise Failure("the dashboard is an extra: pip install 'lrstudy[dashboard]'") from None
+    with failures(StorageError, OSError):
+        opened = open_storage(storage)
+        typer.echo(f"optuna-dashboard is at http://127.0.0.1:{port}; Ctrl-C ends it")
+        run_server(opened, host="127.0.0.1", port=port)

@@ -1,0 +1,167 @@
+"""The best configuration to take away: weights, configuration, and the schedule as PyTorch code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+from search_spaces.config import TrialConfig
+from search_spaces.schedules import Schedule, ScheduleConfig
+from search_spaces.words import in_words
+from study.objective import load_data
+from study.spec import StudySpec
+from study.tasks import TASKS
+from study.torch_schedules import closed_form
+from study.training import evaluate, start, train
+
+
+@dataclass(frozen=True)
+class Exported:
+    """Where the files are, and the accuracy that the weights have on the images that scored the
+    trial (validation, or test for a fixed design)."""
+
+    directory: Path
+    accuracy: float
+
+
+def export(
+    spec: StudySpec, config: TrialConfig, directory: Path, *, device: torch.device, threads: int
+) -> Exported:
+    """Train the configuration again and write weights.safetensors (last epoch),
+    averaged_weights.safetensors (horizon-free average), config.json and schedule.py.
+
+    Weights are not kept while a study runs: a run is a function of its configuration, and with the
+    trial's own device and number of threads the numbers are the same again, bit for bit on a CPU.
+    Raises OSError where the directory cannot be written.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(threads)
+    data, task = load_data(spec, device), TASKS[spec.task]
+    state = start(config, task, data, device)
+    for _record in train(state, data):
+        pass
+    for name, model in (("weights", state.model), ("averaged_weights", state.averaged)):
+        tensors = {key: value.cpu().contiguous() for key, value in model.state_dict().items()}
+        save_file(tensors, directory / f"{name}.safetensors")
+    (directory / "config.json").write_text(config.model_dump_json(indent=2) + "\n")
+    code = lambda_code(config.schedule, config.epochs, state.steps_per_epoch)
+    (directory / "schedule.py").write_text(code)
+    scored = data.val if data.test is None else data.test
+    assert scored is not None  # noqa: S101 - a study has validation or test images
+    return Exported(directory, evaluate(state.model, scored).accuracy)
+
+
+_BODIES = {
+    "constant": "    return base_lr",
+    "factor": "    return max(floor, base_lr * alpha ** ((t - w) / unit))",
+    "multi_factor": "    return base_lr * alpha ** sum(t >= updates(m) for m in milestones)",
+    "inverse_power": "    return base_lr * (1 + beta * (t - w) / unit) ** -alpha",
+    "polynomial": """\
+    left = 1 - progress(t, w, updates(horizon))
+    return final_lr + (base_lr - final_lr) * left**exponent""",
+    "cosine": """\
+    share = progress(t, w, updates(horizon))
+    return final_lr + (base_lr - final_lr) * (1 + math.cos(math.pi * share)) / 2""",
+    "cosine_restarts": """\
+    start, end, length = 0, max(1, updates(cycle)), max(1, updates(cycle))
+    while t - w >= round(end):
+        length *= multiplier
+        start, end = round(end), end + length
+    share = (t - w - start) / (round(end) - start)
+    return final_lr + (base_lr - final_lr) * (1 + math.cos(math.pi * share)) / 2""",
+    "warmup_stable_decay": """\
+    end = updates(horizon)
+    share = progress(t, max(w, end - updates(cooldown)), end)
+    left = 1 - (share if cooldown_shape == "linear" else math.sqrt(share))
+    return final_lr + (base_lr - final_lr) * left""",
+    "one_cycle": """\
+    top, end = updates(peak), updates(horizon)
+    start, target = (start_lr, base_lr) if t < top else (base_lr, final_lr)
+    share = progress(t, w, top) if t < top else progress(t, top, end)
+    if shape == "cosine":
+        share = (1 - math.cos(math.pi * share)) / 2
+    return start + (target - start) * share""",
+    "table": "    return rates[min(int((t - w) // unit), len(rates) - 1)]",
+}
+_PROGRESS = '''
+
+def progress(t, start, end):
+    """Share of the way from start to end, between 0 and 1."""
+    return float(t >= end) if end <= start else min(1.0, max(0.0, (t - start) / (end - start)))
+'''
+_CODE = '''\
+"""Learning rate: {words}.
+
+    optimizer = torch.optim.SGD(model.parameters(), lr=base_lr)
+    scheduler = lambda_lr(optimizer)
+    ...
+    optimizer.step()
+    scheduler.step()  # after every batch
+"""
+
+import math
+
+from torch.optim.lr_scheduler import LambdaLR
+
+steps_per_epoch = {steps_per_epoch}  # optimizer updates in an epoch: put in your own number
+{constants}
+
+
+def updates(epochs):
+    """A duration in epochs as a whole number of optimizer updates."""
+    return round(epochs * steps_per_epoch)
+
+
+w = {warmup}
+{unit}{progress}
+
+def after_warmup(t):
+    """Rate at update t, counted from 0, once the warmup of w updates is over."""
+{body}
+
+
+def rate(step):
+    """Learning rate of an optimizer update, counted from 0."""
+    t = {clock}
+    if t >= w:
+        return after_warmup(t)
+    return warmup_lr + {rise} * t / w
+
+
+def lambda_lr(optimizer):
+    """A scheduler for an optimizer that was made with lr=base_lr."""
+    return LambdaLR(optimizer, lambda step: rate(step) / base_lr)
+'''
+
+
+def lambda_code(schedule: ScheduleConfig, epochs: int, steps_per_epoch: int) -> str:
+    """Python source that needs PyTorch alone and recreates the schedule with LambdaLR.
+
+    The module defines ``rate(step)`` and ``lambda_lr(optimizer)``. A torch scheduler becomes the
+    table of its rates. Raises ValueError for a schedule that follows the loss.
+    """
+    closed = closed_form(schedule, epochs, steps_per_epoch)
+    values = closed.model_dump(exclude={"family", "hold_epochs", "per", "warmup_shape"})
+    body = _BODIES[closed.family]
+    whole = "updates(warmup)"
+    return _CODE.format(
+        words=in_words(closed),
+        steps_per_epoch=steps_per_epoch,
+        constants="\n".join(f"{name} = {value!r}" for name, value in values.items()),
+        warmup=whole if closed.end is None else f"min({whole}, max(0, updates(horizon) - 1))",
+        unit=_unit(closed),
+        progress=_PROGRESS if "progress(" in body else "",
+        body=body,
+        clock="step // steps_per_epoch * steps_per_epoch" if closed.hold_epochs else "step",
+        rise="(after_warmup(w) - warmup_lr)" if closed.warmup_shape == "linear" else "0",
+    )
+
+
+def _unit(schedule: Schedule) -> str:
+    """The line that defines the clock of a schedule that has one."""
+    per = getattr(schedule, "per", None)
+    clocks = {None: "", "epoch": "unit = steps_per_epoch\n", "update": "unit = 1\n"}
+    return clocks[per]

@@ -1,0 +1,49 @@
+"""Schedules in plain words."""
+
+from __future__ import annotations
+
+import pytest
+
+from search_spaces.parsing import parse_schedule
+from search_spaces.schedules import FAMILIES
+from search_spaces.words import in_words
+
+PHRASES = {
+    "constant:base=0.3": "a constant rate of 0.3",
+    "factor:base=0.3,alpha=0.9": "exponential decay from 0.3, times 0.9 every epoch",
+    "multi_factor:base=0.5,alpha=0.5,milestones=15/30": "0.5, times 0.5 at epoch 15 and 30",
+    "inverse_power:base=0.1,per=update": ("inverse power decay 0.1 (1 + 1 t)^-0.5, t in updates"),
+    "polynomial:base=0.3,horizon=30,exponent=1.23456": (
+        "polynomial decay from 0.3 to 0 at epoch 30, exponent 1.235"
+    ),
+    "cosine:base=0.3,final=0.01,horizon=20,warmup=5,hold_epochs=true": (
+        "a cosine from 0.3 to 0.01 at epoch 20, after 5 epochs of warmup rising from 0, "
+        "changed once an epoch"
+    ),
+    "cosine_restarts:base=1,cycle=3,multiplier=2": (
+        "cosines from 1 to 0, the first 3 epochs long, each next one 2 times as long"
+    ),
+    "warmup_stable_decay:base=1,horizon=30,cooldown=6": (
+        "1, then a linear cooldown to 0 over the last 6 of 30 epochs"
+    ),
+    "one_cycle:base=1,peak=3,horizon=9": (
+        "one cycle from 0 up to 1 at epoch 3, down to 0 at epoch 9"
+    ),
+    "table:rates=0.1/0.2": "a table of 2 rates, one for each epoch",
+    "torch:base=0.1,scheduler=StepLR,step_size=3": "torch's StepLR from 0.1, stepped every epoch",
+    "plateau:base=0.1": (
+        "0.1, times 0.1 when the validation loss has not improved for more than 3 epochs"
+    ),
+    "constant:base=0.3,warmup=2,warmup_lr=0.05,warmup_shape=constant": (
+        "a constant rate of 0.3, after 2 epochs of warmup at 0.05"
+    ),
+}
+
+
+@pytest.mark.parametrize("text", PHRASES)
+def test_phrase(text: str) -> None:
+    assert in_words(parse_schedule(text)) == PHRASES[text]
+
+
+def test_every_family_has_words() -> None:
+    assert {text.partition(":")[0] for text in PHRASES} == set(FAMILIES)

@@ -1,0 +1,152 @@
+"""What `lrstudy best --export` writes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.torch import load_file
+
+from search_spaces.config import Budget, Range, TrialConfig
+from search_spaces.schedules import (
+    Constant,
+    Cosine,
+    CosineRestarts,
+    Factor,
+    InversePower,
+    MultiFactor,
+    OneCycle,
+    Plateau,
+    Polynomial,
+    ScheduleConfig,
+    Table,
+    TorchScheduler,
+    WarmupStableDecay,
+)
+from study import models, tasks
+from study.export import export, lambda_code
+from study.spec import StudySpec
+from study.tasks import Task
+from study.torch_schedules import closed_form
+from tests.conftest import CPU
+
+EPOCHS = 12
+WARM = {"warmup": 2.3, "warmup_lr": 0.01}
+SCHEDULES: list[ScheduleConfig] = [
+    Constant(base_lr=0.3),
+    Constant(base_lr=0.3, **WARM),
+    Constant(base_lr=0.3, warmup_shape="constant", **WARM),
+    Factor(base_lr=0.3, alpha=0.8, floor=0.05),
+    Factor(base_lr=0.3, alpha=0.98, per="update", **WARM),
+    MultiFactor(base_lr=0.5, alpha=0.5, milestones=(4, 8.5), **WARM),
+    MultiFactor(base_lr=0.5, alpha=0.5, milestones=()),
+    InversePower(base_lr=0.1, hold_epochs=True),
+    InversePower(base_lr=0.1, alpha=1.5, beta=0.2, per="update", **WARM),
+    Polynomial(base_lr=0.3, exponent=1.7, horizon=10, final_lr=0.01, **WARM),
+    Cosine(base_lr=0.3, final_lr=0.01, horizon=9, warmup=5, hold_epochs=True),
+    Cosine(base_lr=0.3, horizon=1 / 7, warmup=0.1),
+    CosineRestarts(base_lr=0.3, final_lr=0.01, cycle=1.4, multiplier=1.7, **WARM),
+    WarmupStableDecay(base_lr=0.3, horizon=10, cooldown=3, **WARM),
+    WarmupStableDecay(base_lr=0.3, horizon=10, cooldown=3, cooldown_shape="sqrt"),
+    OneCycle(base_lr=0.3, start_lr=0.02, final_lr=0.001, peak=4, horizon=10, **WARM),
+    OneCycle(base_lr=0.3, peak=4, horizon=10, shape="linear"),
+    Table(base_lr=0.3, rates=(0.1, 0.3, 0.2), **WARM),
+    Table(base_lr=0.3, rates=(0.1, 0.3, 0.2), per="update"),
+    TorchScheduler(base_lr=0.3, scheduler="StepLR", arguments={"step_size": 3, "gamma": 0.5}),
+]
+
+
+def executed(code: str) -> dict[str, Any]:
+    """The names that a pasted snippet defines."""
+    names: dict[str, Any] = {}
+    exec(compile(code, "schedule.py", "exec"), names)
+    return names
+
+
+def rates_of_lambda_lr(code: str, updates: int) -> list[float]:
+    """The rates that an optimizer has with the snippet's LambdaLR, update by update."""
+    names = executed(code)
+    optimizer = torch.optim.SGD([torch.zeros(1)], lr=names["base_lr"])
+    scheduler = names["lambda_lr"](optimizer)
+    rates = []
+    for _ in range(updates):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    return rates
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=lambda schedule: schedule.family)
+@pytest.mark.parametrize("steps_per_epoch", [1, 7])
+def test_the_pasted_code_gives_the_same_rates(
+    schedule: ScheduleConfig, steps_per_epoch: int
+) -> None:
+    updates = EPOCHS * steps_per_epoch
+    expected = closed_form(schedule, EPOCHS, steps_per_epoch)(np.arange(updates), steps_per_epoch)
+    code = lambda_code(schedule, EPOCHS, steps_per_epoch)
+    np.testing.assert_allclose(rates_of_lambda_lr(code, updates), expected, rtol=1e-12, atol=1e-15)
+
+
+@given(
+    warmup=st.floats(0, 4),
+    horizon=st.floats(4.5, 20),
+    exponent=st.floats(0.25, 4),
+    steps_per_epoch=st.integers(1, 9),
+)
+def test_the_code_of_a_decay_gives_the_same_rates_whatever_its_numbers(
+    warmup: float, horizon: float, exponent: float, steps_per_epoch: int
+) -> None:
+    schedule = Polynomial(base_lr=0.3, warmup=warmup, horizon=horizon, exponent=exponent)
+    rate = executed(lambda_code(schedule, EPOCHS, steps_per_epoch))["rate"]
+    steps = np.arange(EPOCHS * steps_per_epoch)
+    expected = schedule(steps, steps_per_epoch)
+    np.testing.assert_allclose([rate(int(t)) for t in steps], expected, rtol=1e-12, atol=1e-15)
+
+
+def test_the_code_of_another_training_length_follows_its_own_number_of_updates() -> None:
+    schedule = Cosine(base_lr=0.3, horizon=10, warmup=2)
+    code = lambda_code(schedule, EPOCHS, 7).replace("steps_per_epoch = 7", "steps_per_epoch = 5")
+    expected = schedule(np.arange(60), 5)
+    np.testing.assert_allclose(rates_of_lambda_lr(code, 60), expected, rtol=1e-12)
+
+
+def test_a_schedule_that_follows_the_loss_has_no_such_code() -> None:
+    with pytest.raises(ValueError, match="'plateau' has no closed form: it follows the loss"):
+        lambda_code(Plateau(base_lr=0.1), EPOCHS, 1)
+
+
+def test_exported_files_hold_the_trained_run(
+    tiny_task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(tasks.TASKS, "tiny", tiny_task)
+    spec = StudySpec(
+        space="fixed_rate",
+        task="tiny",
+        families=("constant",),
+        trials=1,
+        budget=Budget(epochs=3),
+        ranges={"base_lr": Range(low=0.05, high=0.05, log=True)},
+    )
+    config = TrialConfig(schedule=Constant(base_lr=0.05), epochs=3, seed=4, batch_size=50)
+    made = export(spec, config, tmp_path / "best", device=CPU, threads=1)
+    again = export(spec, config, tmp_path / "again", device=CPU, threads=1)
+    saved = json.loads((made.directory / "config.json").read_text())
+    assert TrialConfig.model_validate(saved) == config
+    for name in ("weights", "averaged_weights"):
+        file = f"{name}.safetensors"
+        assert (made.directory / file).read_bytes() == (again.directory / file).read_bytes()
+    model = models.lenet("default", 0)
+    model.load_state_dict(load_file(made.directory / "weights.safetensors"))
+    data = tasks.load_task_data(tiny_task, device=CPU)
+    assert data.val is not None
+    with torch.no_grad():
+        correct = (model(data.val.pixels).argmax(1) == data.val.labels).float().mean().item()
+    assert made.accuracy == again.accuracy == pytest.approx(correct, abs=1e-6)
+    rate = executed((made.directory / "schedule.py").read_text())["rate"]
+    assert rate(0) == rate(29) == 0.05
