@@ -1,0 +1,52 @@
+# Everything that a fresh machine needs: Python >= 3.11, git, make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+STUDY ?= quick
+
+.DEFAULT_GOAL := help
+.PHONY: help study test lint data bench test-wheel clean
+
+help: ## list these targets
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+
+study: data ## run a quick real study of schedules and write its report
+	@if $(BIN)/lrstudy status $(STUDY) >/dev/null 2>&1; then $(BIN)/lrstudy resume $(STUDY); \
+	else $(BIN)/lrstudy run cosine --preset quick --study $(STUDY); fi
+	@$(BIN)/lrstudy report $(STUDY)
+	@echo "open reports/$(STUDY)/report.html in a browser; next: $(BIN)/lrstudy --help"
+
+test: data ## run all tests and print the coverage of branches
+	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered
+
+lint: $(INSTALLED) ## check style, types and the one-way imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: data ## measure training against the chapter's own loop, as one JSON
+	@$(BIN)/python -W ignore -m tests.benchmarks.bench_training
+
+test-wheel: $(INSTALLED) ## build the wheel and try it in an empty environment
+	PYTHON=$(BIN)/python tests/end_to_end/try_wheel.sh
+
+# The mirrors first; then Debian's package, which needs no root to download and unpack.
+data: $(INSTALLED) ## get Fashion-MNIST unless it is there
+	@$(BIN)/lrstudy data where >/dev/null 2>&1 || $(BIN)/lrstudy data fetch || { \
+	  echo "trying Debian's package dataset-fashion-mnist"; \
+	  { [ "$$(id -u)" != 0 ] || apt-get update -qq; } && \
+	  rm -rf .data && mkdir .data && (cd .data && apt-get download -qq dataset-fashion-mnist && \
+	  dpkg-deb -x dataset-fashion-mnist_*.deb .) && \
+	  $(BIN)/lrstudy data fetch --from .data/usr/share/datasets/fashion-mnist && rm -rf .data; }
+
+$(INSTALLED): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "lrstudy needs Python 3.11 or newer; name one with make PYTHON=...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+clean: ## remove the environment and what tools left behind; studies and reports stay
+	rm -rf $(VENV) .data build dist *.egg-info .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
