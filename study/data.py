@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import math
 import os
 import shutil
 import tempfile
 import zlib
 from collections.abc import Callable, Sequence
+from http.client import HTTPException
 from pathlib import Path
 from typing import BinaryIO, Literal, NamedTuple
 from urllib.request import build_opener
@@ -22,6 +24,7 @@ from torch import Tensor
 Split = Literal["train", "test"]
 SPLITS: tuple[Split, ...] = ("train", "test")
 VARIABLE = "LRSTUDY_DATA"
+DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 FILES = {
     "train-images-idx3-ubyte.gz": "f4a8712d7a061bf5bd6d2ca38dc4d50a",
     "train-labels-idx1-ubyte.gz": "9018921c3c673c538a1fc5bad174d6f9",
@@ -63,7 +66,7 @@ def places() -> list[Place]:
     return [
         *([Place(VARIABLE, Path(chosen))] if chosen else []),
         Place("user cache", user_cache_path("lrstudy") / "fashion-mnist"),
-        Place("Debian package", Path("/usr/share/datasets/fashion-mnist")),
+        Place("Debian package", DEBIAN),
     ]
 
 
@@ -99,10 +102,8 @@ def _files(splits: Sequence[Split]) -> list[str]:
 def _fault(path: Path) -> str | None:
     """What is wrong with a file, None where it is whole."""
     try:
-        if not path.exists():
-            return f"{path.name} is missing"
         md5 = hashlib.md5(_unpack(path), usedforsecurity=False).hexdigest()
-    except (OSError, DataError) as error:
+    except DataError as error:
         return str(error)
     if md5 != FILES[path.name]:
         return f"{path.name} holds other data (md5 {md5} instead of {FILES[path.name]})"
@@ -112,8 +113,12 @@ def _fault(path: Path) -> str | None:
 def _unpack(path: Path) -> bytes:
     try:
         return gzip.decompress(path.read_bytes())
+    except FileNotFoundError as error:
+        raise DataError(f"{path.name} is missing") from error
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(f"{path.name} is corrupt ({error})") from error
+    except OSError as error:
+        raise DataError(f"{path.name} cannot be read ({error.strerror})") from error
 
 
 def _nowhere(failures: list[str]) -> str:
@@ -146,7 +151,7 @@ def fetch(source: Path | None = None) -> Path:
     if found is not None:
         return found
     home = places()[0]
-    if home.name == VARIABLE and any(name for name in FILES if (home.path / name).exists()):
+    if home.name == VARIABLE and any(_stands_in_the_way(home.path / name) for name in FILES):
         raise DataError(_nowhere(failures))
     get = _download if source is None else _open
     for origin in _mirrors() if source is None else [str(source)]:
@@ -154,9 +159,15 @@ def fetch(source: Path | None = None) -> Path:
             _install(origin, get, home.path)
         except (OSError, DataError) as error:
             failures.append(f"{origin}: {error}")
+        except HTTPException as error:
+            failures.append(f"{origin}: broken answer ({error!r})")
         else:
             return home.path
     raise DataError(_nowhere(failures))
+
+
+def _stands_in_the_way(path: Path) -> bool:
+    return os.path.lexists(path) and _fault(path) is not None
 
 
 def _mirrors() -> list[str]:
@@ -192,7 +203,7 @@ def _install(origin: str, get: Callable[[str, str], BinaryIO], directory: Path) 
 def load(directory: Path, split: Split) -> Images:
     """The images (n, 28, 28) uint8 and labels (n,) int64 of a split, as they lie on disk.
 
-    Raises DataError where a file is not what its header says.
+    Raises DataError where a file cannot be read or is not what its header says.
     """
     prefix = _PREFIX[split]
     pixels = _read_idx(directory / f"{prefix}-images-idx3-ubyte.gz", dimensions=3)
@@ -207,7 +218,8 @@ def _read_idx(path: Path, dimensions: int) -> npt.NDArray[np.uint8]:
     dimensions, each dimension as a big-endian int32, then the values."""
     content = _unpack(path)
     start = 4 + 4 * dimensions
-    shape = np.frombuffer(content[4:start], dtype=">i4")
-    if content[:4] != bytes([0, 0, 8, dimensions]) or len(content) - start != shape.prod():
+    shape = [int.from_bytes(content[at : at + 4], "big") for at in range(4, start, 4)]
+    right_kind = content[:4] == bytes([0, 0, 8, dimensions])
+    if not right_kind or len(content) - start != math.prod(shape):
         raise DataError(f"{path} is not an idx file of {dimensions} dimensions and unsigned bytes")
     return np.frombuffer(content, dtype=np.uint8, offset=start).reshape(shape).copy()

@@ -41,22 +41,33 @@ class Cost:
 
 
 def estimate(spec: StudySpec, device: str, workers: int) -> Cost:
-    """Time a few steps on the device, with one thread if there are several workers."""
-    chosen = devices.resolve(device)
-    if workers > 1:
-        torch.set_num_threads(1)
-    data = load_data(spec, chosen)
-    train_seconds = _seconds_per_train_image(spec, data, chosen)
-    evaluated = 0 if data.val is None else 2 * len(data.val.labels)  # raw and averaged weights
-    images = data.val or data.train
-    epoch = len(data.train.labels) * train_seconds
-    epoch += evaluated * _seconds_per_evaluated_image(spec, data, images, chosen)
+    """Time a few steps on the device, with one thread if there are several workers.
+
+    Workers are taken not to slow each other down. Raises ValueError where the device is not there,
+    DataError where the data are missing.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1 if workers > 1 else threads)
+    try:
+        return _cost(spec, devices.resolve(device), workers)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _cost(spec: StudySpec, device: torch.device, workers: int) -> Cost:
+    data = load_data(spec, device)
+    train_images = len(data.train.labels)
+    # Raw and averaged weights: on the validation images each epoch, on the test images at the end.
+    validated = 0 if data.val is None else 2 * len(data.val.labels)
+    tested = 0 if data.test is None else 2 * len(data.test.labels)
+    epochs = spec.budget.epochs
+    seconds = epochs * train_images * _seconds_per_train_image(spec, data, device)
+    seconds += (epochs * validated + tested) * _seconds_per_evaluated_image(spec, data, device)
     rounds = -(-spec.trials // workers)
-    seconds = spec.budget.epochs * epoch
     return Cost(
         trials=spec.trials,
-        epochs=spec.budget.epochs,
-        train_images=len(data.train.labels),
+        epochs=epochs,
+        train_images=train_images,
         workers=workers,
         seconds_per_trial=seconds,
         hours=rounds * seconds / 3600,
@@ -71,12 +82,10 @@ def _seconds_per_train_image(spec: StudySpec, data: TaskData, device: torch.devi
     return last.seconds / len(few.train.labels)
 
 
-def _seconds_per_evaluated_image(
-    spec: StudySpec, data: TaskData, images: Images, device: torch.device
-) -> float:
+def _seconds_per_evaluated_image(spec: StudySpec, data: TaskData, device: torch.device) -> float:
     config = TrialConfig(schedule=Constant(base_lr=0.01), epochs=1, seed=0, **spec.optimizer)
     model = start(config, TASKS[spec.task], data, device).model
-    few = _first(images, _EVALUATED)
+    few = _first(data.val or data.train, _EVALUATED)
     for _ in range(2):  # the first round warms up
         began = time.perf_counter()
         scores(model, few)[0].sum().item()

@@ -41,11 +41,17 @@ class EpochRecord:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> EpochRecord:
-        """The record that ``to_json`` wrote; null losses come back as nan where they must be."""
-        values = {field.name: data[field.name] for field in fields(cls)}
-        for name in ("train_loss", "train_accuracy"):
-            values[name] = float("nan") if values[name] is None else values[name]
-        return cls(**values)
+        """The record that ``to_json`` wrote: a null comes back as nan, or as None in the fields of
+        the validation data where there were none (an accuracy is then null, else never)."""
+        validated = data["val_accuracy"] is not None
+        return cls(
+            **{
+                field.name: data[field.name]
+                if "val_" in field.name and not validated
+                else _restored(data[field.name])
+                for field in fields(cls)
+            }
+        )
 
 
 def _finite(value: Any) -> Any:
@@ -54,3 +60,9 @@ def _finite(value: Any) -> Any:
     if isinstance(value, float):
         return float(f"{value:.9g}") if abs(value) < float("inf") else None
     return value
+
+
+def _restored(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _restored(item) for key, item in value.items()}
+    return float("nan") if value is None else value

@@ -64,8 +64,8 @@ TASKS = {
 
 
 def stratified_order(labels: npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.int64]:
-    """A permutation of range(n) whose every contiguous part has the classes in their proportions
-    (to within one image a class).
+    """A permutation of range(n) whose every contiguous part has the classes in their proportions.
+    With C classes, a class of share p has p * m images in a part of m, give or take 1 + C * p.
 
     Each class is shuffled, then its k-th image is placed at (k + 1/2) / (size of the class).
     """

@@ -267,15 +267,15 @@ def evaluate(model: nn.Module, images: Images) -> Evaluation:
 
 
 def diverged(records: Sequence[EpochRecord], classes: int) -> bool:
-    """Whether training exploded by the last record: a loss that is not finite, or a training loss
-    above ``DIVERGED_ABOVE * ln(classes)`` nats."""
+    """Whether training exploded by the last record: a loss or weights that are not finite, or a
+    training loss above ``DIVERGED_ABOVE * ln(classes)`` nats."""
     if not records:
         return False
     last = records[-1]
-    losses = [last.train_loss] if last.val_loss is None else [last.train_loss, last.val_loss]
-    return not all(map(math.isfinite, losses)) or last.train_loss > DIVERGED_ABOVE * math.log(
-        classes
-    )
+    # The weights tell of an explosion in the last update where no validation loss does.
+    numbers = [last.train_loss, last.val_loss or 0.0, *last.weight_norm.values()]
+    too_high = last.train_loss > DIVERGED_ABOVE * math.log(classes)
+    return too_high or not all(map(math.isfinite, numbers))
 
 
 def stalled(records: Sequence[EpochRecord], classes: int) -> bool:

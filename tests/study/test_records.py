@@ -1,0 +1,122 @@
+"""EpochRecords and their JSON form."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, fields, replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from study.records import EpochRecord
+
+settings.register_profile(
+    "lrstudy", derandomize=True, deadline=None, database=None, max_examples=60
+)
+settings.load_profile("lrstudy")
+
+numbers = st.floats(width=32)  # what a float32 tensor can hold, nan and infinities included
+shares = st.floats(0, 1, width=32)
+layers = st.dictionaries(st.text(max_size=8), numbers, max_size=4)
+
+
+@st.composite
+def records(draw: st.DrawFn) -> EpochRecord:
+    validated = draw(st.booleans())
+    return EpochRecord(
+        epoch=draw(st.integers(0, 1000)),
+        first_lr=draw(st.floats(0, 10, width=32)),
+        last_lr=draw(st.floats(0, 10, width=32)),
+        train_loss=draw(numbers),
+        train_accuracy=draw(shares),
+        val_loss=draw(numbers) if validated else None,
+        val_accuracy=draw(shares) if validated else None,
+        averaged_val_loss=draw(numbers) if validated else None,
+        averaged_val_accuracy=draw(shares) if validated else None,
+        weight_norm=draw(layers),
+        distance=draw(layers),
+        seconds=draw(st.floats(0, 1e4, width=32)),
+    )
+
+
+def finite_or(value: Any, otherwise: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: finite_or(item, otherwise) for key, item in value.items()}
+    return otherwise if isinstance(value, float) and not math.isfinite(value) else value
+
+
+@given(records())
+def test_json_has_every_field_and_null_for_what_is_not_finite(record: EpochRecord) -> None:
+    text = json.dumps(record.to_json(), allow_nan=False)
+    written = json.loads(text)
+    assert list(written) == [field.name for field in fields(EpochRecord)]
+    expected = {name: finite_or(value, None) for name, value in asdict(record).items()}
+
+    def as_float32(value: Any) -> Any:
+        return float(np.float32(value)) if isinstance(value, float) else value
+
+    for name, value in expected.items():
+        found = written[name]
+        if isinstance(value, dict):
+            assert {key: as_float32(item) for key, item in found.items()} == value
+        else:
+            assert as_float32(found) == value
+
+
+@given(records())
+def test_a_record_survives_json_but_for_the_sign_of_infinity(record: EpochRecord) -> None:
+    read = EpochRecord.from_json(json.loads(json.dumps(record.to_json(), allow_nan=False)))
+    # JSON holds 9 digits, which decide a float32; nan is not equal to itself, None is.
+    for field in fields(EpochRecord):
+        before, after = getattr(record, field.name), getattr(read, field.name)
+        if isinstance(before, dict):
+            assert before.keys() == after.keys()
+            np.testing.assert_array_equal(*map(as_restored, (before.values(), after.values())))
+        elif before is None:
+            assert after is None
+        else:
+            np.testing.assert_array_equal(*map(as_restored, ([before], [after])))
+
+
+def as_restored(values: Any) -> Any:
+    array = np.array([math.nan if math.isinf(each) else each for each in values])
+    return array.astype(np.float32)
+
+
+FINITE = EpochRecord(
+    epoch=3,
+    first_lr=0.3,
+    last_lr=1 / 3,
+    train_loss=0.5,
+    train_accuracy=0.75,
+    val_loss=0.25,
+    val_accuracy=1.0,
+    averaged_val_loss=0.125,
+    averaged_val_accuracy=0.5,
+    weight_norm={"conv1": 1.5},
+    distance={"conv1": 0.5},
+    seconds=2.0,
+)
+
+
+def test_by_hand() -> None:
+    written = FINITE.to_json()
+    assert written == asdict(FINITE) | {"last_lr": 0.333333333}
+    assert EpochRecord.from_json(written) == replace(FINITE, last_lr=0.333333333)
+    exploded = replace(FINITE, train_loss=math.inf, val_loss=math.nan, distance={"conv1": math.nan})
+    nulls = {"train_loss": None, "val_loss": None, "distance": {"conv1": None}}
+    assert exploded.to_json() == written | nulls
+    read = EpochRecord.from_json(exploded.to_json())
+    assert read.val_loss is not None
+    assert all(map(math.isnan, (read.train_loss, read.val_loss, read.distance["conv1"])))
+
+
+def test_a_field_that_is_not_there_is_an_error() -> None:
+    written = FINITE.to_json()
+    del written["train_loss"]
+    with pytest.raises(KeyError, match="train_loss"):
+        EpochRecord.from_json(written)
