@@ -9,7 +9,7 @@ multi-factor scheduler was stepped 30 times for a plot before training, which le
 from __future__ import annotations
 
 import numpy as np
-import optuna
+from optuna.trial import BaseTrial
 
 from search_spaces.config import Budget, Parameters, Ranges
 from search_spaces.presets import STANDARD_BUDGET, Preset
@@ -42,7 +42,7 @@ def ranges(budget: Budget) -> Ranges:
 
 
 def suggest_schedule(
-    trial: optuna.Trial, family: str, budget: Budget, ranges: Ranges
+    trial: BaseTrial, family: str, budget: Budget, ranges: Ranges
 ) -> ScheduleConfig:
     """The run's schedule in the variant that the family's name gives."""
     run, variant = family.split("/")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import optuna
+from optuna.trial import BaseTrial
 
 from search_spaces.config import Budget, Parameters, Ranges
 from search_spaces.presets import QUICK_BUDGET, STANDARD_BUDGET, Preset, log_range
@@ -52,7 +52,7 @@ def ranges(budget: Budget) -> Ranges:
 
 
 def suggest_schedule(
-    trial: optuna.Trial, family: str, budget: Budget, ranges: Ranges
+    trial: BaseTrial, family: str, budget: Budget, ranges: Ranges
 ) -> ScheduleConfig:
     """The family's schedule over the whole of training."""
     base_lr, epochs = suggest(trial, "base_lr", ranges), budget.epochs

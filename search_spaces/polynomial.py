@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import optuna
+from optuna.trial import BaseTrial
 
 from search_spaces.config import Budget, Parameters, Ranges
 from search_spaces.presets import QUICK_BUDGET, STANDARD_BUDGET, Preset, log_range
@@ -24,7 +24,7 @@ def ranges(budget: Budget) -> Ranges:
 
 
 def suggest_schedule(
-    trial: optuna.Trial, family: str, budget: Budget, ranges: Ranges
+    trial: BaseTrial, family: str, budget: Budget, ranges: Ranges
 ) -> ScheduleConfig:
     """Polynomial decay to 0 at the end of training, or base_lr (1 + epochs)^(-exponent)."""
     base_lr, exponent = suggest(trial, "base_lr", ranges), suggest(trial, "exponent", ranges)

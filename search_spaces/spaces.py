@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-import optuna
+from optuna.trial import BaseTrial
 
 from search_spaces import chapter, cosine, fixed_rate, polynomial, warmup
 from search_spaces.config import Budget, Parameters, Ranges
@@ -32,7 +32,7 @@ class SearchSpace(Protocol):
         """Parameters with their default ranges; durations in epochs of the budget."""
 
     def suggest_schedule(
-        self, trial: optuna.Trial, family: str, budget: Budget, ranges: Ranges
+        self, trial: BaseTrial, family: str, budget: Budget, ranges: Ranges
     ) -> ScheduleConfig:
         """The schedule of a trial of that family, its parameters sampled from the ranges."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import optuna
+from optuna.trial import BaseTrial
 
 from search_spaces.config import Budget, Parameters, Range, Ranges
 from search_spaces.presets import QUICK_BUDGET, STANDARD_BUDGET, Preset, log_range
@@ -25,7 +25,7 @@ def ranges(budget: Budget) -> Ranges:
 
 
 def suggest_schedule(
-    trial: optuna.Trial, family: str, budget: Budget, ranges: Ranges
+    trial: BaseTrial, family: str, budget: Budget, ranges: Ranges
 ) -> ScheduleConfig:
     """Linear warmup from 0, then constant, linear decay to 0, or cosine to base_lr / 30."""
     base_lr, warmup = suggest(trial, "base_lr", ranges), suggest(trial, "warmup", ranges)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -17,6 +17,8 @@ from rich.text import Text
 from study.storage import describe
 
 Event = dict[str, Any]
+_SPEED_SECONDS = 900.0  # the time left is estimated from the epochs of so many seconds
+_NUMBERS = ("trial", "epoch")
 _SHOWN = ("complete", "pruned", "diverged", "stalled", "failed")
 
 
@@ -50,6 +52,7 @@ class Display:
             TextColumn("left"),
             TimeRemainingColumn(elapsed_when_finished=False),
             console=console,
+            speed_estimate_period=_SPEED_SECONDS,
         )
         self._task = self._progress.add_task(
             escape(name), total=total * epochs, completed=done * epochs, trials=self._trials()
@@ -82,14 +85,17 @@ class Display:
                 self._progress.advance(self._task)
             case "end":
                 self._end(event)
+            case "lost":
+                running = self._workers.pop(event["worker"], {})
+                self._progress.advance(self._task, -_trained(running))
+                self._print(f"worker {event['worker']} is lost: {event['error']}")
 
     def _end(self, event: Event) -> None:
-        running = self._workers.get(event["worker"]) or {}
-        trained = running.get("epoch", -1) + 1 if running.get("trial") == event["trial"] else 0
+        trained = _trained(self._workers.get(event["worker"], {}))
         self._workers[event["worker"]] = {}
         outcome = outcome_of(event)
         self._counts[outcome] += 1
-        if outcome in ("failed", "interrupted"):
+        if outcome in ("failed", "interrupted", "given away"):
             self._progress.advance(self._task, -trained)
         else:
             self._done += 1
@@ -98,15 +104,19 @@ class Display:
         if value is not None and (self._best is None or value > self._best[0]):
             self._best = (value, describe(event["family"], event["params"]))
         self._progress.update(self._task, trials=self._trials())
-        if not self._console.is_terminal:
+        if outcome == "failed" or not self._console.is_terminal:
             self._log(event, outcome)
 
     def _log(self, event: Event, outcome: str) -> None:
         score = "" if event["value"] is None else f" accuracy {event['value']:.4f}"
-        line = (
-            f"{time.strftime('%H:%M:%S')} [{self._done}/{self._total}] "
-            f"trial {event['trial']} {outcome}{score}: {describe(event['family'], event['params'])}"
+        reason = f" ({event['error']})" if event.get("error") else ""
+        self._print(
+            f"[{self._done}/{self._total}] trial {event['trial']} {outcome}{score}: "
+            f"{describe(event['family'], event['params'])}{reason}"
         )
+
+    def _print(self, text: str) -> None:
+        line = f"{time.strftime('%H:%M:%S')} {text}"
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def _trials(self) -> str:
@@ -115,7 +125,8 @@ class Display:
     def _render(self) -> Group:
         table = Table(box=None, pad_edge=False, header_style="dim")
         for heading in ("worker", "trial", "schedule", "epoch", "accuracy"):
-            table.add_column(heading, justify="right" if heading in ("trial", "epoch") else "left")
+            justify: Literal["left", "right"] = "right" if heading in _NUMBERS else "left"
+            table.add_column(heading, justify=justify, no_wrap=heading != "schedule")
         for index, event in sorted(self._workers.items()):
             table.add_row(*_worker_row(index, event))
         return Group(self._progress, table, self._summary())
@@ -126,14 +137,19 @@ class Display:
         return Text(f"best  {best}\n{counts}")
 
 
-def _worker_row(index: int, event: Event) -> tuple[str, ...]:
+def _trained(event: Event) -> int:
+    """Epochs of the trial that a worker trains at the time; the last it said was ``event``."""
+    return int(event.get("epoch", -1)) + 1
+
+
+def _worker_row(index: int, event: Event) -> tuple[str | Text, ...]:
     if not event:
         return (str(index), "", "starting", "", "")
     accuracy = event["accuracy"]
     return (
         str(index),
         str(event["trial"]),
-        escape(describe(event["family"], event["params"])),
+        Text(describe(event["family"], event["params"]), no_wrap=True, overflow="ellipsis"),
         f"{event['epoch'] + 1}/{event['epochs']}",
         "" if accuracy is None else f"{accuracy:.4f}",
     )

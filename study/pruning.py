@@ -16,11 +16,12 @@ from optuna.pruners import (
 )
 from optuna.trial import FrozenTrial
 
-from study.sampling import OneFamily
+from study.sampling import SomeTrials, one_family
 from study.spec import StudySpec
 
 # Trials that always run to the end, as unbiased controls for what pruning would have lost.
 CONTROL_SHARE = 0.1
+# Trials of the family that must have reached an epoch before one is stopped there.
 _REFERENCES = 5
 
 
@@ -28,7 +29,7 @@ class FamilyPruner(BasePruner):
     """Applies a pruner within a trial's own schedule family, and not before `grace` epochs.
 
     A rate that is still high or still warming up looks bad early (short-horizon bias, Wu et al.
-    2018). Hyperband forms its brackets over all families, which is how Optuna builds it.
+    2018).
     """
 
     def __init__(self, base: BasePruner, spec: StudySpec, grace: int) -> None:
@@ -43,7 +44,15 @@ class FamilyPruner(BasePruner):
             return False
         if is_control(self._spec, slot):
             return False
-        return self._base.prune(OneFamily(study, self._spec.family(slot)), trial)
+        return self._base.prune(one_family(study, self._spec.family(slot)), trial)
+
+
+class _Hyperband(HyperbandPruner):
+    """Optuna's, with brackets of the study that it is given: Optuna's own read the storage again,
+    and so the trials of every family."""
+
+    def _create_bracket_study(self, study: optuna.Study, bracket_id: int) -> optuna.Study:
+        return SomeTrials(study, lambda each: self._get_bracket_id(study, each) == bracket_id)
 
 
 def is_control(spec: StudySpec, slot: int) -> bool:
@@ -63,11 +72,11 @@ def make_pruner(spec: StudySpec) -> BasePruner:
         case "none":
             return NopPruner()
         case "median":
-            base: BasePruner = MedianPruner(n_startup_trials=_REFERENCES)
+            base: BasePruner = MedianPruner(n_startup_trials=_REFERENCES, n_min_trials=_REFERENCES)
         case "percentile":
-            base = PercentilePruner(75.0, n_startup_trials=_REFERENCES)
+            base = PercentilePruner(75.0, n_startup_trials=_REFERENCES, n_min_trials=_REFERENCES)
         case "asha":
             base = SuccessiveHalvingPruner(min_resource=grace, reduction_factor=3)
         case "hyperband":
-            base = HyperbandPruner(min_resource=grace, max_resource=epochs, reduction_factor=3)
+            base = _Hyperband(min_resource=grace, max_resource=epochs, reduction_factor=3)
     return FamilyPruner(base, spec, grace)

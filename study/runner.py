@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -23,6 +23,8 @@ from study.worker import STORAGE_VARIABLE
 
 Event = dict[str, Any]
 OnEvent = Callable[[Event], None]
+Ending = Literal["done", "stopped", "timeout"]
+WORKER = (sys.executable, "-m", "study.worker")
 _POLL_SECONDS = 0.2
 
 
@@ -32,18 +34,32 @@ class WorkersFailed(Exception):  # noqa: N818 - reads as what happened
 
 @dataclass
 class Process:
-    """A worker process with what it said last on standard error."""
+    """A worker process, the thread that follows it to its end, and its last lines of standard
+    error."""
 
     index: int
     popen: subprocess.Popen[str]
+    follower: threading.Thread | None = None
     errors: deque[str] = field(default_factory=lambda: deque(maxlen=20))
+
+    @property
+    def followed(self) -> bool:
+        """Whether it may still say something."""
+        return self.follower is not None and self.follower.is_alive()
 
 
 def default_workers(device: torch.device, trials: int) -> int:
     """Workers when the user names no number: one a core on a CPU (at most 8), else one."""
     if device.type != "cpu":
         return 1
-    return max(1, min(len(os.sched_getaffinity(0)), 8, trials))
+    return max(1, min(_cores(), 8, trials))
+
+
+def _cores() -> int:
+    """Processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # not on macOS
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def launch(
@@ -54,40 +70,41 @@ def launch(
     device: str,
     on_event: OnEvent,
     timeout: float | None = None,
-) -> bool:
-    """Run worker processes until the study is done; True then, False if it was stopped before.
+) -> Ending:
+    """Run worker processes until no trial is left to run, or until they were stopped before.
 
     timeout: seconds after which the workers are asked to leave. Ctrl-C or SIGTERM asks them to
     finish their epoch and leave; a second one ends them at once. Raises WorkersFailed.
     """
     events: queue.SimpleQueue[Event] = queue.SimpleQueue()
-    asked = threading.Event()
+    asked: list[Ending] = []
     processes = [_spawn(index, url, name, device, workers, events) for index in range(workers)]
     with _stop_on_signals(processes, asked):
         _watch(processes, events, on_event, asked, timeout)
-    if asked.is_set():
-        return False
-    failed = [each for each in processes if each.popen.returncode != 0]
-    if failed and len(failed) == len(processes):
-        raise WorkersFailed(_last_words(failed[0]))
-    return True
+    if asked:
+        return asked[0]
+    if all(each.popen.returncode != 0 for each in processes):
+        raise WorkersFailed(_last_words(processes[0]))
+    return "done"
 
 
 def _watch(
     processes: list[Process],
     events: queue.SimpleQueue[Event],
     on_event: OnEvent,
-    asked: threading.Event,
+    asked: list[Ending],
     timeout: float | None,
 ) -> None:
     deadline = None if timeout is None else time.monotonic() + timeout
-    while any(each.popen.poll() is None for each in processes) or not events.empty():
+    while any(each.followed for each in processes) or not events.empty():
         try:
-            on_event(events.get(timeout=_POLL_SECONDS))
+            event = events.get(timeout=_POLL_SECONDS)
         except queue.Empty:
-            on_event({"event": "tick"})
-        if deadline is not None and time.monotonic() > deadline and not asked.is_set():
-            asked.set()
+            event = {"event": "tick"}
+        if event["event"] != "lost" or not asked:  # who is asked to leave may be lost
+            on_event(event)
+        if deadline is not None and time.monotonic() > deadline and not asked:
+            asked.append("timeout")
             _tell(processes, signal.SIGTERM)
 
 
@@ -102,7 +119,7 @@ def _spawn(
     """Start a worker in a session of its own, so that Ctrl-C reaches the launcher alone."""
     environment = os.environ | {STORAGE_VARIABLE: url} | _cpu_environment(workers)
     popen = subprocess.Popen(
-        [sys.executable, "-m", "study.worker", name, device],
+        [*WORKER, name, device],
         env=environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -111,8 +128,8 @@ def _spawn(
         start_new_session=True,
     )
     process = Process(index, popen)
-    for read in (_forward_events, _keep_errors):
-        threading.Thread(target=read, args=(process, events), daemon=True).start()
+    process.follower = threading.Thread(target=_follow, args=(process, events), daemon=True)
+    process.follower.start()
     return process
 
 
@@ -120,17 +137,24 @@ def _cpu_environment(workers: int) -> dict[str, str]:
     """One thread a process when there are several; a lone worker may use every core."""
     environment = dict(devices.WORKER_ENVIRONMENT)
     if workers == 1:
-        environment["OMP_NUM_THREADS"] = str(len(os.sched_getaffinity(0)))
+        environment["OMP_NUM_THREADS"] = str(_cores())
     return environment
 
 
-def _forward_events(process: Process, events: queue.SimpleQueue[Event]) -> None:
-    assert process.popen.stdout is not None  # noqa: S101 - opened as a pipe
-    for line in process.popen.stdout:
-        events.put({"worker": process.index, **json.loads(line)})
+def _follow(process: Process, events: queue.SimpleQueue[Event]) -> None:
+    """Hand on what a worker says until it ends; that it failed is an event too."""
+    errors = threading.Thread(target=_keep_errors, args=(process,), daemon=True)
+    with process.popen:  # closes the pipes and asks for the exit status
+        errors.start()
+        assert process.popen.stdout is not None  # noqa: S101 - opened as a pipe
+        for line in process.popen.stdout:
+            events.put({"worker": process.index, **json.loads(line)})
+        errors.join()
+    if process.popen.returncode != 0:
+        events.put({"event": "lost", "worker": process.index, "error": _last_words(process)})
 
 
-def _keep_errors(process: Process, _events: queue.SimpleQueue[Event]) -> None:
+def _keep_errors(process: Process) -> None:
     assert process.popen.stderr is not None  # noqa: S101 - opened as a pipe
     process.errors.extend(line.rstrip() for line in process.popen.stderr if line.strip())
 
@@ -147,12 +171,12 @@ def _tell(processes: list[Process], number: int) -> None:
 
 
 @contextmanager
-def _stop_on_signals(processes: list[Process], asked: threading.Event) -> Iterator[None]:
+def _stop_on_signals(processes: list[Process], asked: list[Ending]) -> Iterator[None]:
     """The first Ctrl-C or SIGTERM asks the workers to leave, the second one ends them."""
 
     def handle(_number: int, _frame: Any) -> None:
-        _tell(processes, signal.SIGKILL if asked.is_set() else signal.SIGTERM)
-        asked.set()
+        _tell(processes, signal.SIGKILL if asked else signal.SIGTERM)
+        asked.append("stopped")
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

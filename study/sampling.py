@@ -7,7 +7,7 @@ study's seed and the slot alone, so one worker and eight give the same random or
 from __future__ import annotations
 
 import zlib
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,12 +22,16 @@ from study.spec import StudySpec
 FAMILY_PARAM = "schedule"
 
 
-class OneFamily(optuna.Study):
-    """A study as it would be if it had only the trials of one schedule family."""
+# Trials of a family before TPE models them; a constant, since a total may be raised later.
+_STARTUP = 5
 
-    def __init__(self, study: optuna.Study, family: str) -> None:
+
+class SomeTrials(optuna.Study):
+    """A study as it would be if it had only the trials that ``keep`` accepts."""
+
+    def __init__(self, study: optuna.Study, keep: Callable[[FrozenTrial], bool]) -> None:
         self.__dict__.update(study.__dict__)
-        self._family = family
+        self._all, self._keep = study, keep
 
     def _get_trials(
         self,
@@ -35,8 +39,12 @@ class OneFamily(optuna.Study):
         states: Container[TrialState] | None = None,
         use_cache: bool = False,
     ) -> list[FrozenTrial]:
-        trials = super()._get_trials(deepcopy, states, use_cache)
-        return [trial for trial in trials if trial.user_attrs.get("family") == self._family]
+        return [t for t in self._all._get_trials(deepcopy, states, use_cache) if self._keep(t)]
+
+
+def one_family(study: optuna.Study, family: str) -> SomeTrials:
+    """The study with the trials of one schedule family."""
+    return SomeTrials(study, lambda trial: trial.user_attrs.get("family") == family)
 
 
 class SlotSampler(BaseSampler):
@@ -56,7 +64,7 @@ class SlotSampler(BaseSampler):
         slot = _slot(trial)
         if self._spec.sampler != "tpe" or self._spec.baseline(slot) is not None:
             return {}
-        family = OneFamily(study, self._spec.family(slot))
+        family = one_family(study, self._spec.family(slot))
         space = self._tpe(slot).infer_relative_search_space(family, trial)
         return {name: each for name, each in space.items() if name != FAMILY_PARAM}
 
@@ -67,7 +75,7 @@ class SlotSampler(BaseSampler):
         if not search_space:
             return {}
         slot = _slot(trial)
-        family = OneFamily(study, self._spec.family(slot))
+        family = one_family(study, self._spec.family(slot))
         return self._tpe(slot).sample_relative(family, trial, search_space)
 
     def sample_independent(
@@ -100,14 +108,11 @@ class SlotSampler(BaseSampler):
         """Nothing: no state is kept between trials."""
 
     def _tpe(self, slot: int) -> TPESampler:
-        per_family = self._spec.trials // len(self._spec.families)
-        startup = min(10, max(3, per_family // 3))
         return TPESampler(
             seed=_seed(self._spec.seed, slot, "tpe"),
-            n_startup_trials=startup,
+            n_startup_trials=_STARTUP,
             multivariate=True,
             constant_liar=True,
-            warn_independent_sampling=False,
         )
 
     def _qmc(self, slot: int, name: str, distribution: BaseDistribution) -> float:

@@ -6,10 +6,11 @@ import hashlib
 from typing import Annotated, Literal, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from optuna.trial import FixedTrial
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from search_spaces.config import Budget, Parameters, Ranges
-from search_spaces.parsing import unknown
+from search_spaces.config import Budget, Parameters, Ranges, TrialConfig
+from search_spaces.parsing import first_problem, unknown
 from search_spaces.spaces import SearchSpace, find_space
 
 Sampler = Literal["tpe", "random", "qmc"]
@@ -34,7 +35,7 @@ class StudySpec(BaseModel):
 
     space: str
     task: str = "fashion_mnist"
-    families: tuple[str, ...]
+    families: Annotated[tuple[str, ...], Field(min_length=1)]
     trials: Annotated[int, Field(ge=1)]
     budget: Budget
     ranges: Ranges
@@ -51,19 +52,54 @@ class StudySpec(BaseModel):
         for family in self.families:
             if family not in space.FAMILIES:
                 raise ValueError(unknown(f"schedule of {self.space}", family, space.FAMILIES))
+            if self.families.count(family) > 1:
+                raise ValueError(f"the schedule {family!r} is given twice")
+        parameters = space.ranges(self.budget)
+        for name in self.ranges:
+            if name not in parameters:
+                raise ValueError(unknown(f"parameter of {self.space}", name, parameters))
+        if missing := parameters.keys() - self.ranges.keys():
+            raise ValueError(f"no range for {', '.join(sorted(missing))}")
+        return self
+
+    @model_validator(mode="after")
+    def _equal_shares(self) -> Self:
         if self.trials % len(self.families):
             good = -(-self.trials // len(self.families)) * len(self.families)
             raise ValueError(
                 f"{self.trials} trials cannot be shared equally by {len(self.families)} schedule "
                 f"families; the next good number is {good}"
             )
-        warmup = self.ranges.get("warmup")
-        if warmup is not None and warmup.high > self.budget.epochs:
+        return self
+
+    @model_validator(mode="after")
+    def _every_trial_can_be_built(self) -> Self:
+        """No trial may fail for its parameters: the ends of all ranges are tried here."""
+        if self.longest_warmup > self.budget.epochs:
             raise ValueError(
-                f"a warmup of up to {warmup.high:g} epochs is longer than training "
+                f"a warmup of up to {self.longest_warmup:g} epochs is longer than training "
                 f"({self.budget.epochs} epochs)"
             )
+        lows = {name: each.low for name, each in self.ranges.items()}
+        highs = {name: each.high for name, each in self.ranges.items()}
+        for family in self.families:
+            for parameters in (lows, highs):
+                self._build(family, parameters)
         return self
+
+    def _build(self, family: str, parameters: Parameters) -> None:
+        trial, space = FixedTrial(parameters), find_space(self.space)
+        try:
+            TrialConfig(
+                schedule=space.suggest_schedule(trial, family, self.budget, self.ranges),
+                epochs=self.budget.epochs,
+                seed=0,
+                **self.optimizer,
+            )
+        except ValidationError as error:
+            asked = ", ".join(f"{name}={value:g}" for name, value in trial.params.items())
+            place = f"{family} with {asked}" if asked else family
+            raise ValueError(f"{place}: {first_problem(error)}") from None
 
     @property
     def search_space(self) -> SearchSpace:

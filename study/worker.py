@@ -2,7 +2,7 @@
 
 `python -m study.worker NAME DEVICE` with the storage in LRSTUDY_STORAGE. It tells its launcher
 what happens by one JSON object a line on standard output, and leaves after the running epoch when
-it gets SIGTERM or when nobody reads any more.
+it gets SIGTERM or when nobody reads any more. What libraries print goes to standard error.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, TextIO
 
 import optuna
 import torch
-from optuna.exceptions import UpdateFinishedTrialError
+from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.trial import TrialState
 
 from study import devices
@@ -29,28 +29,25 @@ from study.objective import Interrupted, load_data, run_trial
 from study.pruning import make_pruner
 from study.records import EpochRecord
 from study.sampling import SlotSampler
+from study.slots import HEARTBEAT_SECONDS, NoFreeSlot, SlotStorage
 from study.spec import StudySpec
-from study.storage import (
-    HEARTBEAT_SECONDS,
-    NoFreeSlot,
-    SlotStorage,
-    StorageError,
-    load_spec,
-    open_storage,
-)
+from study.storage import StorageError, load_spec, open_storage
 from study.tasks import TaskData
 
 STORAGE_VARIABLE = "LRSTUDY_STORAGE"
 # So many trials of one worker failing one after the other with the same error is the study's fault.
 SAME_FAILURES = 3
+_WAIT_SECONDS = 0.5
 
 
 class Worker:
-    """One process's work on one study."""
+    """One process's work on one study; what happens goes to ``events`` as JSON lines."""
 
-    def __init__(self, storage: SlotStorage, name: str, device: torch.device) -> None:
+    def __init__(
+        self, storage: SlotStorage, name: str, device: torch.device, events: TextIO
+    ) -> None:
         self.spec: StudySpec = load_spec(storage, name)
-        self.storage, self.device = storage, device
+        self.storage, self.device, self.events = storage, device, events
         self.study = optuna.load_study(
             study_name=name,
             storage=storage,
@@ -58,7 +55,8 @@ class Worker:
             pruner=make_pruner(self.spec),
         )
         self.data: TaskData = load_data(self.spec, device)
-        self.leaving = threading.Event()
+        # A plain flag: a signal handler must not wait for the lock of a threading.Event.
+        self.leaving = False
         self.failures: list[str] = []
 
     def work(self) -> None:
@@ -67,13 +65,13 @@ class Worker:
         Waits while others still train: should one of them die, its slot becomes free again.
         Raises RuntimeError when the same failure ends one trial after another.
         """
-        while not self.leaving.is_set():
+        while not self.leaving:
             try:
                 trial = self.study.ask()
             except NoFreeSlot as none:
                 if none.running == 0:
                     return
-                self.leaving.wait(1.0)
+                time.sleep(_WAIT_SECONDS)
                 continue
             self._run(trial)
             if len(self.failures) == SAME_FAILURES and len(set(self.failures)) == 1:
@@ -84,11 +82,15 @@ class Worker:
         with self._signing(trial._trial_id):
             try:
                 state, value = self._outcome(trial)
-                self.study.tell(trial, value, state=state)
+                told = self.study.tell(trial, value, state=state, skip_if_finished=True)
+                given_away = told.state != state
             except UpdateFinishedTrialError:
-                self.emit("end", trial, state="given away", value=None)
-                return
-        self.emit("end", trial, state=state.name.lower(), value=value)
+                given_away = True
+        if given_away:  # to another worker, while this one was held up
+            self.emit("end", trial, state="given away", value=None)
+            return
+        error = self.failures[-1] if state == TrialState.FAIL and self.failures else None
+        self.emit("end", trial, state=state.name.lower(), value=value, error=error)
 
     def _outcome(self, trial: optuna.Trial) -> tuple[TrialState, float | None]:
         try:
@@ -98,7 +100,7 @@ class Worker:
                 self.data,
                 self.device,
                 on_epoch=lambda record: self._on_epoch(trial, record),
-                should_stop=self.leaving.is_set,
+                should_stop=lambda: self.leaving,
             )
         except optuna.TrialPruned:
             return TrialState.PRUNED, None
@@ -125,7 +127,7 @@ class Worker:
         def sign() -> None:
             while not done.wait(HEARTBEAT_SECONDS):
                 # A missed sign is made up by the next one; the grace period covers several.
-                with suppress(optuna.exceptions.StorageInternalError):
+                with suppress(StorageInternalError):
                     self.storage.record_heartbeat(trial_id)
 
         thread = threading.Thread(target=sign, daemon=True)
@@ -151,24 +153,35 @@ class Worker:
             **facts,
         }
         try:
-            print(json.dumps(line), flush=True)
+            print(json.dumps(line), file=self.events, flush=True)
         except BrokenPipeError:
-            self.leaving.set()
-            sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - until the process ends
+            self.leaving = True
+            self.events = open(os.devnull, "w")  # noqa: SIM115, PTH123 - until the process ends
+
+
+def _event_stream() -> TextIO:
+    """Standard output for the events alone; whatever else is printed goes to standard error."""
+    stream = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    return stream
 
 
 def main(name: str, device: str) -> int:
     """Work on the study; the exit status, after one line on standard error if that is not 0."""
-    began = time.monotonic()
+    began, events = time.monotonic(), _event_stream()
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", torch.get_num_threads())))
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
         storage = open_storage(os.environ[STORAGE_VARIABLE])
-        worker = Worker(storage, name, devices.resolve(device))
+        worker = Worker(storage, name, devices.resolve(device), events)
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: worker.leaving.set())
-        print(json.dumps({"event": "ready", "seconds": time.monotonic() - began}), flush=True)
+            signal.signal(number, lambda *_: setattr(worker, "leaving", True))
+        ready = {"event": "ready", "seconds": time.monotonic() - began}
+        print(json.dumps(ready), file=events, flush=True)
         worker.work()
+    except StorageInternalError as error:
+        print(f"the storage failed: {error.__cause__}".splitlines()[0], file=sys.stderr)
+        return 1
     except (StorageError, DataError, ValueError, RuntimeError) as error:
         print(str(error), file=sys.stderr)
         return 1

@@ -39,7 +39,10 @@ def make_spec(said: Choices) -> StudySpec:
         raise ValueError(f"{said.space} is a fixed design: nothing is sampled or pruned")
     preset = space.PRESETS[said.preset]
     budget = _budget(preset.budget, said)
-    fixed = dict(_pair(text, "--set", "NAME=VALUE") for text in said.fixed)
+    fixed = _pairs(said.fixed, "--set", "NAME=VALUE")
+    bounds = _pairs(said.bounds, "--range", "NAME=LOW:HIGH")
+    if both := fixed.keys() & bounds.keys():
+        raise ValueError(f"{min(both)} is given to both --set and --range")
     families = tuple(fixed.pop("schedule").split(",")) if "schedule" in fixed else space.FAMILIES
     optimizer = {name: fixed.pop(name) for name in OPTIMIZER if name in fixed}
     return StudySpec(
@@ -47,7 +50,7 @@ def make_spec(said: Choices) -> StudySpec:
         families=families,
         trials=said.trials or preset.trials_per_family * len(families),
         budget=budget,
-        ranges=_ranges(space.ranges(budget), fixed, said),
+        ranges=_ranges(space.ranges(budget), fixed, bounds, said.space),
         optimizer=_optimizer(optimizer),
         sampler=said.sampler or ("random" if space.DESIGNED else "tpe"),
         pruner=said.pruner or ("none" if space.DESIGNED else "percentile"),
@@ -62,20 +65,20 @@ def _budget(preset: Budget, said: Choices) -> Budget:
     return Budget(**preset.model_dump() | changed)
 
 
-def _ranges(ranges: Ranges, fixed: dict[str, str], said: Choices) -> Ranges:
+def _ranges(ranges: Ranges, fixed: dict[str, str], bounds: dict[str, str], space: str) -> Ranges:
     """The space's ranges with those that the user fixed or moved."""
     for name, text in fixed.items():
         value = _number(text, f"--set {name}={text}")
-        ranges[name] = _moved(ranges, name, value, value, said.space)
-    for option in said.bounds:
-        name, text = _pair(option, "--range", "NAME=LOW:HIGH")
+        ranges[name] = _moved(ranges, name, value, value, space)
+    for name, text in bounds.items():
+        option = f"--range {name}={text}"
         low, colon, high = text.partition(":")
         if not colon:
-            raise ValueError(f"--range {option} is not of the form NAME=LOW:HIGH")
-        start, end = (_number(bound, f"--range {option}") for bound in (low, high))
+            raise ValueError(f"{option} is not of the form NAME=LOW:HIGH")
+        start, end = _number(low, option), _number(high, option)
         if start == end:
-            raise ValueError(f"--range {option} is empty; fix a parameter with --set")
-        ranges[name] = _moved(ranges, name, start, end, said.space)
+            raise ValueError(f"{option} is empty; fix a parameter with --set")
+        ranges[name] = _moved(ranges, name, start, end, space)
     return ranges
 
 
@@ -98,11 +101,17 @@ def _optimizer(said: dict[str, str]) -> dict[str, Any]:
     return {name: getattr(config, name) for name in values}
 
 
-def _pair(text: str, option: str, form: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals or not value:
-        raise ValueError(f"{option} {text} is not of the form {form}")
-    return name.strip(), value.strip()
+def _pairs(texts: Sequence[str], option: str, form: str) -> dict[str, str]:
+    """The NAME=... of an option that may be given several times, once for each name."""
+    pairs: dict[str, str] = {}
+    for text in texts:
+        name, equals, value = (part.strip() for part in text.partition("="))
+        if not equals or not value:
+            raise ValueError(f"{option} {text} is not of the form {form}")
+        if name in pairs:
+            raise ValueError(f"{option} {name} is given twice")
+        pairs[name] = value
+    return pairs
 
 
 def _number(text: str, option: str) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import sys
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -23,12 +24,13 @@ app = typer.Typer(
 data_app = typer.Typer(no_args_is_help=True, help="Find or get the Fashion-MNIST images.")
 data_app.command()(catalogue.fetch)
 data_app.command()(catalogue.where)
-for command in (catalogue.spaces, runs.run, runs.resume, answers.status, answers.best):
-    app.command()(command)
-for command in (catalogue.plot, answers.report, answers.export):
-    app.command()(command)
+_COMMANDS: tuple[Callable[..., None], ...] = (
+    *(catalogue.spaces, runs.run, runs.resume, answers.status, answers.best),
+    *(catalogue.plot, answers.report, answers.export, answers.dashboard),
+)
+for _command in _COMMANDS:
+    app.command()(_command)
 app.add_typer(data_app, name="data")
-app.command()(answers.dashboard)
 
 
 def _version(wanted: bool) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -22,6 +22,10 @@ from study.cli.options import (
     wrong_use,
 )
 from study.spec import Pruner, Sampler, StudySpec
+
+if TYPE_CHECKING:
+    from study.runner import Ending
+    from study.slots import SlotStorage
 
 
 def run(
@@ -98,7 +102,8 @@ def resume(
 
     Example: lrstudy resume cosine --trials 60
     """
-    from study.storage import StorageError, attempts, load_spec, open_storage, set_spec, slots_done
+    from study.slots import attempts, slots_done
+    from study.storage import StorageError, load_spec, open_storage, set_spec
 
     with failures(StorageError):
         opened = open_storage(storage)
@@ -106,6 +111,7 @@ def resume(
     with wrong_use():
         spec = spec.with_trials(trials or spec.trials)
     if len(slots_done(spec, attempts(opened, name))) == spec.trials:
+        _report_failures(opened, name, spec)
         typer.echo(f"study {name!r} is finished: {spec.trials} of {spec.trials} trials")
         return
     workers = _check(spec, device, workers)
@@ -171,7 +177,8 @@ def _launch(
     """Run the workers with a display; a study that was stopped ends with the command to resume."""
     from study.display import Display
     from study.runner import WorkersFailed, launch
-    from study.storage import StorageError, attempts, best_trial, open_storage, slots_done
+    from study.slots import attempts, slots_done
+    from study.storage import StorageError, best_trial, open_storage
 
     console = Console()
     with failures(StorageError, WorkersFailed):
@@ -185,7 +192,7 @@ def _launch(
             epochs=spec.budget.epochs,
             best=best_trial(storage, name),
         ) as display:
-            finished = launch(
+            ending = launch(
                 url,
                 name,
                 workers=workers,
@@ -194,11 +201,32 @@ def _launch(
                 timeout=timeout,
             )
         left = spec.trials - len(slots_done(spec, attempts(storage, name)))
+    if not left:
+        _report_failures(storage, name, spec)
+    _say_how_to_go_on(url, name, left, ending)
+
+
+def _report_failures(storage: SlotStorage, name: str, spec: StudySpec) -> None:
+    """Raises Failure where slots of a study that has ended failed for good."""
+    from study.slots import attempts, slots_failed
+    from study.storage import last_error
+
+    failed = len(slots_failed(spec, attempts(storage, name)))
+    if failed:
+        raise Failure(
+            f"study {name!r} has ended, but {failed} of {spec.trials} trials failed for good; "
+            f"the last error: {last_error(storage, name)}"
+        )
+
+
+def _say_how_to_go_on(url: str, name: str, left: int, ending: Ending) -> None:
+    """The next command; exit status 0 where the trials are done or the time was up."""
     option = "" if url == DEFAULT_STORAGE else " with the same --storage"
     word = shlex.quote(name)
-    if finished and not left:
+    if not left:
         typer.echo(f"study {name!r} is complete; `lrstudy report {word}` shows it{option}")
-    else:
-        typer.echo(f"{left} trials are left; go on with: lrstudy resume {word}{option}")
-        if not finished and timeout is None:
-            raise typer.Exit(130)
+        return
+    are = "trial is" if left == 1 else "trials are"
+    typer.echo(f"{left} {are} left; go on with: lrstudy resume {word}{option}")
+    if ending != "timeout":
+        raise typer.Exit(130 if ending == "stopped" else 1)

@@ -1,0 +1,71 @@
+"""Studies on a real SQLite file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+import torch
+
+from search_spaces.config import Budget
+from search_spaces.spaces import SPACES
+from study.pruning import make_pruner
+from study.sampling import SlotSampler
+from study.slots import SlotStorage
+from study.spec import StudySpec
+from study.storage import create_study, open_storage
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+torch.set_num_threads(1)  # the images are few; threads would only wait for each other
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A study in a database file."""
+
+    url: str
+    name: str
+    spec: StudySpec
+    storage: SlotStorage
+
+    def load(self, storage: SlotStorage | None = None) -> optuna.Study:
+        """As a worker loads it: with the study's own sampler and pruner."""
+        return optuna.load_study(
+            study_name=self.name,
+            storage=storage or self.storage,
+            sampler=SlotSampler(self.spec),
+            pruner=make_pruner(self.spec),
+        )
+
+
+MakeSpec = Callable[..., StudySpec]
+MakeStudy = Callable[..., Stored]
+
+
+@pytest.fixture
+def make_spec() -> MakeSpec:
+    """``make_spec(space, trials, epochs=..., **changes)`` with the space's own ranges."""
+
+    def made(space: str = "fixed_rate", trials: int = 6, epochs: int = 6, **changes: Any) -> Any:
+        module, budget = SPACES[space], changes.pop("budget", Budget(epochs=epochs))
+        values = {"families": module.FAMILIES, "ranges": module.ranges(budget)} | changes
+        return StudySpec(space=space, trials=trials, budget=budget, **values)
+
+    return made
+
+
+@pytest.fixture
+def make_study(tmp_path: Path, make_spec: MakeSpec) -> MakeStudy:
+    """``make_study(space, trials, name=..., **changes)`` in one file for the whole test."""
+    url = f"sqlite:///{tmp_path / 'study.db'}"
+
+    def made(*args: Any, name: str = "it", **changes: Any) -> Stored:
+        spec, storage = make_spec(*args, **changes), open_storage(url, create=True)
+        create_study(storage, name, spec)
+        return Stored(url, name, spec, storage)
+
+    return made

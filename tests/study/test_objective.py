@@ -1,0 +1,229 @@
+"""One trial: what is trained, what lands in the database, and how it ends."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+import torch
+
+from search_spaces.config import Range, TrialConfig
+from study import objective
+from study.data import Images, Split
+from study.objective import Interrupted, load_data, revision, run_trial, suggest_config
+from study.records import EpochRecord
+from study.tasks import TASKS, Task
+from study.training import evaluate, start, train
+
+CPU = torch.device("cpu")
+EPOCHS = 3
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch, tiny_task: Task) -> list[Split]:
+    """The splits whose files were opened; the task `tiny` takes the place of Fashion-MNIST."""
+    seen: list[Split] = []
+
+    def load(split: Split) -> Images:
+        seen.append(split)
+        return tiny_task.load(split)
+
+    task = Task(name="tiny", classes=10, build=tiny_task.build, load=load)
+    monkeypatch.setitem(TASKS, "tiny", task)
+    return seen
+
+
+Trials = Callable[..., tuple[optuna.Trial, Any]]
+
+
+@pytest.fixture
+def ask(make_study: Any, opened: list[Split]) -> Trials:
+    """``ask(space, base_lr=..., **changes) -> (trial, spec)`` of a study on the tiny images."""
+
+    def asked(space: str = "fixed_rate", base_lr: float = 0.05, **changes: Any) -> Any:
+        values: dict[str, Any] = {"epochs": EPOCHS, "task": "tiny", "pruner": "none"} | changes
+        if space == "fixed_rate":
+            values["ranges"] = {"base_lr": Range(low=base_lr, high=base_lr, log=True)}
+        optimizer = {"batch_size": 25, "momentum": 0.9, "init": "xavier_uniform"}
+        values = {"trials": 1, "optimizer": optimizer} | values
+        stored = make_study(space, **values)
+        return stored.load().ask(), stored.spec
+
+    return asked
+
+
+def run(trial: optuna.Trial, spec: Any, **options: Any) -> float:
+    defaults: dict[str, Any] = {"on_epoch": lambda _: None, "should_stop": lambda: False}
+    return run_trial(trial, spec, load_data(spec, CPU), CPU, **defaults | options)
+
+
+def stored_attrs(trial: optuna.Trial) -> dict[str, Any]:
+    """As another process reads them."""
+    return trial.study.trials[trial.number].user_attrs
+
+
+def test_all_that_was_measured_lands_in_the_trial(ask: Trials) -> None:
+    trial, spec = ask()
+    seen: list[EpochRecord] = []
+    score = run(trial, spec, on_epoch=seen.append)
+    attrs = stored_attrs(trial)
+    assert TrialConfig.model_validate(attrs["config"]) == suggest_config(trial, spec)
+    assert attrs["config"]["seed"] == attrs["seed"] == spec.training_seed(0)
+    assert attrs["config"]["batch_size"] == 25
+    records = [EpochRecord.from_json(each) for each in attrs["history"]]
+    assert [each.epoch for each in records] == [0, 1, 2]
+    assert [each.to_json() for each in records] == [each.to_json() for each in seen]
+    assert {each.first_lr for each in records} == {0.05}
+    assert attrs["outcome"] == "finished"
+    assert (attrs["device"], attrs["threads"]) == ("cpu", torch.get_num_threads())
+    assert attrs["device_name"]
+    assert set(attrs["versions"]) == {"lrstudy", "python", "torch", "optuna"}
+    assert attrs["versions"]["torch"] == torch.__version__
+    assert attrs["revision"] == revision()
+    assert "diverged_epoch" not in attrs
+    assert score > 0.2
+
+
+def test_the_score_is_the_last_epochs_raw_accuracy_and_the_average_is_reported(ask: Trials) -> None:
+    trial, spec = ask()
+    score = run(trial, spec)
+    records = [EpochRecord.from_json(each) for each in stored_attrs(trial)["history"]]
+    assert score == pytest.approx(records[-1].val_accuracy)
+    reported = trial.study.trials[trial.number].intermediate_values
+    assert reported == {each.epoch: pytest.approx(each.averaged_val_accuracy) for each in records}
+    assert any(each.averaged_val_accuracy != each.val_accuracy for each in records)
+
+
+def test_a_trial_is_what_its_configuration_trains(ask: Trials) -> None:
+    """The same numbers as the training loop gives on its own."""
+    trial, spec = ask()
+    score = run(trial, spec)
+    data = load_data(spec, CPU)
+    records = list(train(start(suggest_config(trial, spec), TASKS["tiny"], data, CPU), data))
+    assert score == records[-1].val_accuracy
+    history = stored_attrs(trial)["history"]
+    assert [each["train_loss"] for each in history] == [
+        each.to_json()["train_loss"] for each in records
+    ]
+
+
+def test_a_diverged_trial_scores_as_a_guess_and_names_its_epoch(ask: Trials) -> None:
+    trial, spec = ask(base_lr=1e6)
+    assert run(trial, spec) == 0.1
+    attrs = stored_attrs(trial)
+    assert attrs["outcome"] == "diverged"
+    assert attrs["diverged_epoch"] == len(attrs["history"]) - 1 == 0
+    assert trial.study.trials[trial.number].intermediate_values == {}
+
+
+def test_a_trial_that_learns_nothing_is_stalled_not_diverged(ask: Trials) -> None:
+    trial, spec = ask(base_lr=1e-9)
+    score = run(trial, spec)
+    attrs = stored_attrs(trial)
+    assert attrs["outcome"] == "stalled"
+    assert score == pytest.approx(attrs["history"][-1]["val_accuracy"])
+    assert score < 0.145
+    assert len(attrs["history"]) == EPOCHS
+    assert all(math.isfinite(each["train_loss"]) for each in attrs["history"])
+
+
+def test_a_pruned_trial_keeps_what_it_measured(ask: Trials) -> None:
+    class Always(optuna.pruners.BasePruner):
+        def prune(self, study: optuna.Study, trial: optuna.trial.FrozenTrial) -> bool:
+            return trial.last_step == 1
+
+    trial, spec = ask()
+    trial.study.pruner = Always()
+    with pytest.raises(optuna.TrialPruned):
+        run(trial, spec)
+    attrs = stored_attrs(trial)
+    assert [each["epoch"] for each in attrs["history"]] == [0, 1]
+    assert "outcome" not in attrs
+
+
+def test_a_worker_that_must_leave_stops_between_two_epochs(ask: Trials) -> None:
+    trial, spec = ask()
+    seen: list[EpochRecord] = []
+    with pytest.raises(Interrupted):
+        run(trial, spec, on_epoch=seen.append, should_stop=lambda: len(seen) == 2)
+    assert [each["epoch"] for each in stored_attrs(trial)["history"]] == [0, 1]
+
+
+def test_a_trial_that_has_trained_its_last_epoch_is_finished_all_the_same(ask: Trials) -> None:
+    trial, spec = ask()
+    seen: list[EpochRecord] = []
+    score = run(trial, spec, on_epoch=seen.append, should_stop=lambda: len(seen) == EPOCHS)
+    assert score == seen[-1].val_accuracy
+
+
+def test_a_search_never_opens_the_test_files(ask: Trials, opened: list[Split]) -> None:
+    trial, spec = ask()
+    run(trial, spec)
+    assert set(opened) == {"train"}
+    assert "test" not in stored_attrs(trial)
+
+
+def test_a_design_trains_on_every_image_and_reads_the_test_once(
+    ask: Trials, opened: list[Split]
+) -> None:
+    trial, spec = ask("chapter", trials=1, families=("constant/as-published",), epochs=6)
+    data = load_data(spec, CPU)
+    assert len(data.train.labels) == 600
+    assert data.val is None
+    score = run(trial, spec)
+    attrs = stored_attrs(trial)
+    state = start(suggest_config(trial, spec), TASKS["tiny"], data, CPU)
+    records = list(train(state, data))
+    assert data.test is not None
+    raw, averaged = evaluate(state.model, data.test), evaluate(state.averaged, data.test)
+    assert score == raw.accuracy
+    assert attrs["test"] == {
+        "loss": pytest.approx(raw.loss),
+        "accuracy": raw.accuracy,
+        "averaged_loss": pytest.approx(averaged.loss),
+        "averaged_accuracy": averaged.accuracy,
+    }
+    assert [each["val_accuracy"] for each in attrs["history"]] == [None] * 6
+    assert len(records) == 6
+    assert trial.study.trials[trial.number].intermediate_values == {}
+    assert set(opened) == {"train", "test"}
+
+
+def test_the_budget_says_how_many_images_are_used(make_spec: Any, opened: list[Split]) -> None:
+    budget = {"epochs": 2, "train_size": 40, "val_size": 20}
+    spec = make_spec("fixed_rate", 1, budget=budget, task="tiny")
+    data = load_data(spec, CPU)
+    assert data.val is not None
+    assert (len(data.train.labels), len(data.val.labels)) == (40, 20)
+
+
+def test_replicates_share_the_start_and_families_differ(ask: Trials) -> None:
+    trial, spec = ask("polynomial", trials=4, replicates=1)
+    first = suggest_config(trial, spec)
+    second = suggest_config(trial.study.ask(), spec)
+    assert first.seed == second.seed
+    assert (first.schedule.family, second.schedule.family) == ("polynomial", "inverse_power")
+
+
+def test_the_revision_is_gits(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    revision.cache_clear()
+    package = tmp_path / "study"
+    monkeypatch.setattr(objective, "__file__", str(package / "objective.py"))
+    assert revision() is None  # installed, not in git
+    who = ["-c", "user.name=n", "-c", "user.email=e", "-c", "commit.gpgsign=false"]
+    (tmp_path / "a").write_text("1")
+    for command in (["init", "-q"], ["add", "a"], [*who, "commit", "-qm", "m"]):
+        subprocess.run(["git", "-C", str(tmp_path), *command], check=True)
+    head = ["git", "-C", str(tmp_path), "rev-parse", "--short=12", "HEAD"]
+    commit = subprocess.run(head, capture_output=True, text=True, check=True).stdout.strip()
+    revision.cache_clear()
+    assert revision() == commit
+    (tmp_path / "a").write_text("2")
+    revision.cache_clear()
+    assert revision() == f"{commit}+"
+    revision.cache_clear()

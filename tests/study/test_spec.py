@@ -1,0 +1,221 @@
+"""StudySpec: what it refuses and how, its arithmetic of slots, its JSON and its fingerprint."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from search_spaces.config import Budget, Range
+from search_spaces.parsing import first_problem
+from search_spaces.spaces import SPACES
+from study.spec import StudySpec
+
+
+def spec(space: str = "cosine", epochs: int = 6, **changes: Any) -> StudySpec:
+    """Two trials of each family of a space, with its own ranges, and what differs from that."""
+    module, budget = SPACES.get(space, SPACES["cosine"]), Budget(epochs=epochs)
+    families = changes.get("families", module.FAMILIES)
+    values: dict[str, Any] = {
+        "space": space,
+        "families": families,
+        "trials": 2 * len(families),
+        "budget": budget,
+        "ranges": module.ranges(budget),
+    }
+    return StudySpec(**values | changes)
+
+
+def refusal(**changes: Any) -> str:
+    with pytest.raises(ValidationError) as caught:
+        spec(**changes)
+    line = first_problem(caught.value)
+    assert "\n" not in line
+    return line
+
+
+def moved(space: str, epochs: int = 6, **bounds: tuple[float, float]) -> dict[str, Any]:
+    """The ranges of a space with other bounds."""
+    ranges = SPACES[space].ranges(Budget(epochs=epochs))
+    for name, (low, high) in bounds.items():
+        ranges[name] = Range(low=low, high=high, log=ranges[name].log)
+    return {"space": space, "epochs": epochs, "ranges": ranges}
+
+
+WRONG: list[tuple[dict[str, Any], str]] = [
+    (
+        {"space": "cosin"},
+        "unknown search space 'cosin'. Did you mean 'cosine'? There are: fixed_rate, polynomial, "
+        "cosine, warmup, chapter.",
+    ),
+    (
+        {"families": ("constant", "facto")},
+        "unknown schedule of cosine 'facto'. Did you mean 'factor'? There are: constant, factor, "
+        "multi_factor, inverse_power, polynomial, cosine.",
+    ),
+    ({"families": ("constant", "constant")}, "the schedule 'constant' is given twice"),
+    (
+        {"families": (), "trials": 3},
+        "families: Tuple should have at least 1 item after validation, not 0",
+    ),
+    (
+        {"trials": 13},
+        "13 trials cannot be shared equally by 6 schedule families; the next good number is 18",
+    ),
+    (
+        {"trials": 5},
+        "5 trials cannot be shared equally by 6 schedule families; the next good number is 6",
+    ),
+    ({"trials": 0}, "trials: Input should be greater than or equal to 1, not 0"),
+    ({"seed": -1}, "seed: Input should be greater than or equal to 0, not -1"),
+    ({"replicates": 0}, "replicates: Input should be greater than or equal to 1, not 0"),
+    ({"max_retries": -1}, "max_retries: Input should be greater than or equal to 0, not -1"),
+    ({"sampler": "tpa"}, "sampler: Input should be 'tpe', 'random' or 'qmc', not 'tpa'"),
+    (
+        {"pruner": "mean"},
+        "pruner: Input should be 'none', 'median', 'percentile', 'asha' or 'hyperband', not 'mean'",
+    ),
+    ({"colour": 1}, "colour: Extra inputs are not permitted"),
+    (
+        {"ranges": {"base_lr": Range(low=0.1, high=1)}},
+        "no range for alpha, exponent, final_fraction",
+    ),
+    (
+        moved("warmup", warmup=(0, 7)),
+        "a warmup of up to 7 epochs is longer than training (6 epochs)",
+    ),
+    (
+        moved("warmup", warmup=(6, 6)),
+        "polynomial with base_lr=0.1, warmup=6: warmup=6 must be shorter than the schedule, which "
+        "ends at 6",
+    ),
+    (
+        moved("warmup", warmup=(-1, 2)),
+        "constant with base_lr=0.1, warmup=-1: warmup: Input should be greater than or equal to 0, "
+        "not -1.0",
+    ),
+    (
+        moved("cosine", alpha=(0.5, 2)),
+        "multi_factor with base_lr=2, alpha=2: alpha: Input should be less than 1, not 2.0",
+    ),
+    ({"optimizer": {"momentum": 1}}, "constant with base_lr=0.03: momentum: Input should be less"),
+    (
+        {"space": "chapter", "epochs": 4},
+        "warmup_cosine/as-intended: a warmup of 5 epochs is longer than training (4)",
+    ),
+]
+
+
+@pytest.mark.parametrize(("changes", "message"), WRONG)
+def test_what_cannot_be_studied_is_refused_in_one_line(
+    changes: dict[str, Any], message: str
+) -> None:
+    assert refusal(**changes).startswith(message)
+
+
+def test_an_unknown_range_is_answered_with_the_nearest_parameter() -> None:
+    ranges = spec().ranges | {"bas_lr": Range(low=0.1, high=1)}
+    assert refusal(ranges=ranges) == (
+        "unknown parameter of cosine 'bas_lr'. Did you mean 'base_lr'? There are: base_lr, "
+        "final_fraction, exponent, alpha."
+    )
+
+
+@pytest.mark.parametrize("space", SPACES)
+@pytest.mark.parametrize("epochs", [6, 30])
+def test_every_space_can_be_studied_and_survives_json(space: str, epochs: int) -> None:
+    made = spec(space, epochs, seed=3, replicates=None, optimizer={"momentum": 0.9})
+    again = StudySpec.model_validate_json(made.model_dump_json())
+    assert again == made
+    assert StudySpec.model_validate(made.model_dump(mode="json")) == made
+    assert again.fingerprint() == made.fingerprint()
+
+
+def test_a_spec_is_frozen() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        spec().trials = 3  # type: ignore[misc]
+
+
+def test_the_fingerprint_ignores_the_number_of_trials_and_nothing_else() -> None:
+    made = spec()
+    assert spec(trials=60).fingerprint() == made.fingerprint()
+    changes: dict[str, Any] = {
+        "families": tuple(reversed(made.families)),
+        "budget": Budget(epochs=6, train_size=100),
+        "ranges": made.ranges | {"base_lr": Range(low=0.1, high=1, log=True)},
+        "optimizer": {"momentum": 0.9},
+        "sampler": "qmc",
+        "pruner": "none",
+        "seed": 1,
+        "replicates": 2,
+        "max_retries": 1,
+        "task": "other",
+    }
+    assert set(changes) | {"space", "trials"} == set(StudySpec.model_fields)
+    others = [spec("polynomial").fingerprint()]
+    others += [spec(**{name: value}).fingerprint() for name, value in changes.items()]
+    assert len({made.fingerprint(), *others}) == len(changes) + 2
+
+
+def test_a_total_can_be_raised_but_not_lowered() -> None:
+    made = spec(seed=5)
+    larger = made.with_trials(18)
+    assert (larger.trials, larger.seed) == (18, 5)
+    assert made.with_trials(12) == made
+    for total, message in [
+        (6, "the study has 12 trials; a total of 6 is fewer"),
+        (20, "20 trials cannot be shared equally by 6 schedule families; the next good number"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            made.with_trials(total)
+
+
+@pytest.mark.parametrize("replicates", [1, 2, 3, None])
+def test_slots_share_families_and_replicates_equally(replicates: int | None) -> None:
+    made = spec(trials=36, replicates=replicates)
+    slots = range(made.trials)
+    assert set(Counter(map(made.family, slots)).values()) == {6}
+    pairs = Counter((made.family(slot), made.replicate(slot)) for slot in slots)
+    assert len(pairs) == 6 * (replicates or 6)
+    assert set(pairs.values()) == {6 // (replicates or 6)}
+    for slot in slots:
+        assert made.family(slot) == made.families[slot % 6]
+        earlier = [other for other in range(slot) if made.family(other) == made.family(slot)]
+        assert made.turn(slot) == len(earlier)
+
+
+def test_a_larger_study_begins_with_the_slots_of_the_smaller_one() -> None:
+    small, large = spec(trials=12, replicates=2), spec(trials=24, replicates=2)
+    for slot in range(12):
+        assert small.family(slot) == large.family(slot)
+        assert small.training_seed(slot) == large.training_seed(slot)
+        assert small.baseline(slot) == large.baseline(slot)
+
+
+def test_replicates_share_the_training_seed_and_others_do_not() -> None:
+    made = spec(trials=24, replicates=2)
+    seeds: dict[int, set[int]] = {}
+    for slot in range(24):
+        seeds.setdefault(made.replicate(slot), set()).add(made.training_seed(slot))
+    assert [len(each) for each in seeds.values()] == [1, 1]
+    assert len(set.union(*seeds.values())) == 2
+    own = spec(trials=24, replicates=None)
+    assert len({own.training_seed(slot) for slot in range(24)}) == 4
+    assert own.training_seed(0) != spec(trials=24, replicates=None, seed=1).training_seed(0)
+
+
+def test_baselines_come_first_in_each_family_and_stay_in_the_ranges() -> None:
+    made = spec("warmup", 30, trials=12)
+    assert [made.baseline(slot) for slot in range(0, 12, 3)] == [
+        {"base_lr": 0.3, "warmup": 0.0},
+        {"base_lr": 0.3, "warmup": 5.0},
+        None,
+        None,
+    ]
+    clipped = spec(**moved("warmup", 30, base_lr=(0.5, 1.0), warmup=(1.0, 2.0)))
+    assert clipped.baseline(0) == {"base_lr": 0.5, "warmup": 1.0}
+    assert clipped.baseline(3) == {"base_lr": 0.5, "warmup": 2.0}
+    assert clipped.longest_warmup == 2.0
+    assert spec("cosine").longest_warmup == 0.0
