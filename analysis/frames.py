@@ -146,6 +146,10 @@ def _dict(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
 def _number(value: Any) -> float | int | None:
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
@@ -155,13 +159,14 @@ def _facts(known: dict[str, Any]) -> dict[str, Any]:
     config, test, versions = (_dict(known.get(key)) for key in ("config", "test", "versions"))
     schedule = _dict(config.get("schedule"))
     return {
-        **{name: known.get(name) for name in (*_TEXTS, *_FLAGS)},
+        **{name: _text(known.get(name)) for name in _TEXTS},
+        **{name: known.get(name) is True for name in _FLAGS},
         **{name: _number(known.get(name)) for name in (*_NUMBERS, "seed")},
         "epochs": _number(config.get("epochs")),
         "base_lr": _number(schedule.get("base_lr")),
         "warmup": _number(schedule.get("warmup")),
         **{f"test_{name}": _number(test.get(name)) for name in _TEST},
-        **{f"version_{name}": versions.get(name) for name in _VERSIONS},
+        **{f"version_{name}": _text(versions.get(name)) for name in _VERSIONS},
         "config": json.dumps(config) if config else None,
     }
 
@@ -193,7 +198,7 @@ def _curves(rows: pd.DataFrame, histories: list[Any]) -> pd.DataFrame:
         for key, history in zip(keys, histories, strict=True)
         if isinstance(history, list)
         for record in history
-        if isinstance(record, dict) and "epoch" in record
+        if isinstance(record, dict) and isinstance(record.get("epoch"), int)
     ]
     curves = pd.DataFrame(records, dtype=None if records else object)
     layers = [str(name) for name in curves if "." in str(name)]
@@ -204,9 +209,10 @@ def _curves(rows: pd.DataFrame, histories: list[Any]) -> pd.DataFrame:
 
 def _flat(record: dict[str, Any]) -> dict[str, Any]:
     """An EpochRecord's JSON, its layers as columns ``weight_norm.LAYER``, ``distance.LAYER``."""
-    flat = {name: record.get(name) for name in _SERIES}
+    flat = {name: _number(record.get(name)) for name in _SERIES}
     for group in ("weight_norm", "distance"):
-        flat |= {f"{group}.{layer}": value for layer, value in _dict(record.get(group)).items()}
+        layers = _dict(record.get(group))
+        flat |= {f"{group}.{layer}": _number(value) for layer, value in layers.items()}
     return flat
 
 

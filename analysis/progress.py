@@ -40,7 +40,7 @@ def progress(trials: pd.DataFrame, spec: StudySpec) -> dict[str, Any]:
 def best_trial(trials: pd.DataFrame) -> pd.Series | None:
     """The complete trial with the highest value, the earlier one of two; None before the first."""
     complete = trials[trials["state"] == "complete"].sort_values("trial")
-    return None if complete.empty else complete.loc[complete["value"].idxmax()]
+    return None if complete.empty else complete.nlargest(1, "value").iloc[0]
 
 
 def _best(slots: pd.DataFrame) -> dict[str, Any] | None:

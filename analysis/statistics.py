@@ -94,6 +94,56 @@ def paired_difference(
     return t_interval(table[first] - table[second], level)
 
 
+def seeds_needed(difference: float, sd: float, level: float = LEVEL, power: float = 0.8) -> int:
+    """Common seeds that a two-sided paired t test needs to see a mean difference of that size.
+
+    sd: of the paired differences, in the same unit, > 0. The least n for which the noncentral t
+    distribution gives that power. Raises ValueError where difference or sd is not above 0.
+    """
+    if not (difference > 0 and sd > 0):
+        raise ValueError(f"difference and sd must be above 0, not {difference:g} and {sd:g}")
+    z = stats.norm.ppf((1 + level) / 2) + stats.norm.ppf(power)
+    least = max(2, int(np.ceil((z * sd / difference) ** 2)))  # were the SD known
+    n = np.arange(least, least + 20)
+    bound = stats.t.ppf((1 + level) / 2, n - 1)
+    reached = stats.nct.sf(bound, n - 1, np.sqrt(n) * difference / sd) >= power
+    return int(n[reached][0])
+
+
+def scored(trials: pd.DataFrame) -> pd.DataFrame:
+    """The trials with a column ``accuracy``: the value of complete ones, NaN for all others, whose
+    value belongs to another epoch (pruned) or to no model (diverged, stalled)."""
+    return trials.assign(accuracy=trials["value"].where(trials["state"] == "complete"))
+
+
+class Edge(NamedTuple):
+    """Between which base rates training starts to diverge; NaN and <NA> where none is known.
+
+    A bracket if largest_survived < smallest_diverged, else rates in between did both.
+    """
+
+    largest_survived: float
+    survivor: int | None
+    smallest_diverged: float
+    diverger: int | None
+
+
+def divergence_edge(trials: pd.DataFrame) -> Edge:
+    """The largest base rate that did not diverge and the smallest that did, with trial numbers.
+
+    Complete and stalled trials survived; a pruned one might have diverged later and says nothing.
+    """
+    known = trials.dropna(subset=["base_lr"])
+    survived = known[known["state"].isin(["complete", "stalled"])].set_index("trial")["base_lr"]
+    lost = known[known["state"] == "diverged"].set_index("trial")["base_lr"]
+    top, bottom = survived.sort_values().tail(1), lost.sort_values().head(1)
+    return Edge(survived.max(), _first(top.index), lost.min(), _first(bottom.index))
+
+
+def _first(index: pd.Index) -> int | None:
+    return int(index[0]) if len(index) else None
+
+
 def summary(trials: pd.DataFrame, by: str = "family") -> pd.DataFrame:
     """What became of the slots of each group: ``by``, n, a count for each outcome, the diverged
     share with Wilson's interval, best (value), best_trial (number, <NA> if none) and median value.

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 from optuna.trial import FixedTrial, TrialState, create_trial
 
+from analysis import figures
 from search_spaces.config import TrialConfig
 from search_spaces.spaces import find_space
 from study.records import EpochRecord
@@ -200,3 +201,24 @@ def plant(tmp_path: Path) -> Plant:
         return plant_study(tmp_path / "planted.db", space, trials, **options)
 
     return planted
+
+
+@pytest.fixture
+def unrendered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures are drawn but not rendered, which takes most of the time."""
+    monkeypatch.setattr(figures, "render", lambda figure, kind: kind.encode())
+
+
+@pytest.fixture(scope="session")
+def everything(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A storage with a study of each space, named after it, and studies that came to nothing."""
+    path = tmp_path_factory.mktemp("everything") / "planted.db"
+    plant_study(path, "fixed_rate", 30, states={3: "pruned", 4: "stalled"}, noise=0.001)
+    plant_study(path, "polynomial", 44, states={3: "pruned"}, noise=0.001)
+    plant_study(path, "cosine", 12, states={5: "failed"})
+    plant_study(path, "warmup", 30)
+    plant_study(path, "chapter", 30, replicates=None)
+    plant_study(path, "fixed_rate", 4, name="all diverged", everything="diverged")
+    plant_study(path, "cosine", 6, name="all failed", everything="failed")
+    plant_study(path, "warmup", 3, name="all pruned", everything="pruned")
+    return plant_study(path, "polynomial", 4, name="none yet", upto=0)

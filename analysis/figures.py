@@ -1,0 +1,299 @@
+"""The look of every figure: theme, a colour for each schedule family, shared axes, saving.
+
+Figures are built from `matplotlib.figure.Figure` inside a context of rc parameters, so that neither
+pyplot's state nor a user's settings change. Sizes suit one column of print and a phone alike: text
+that is legible when 5 inches are shown 360 pixels wide.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
+
+WIDTH = 5.0  # inches
+DPI = 150
+INK = "#333333"
+PALE = "#b8b8b8"
+# Okabe & Ito (2008) without its yellow, then Tol's muted colours; told apart with any colour vision
+# where a few appear together, and each family has its own mark besides.
+STYLES: dict[str, tuple[str, str]] = {
+    "constant": ("#4d4d4d", "o"),
+    "factor": ("#009e73", "s"),
+    "multi_factor": ("#e69f00", "^"),
+    "inverse_power": ("#cc79a7", "D"),
+    "polynomial": ("#d55e00", "v"),
+    "cosine": ("#0072b2", "P"),
+    "warmup_cosine": ("#56b4e9", "X"),
+    "cosine_restarts": ("#332288", "<"),
+    "warmup_stable_decay": ("#882255", ">"),
+    "one_cycle": ("#999933", "h"),
+    "table": ("#44aa99", "*"),
+    "torch": ("#aa4499", "p"),
+    "plateau": ("#661100", "d"),
+}
+STYLES["square_root"] = STYLES["inverse_power"]
+_THEME: dict[str, Any] = {
+    **sns.axes_style("ticks"),
+    **sns.plotting_context("paper", font_scale=1.25),
+    "axes.edgecolor": "#888888",
+    "axes.grid": True,
+    "axes.labelcolor": INK,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlesize": 10,
+    "figure.constrained_layout.h_pad": 0.08,
+    "figure.constrained_layout.w_pad": 0.08,
+    "grid.color": "#e4e4e4",
+    "legend.frameon": False,
+    "legend.handletextpad": 0.5,
+    "font.sans-serif": ["DejaVu Sans"],
+    "svg.hashsalt": "lrstudy",
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+}
+_NICE = [0.0, *np.arange(0.1, 0.8, 0.1), *np.arange(0.75, 0.9, 0.01), *np.arange(0.9, 1, 0.005)]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A finished figure. name: letters, digits and dashes; alt: what it shows, for who cannot see
+    it; caption: how to read it."""
+
+    name: str
+    alt: str
+    caption: str
+    png: bytes
+    svg: bytes
+
+
+def style(family: str) -> tuple[str, str]:
+    """Colour and mark of a schedule family; a variant (``cosine/as-published``) has its run's."""
+    return STYLES.get(family.partition("/")[0], (INK, "o"))
+
+
+@contextmanager
+def canvas(
+    rows: int = 1, columns: int = 1, height: float = 3.2, **options: Any
+) -> Iterator[tuple[Figure, npt.NDArray[Any]]]:
+    """A figure in the theme, 5 inches wide and ``height`` inches high, and its axes (rows x
+    columns). options: those of ``Figure.subplots``. Save it before the context ends."""
+    with mpl.rc_context(_THEME):  # type: ignore[arg-type]  # stubs want each key literally
+        figure = Figure(figsize=(WIDTH, height), layout="constrained")
+        yield figure, figure.subplots(rows, columns, squeeze=False, **options)
+
+
+@contextmanager
+def panels(n: int, height: float = 2.0) -> Iterator[tuple[Figure, list[Axes]]]:
+    """``n`` axes that share their scales, two in a row; a single one is as large as a figure."""
+    columns = min(n, 2)
+    rows = -(-n // columns)
+    tall = 3.2 if n == 1 else 0.5 + height * rows
+    with canvas(rows, columns, tall, sharex=True, sharey=True) as (figure, axes):
+        flat = list(axes.flat)
+        for spare in flat[n:]:
+            spare.set_visible(False)
+            flat[flat.index(spare) - columns].xaxis.set_tick_params(labelbottom=True)
+        yield figure, flat[:n]
+
+
+def picture(figure: Figure, name: str, alt: str, caption: str) -> Picture:
+    """Saves the figure as PNG and SVG, in memory; the same figure gives the same bytes."""
+    png = render(figure, "png")
+    figure.set_layout_engine("none")  # laid out once, which takes longer than to draw
+    return Picture(name, alt, caption, png, render(figure, "svg"))
+
+
+def render(figure: Figure, kind: str) -> bytes:
+    """The figure's bytes; kind: ``png`` or ``svg``."""
+    buffer = io.BytesIO()
+    metadata = {"Date": None} if kind == "svg" else None
+    figure.savefig(buffer, format=kind, dpi=DPI, metadata=metadata)
+    return buffer.getvalue()
+
+
+def rate_axis(axes: Axes) -> None:
+    """The x axis: base learning rate, logarithmic, ticks as plain numbers."""
+    axes.set_xscale("log")
+    low, high = axes.get_xlim()
+    subs = (1.0, 3.0) if high / low > 30 else (1.0, 2.0, 5.0)
+    axes.xaxis.set_major_locator(LogLocator(subs=subs))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.set_xlabel("base learning rate")
+
+
+def percent_ticks(axis: Any) -> None:
+    """Shares on an axis as per cent."""
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g}"))
+
+
+def accuracy_axis(axes: Axes, values: npt.ArrayLike, which: str = "y") -> None:
+    """An axis of accuracy that spans ``values`` (shares, NaN left out), labelled in per cent.
+
+    It is logarithmic in the error 1 - accuracy, so that 88 and 89 % are as far apart as their
+    errors differ by a factor, and a poor trial does not flatten all the others.
+    """
+    known = np.asarray(values, dtype=np.float64)
+    known = known[~np.isnan(known)]
+    low, high = (known.min(), known.max()) if len(known) else (0.0, 0.9)
+    start, end = _stretched(np.array([low, high]))
+    pad = 0.08 * (end - start) or 0.01
+    bounds = _accuracy(np.array([start - pad, end + pad]))
+    scale = {"functions": (_stretched, _accuracy)}
+    getattr(axes, f"set_{which}scale")("function", **scale)
+    getattr(axes, f"set_{which}lim")(*bounds)
+    axis = getattr(axes, f"{which}axis")
+    axis.set_major_locator(FixedLocator(accuracy_ticks(*bounds)))
+    axis.set_minor_locator(NullLocator())
+    percent_ticks(axis)
+    getattr(axes, f"set_{which}label")("validation accuracy (%)")
+
+
+def accuracy_ticks(low: float, high: float) -> list[float]:
+    """About six round accuracies between two, evenly spread on the scale of `accuracy_axis`."""
+    start, end = _stretched(np.array([low, high]))
+    chosen: list[float] = []
+    for tick in reversed([round(nice, 3) for nice in _NICE if low <= nice <= high]):
+        at = float(_stretched(np.array([tick]))[0])
+        if not chosen or float(_stretched(np.array(chosen[-1:]))[0]) - at >= (end - start) / 7:
+            chosen.append(tick)
+    if len(chosen) >= 3:
+        return chosen[::-1]
+    return [tick for tick in MaxNLocator(5).tick_values(low, high) if low <= tick <= high]
+
+
+def _stretched(accuracy: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    return np.asarray(-np.log10(np.maximum(1.0 - accuracy, 1e-4)))
+
+
+def _accuracy(stretched: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    return np.asarray(1.0 - 10.0**-stretched)
+
+
+def scatter_families(axes: Axes, frame: pd.DataFrame, x: str, y: str) -> None:
+    """A mark for each row, in the colour and with the mark of its family."""
+    if frame.empty:
+        axes.text(0.5, 0.5, "no trial ran to its end", ha="center", transform=axes.transAxes)
+        return
+    families = list(frame["family"].unique())
+    sns.scatterplot(
+        data=frame,
+        x=x,
+        y=y,
+        hue="family",
+        style="family",
+        palette={family: style(family)[0] for family in families},
+        markers={family: style(family)[1] for family in families},
+        s=34,
+        alpha=0.85,
+        linewidth=0.4,
+        legend=False,
+        ax=axes,
+    )
+
+
+def family_legend(figure: Figure, families: Sequence[str]) -> None:
+    """Below the axes: the families with their marks; nothing where there is but one."""
+    if len(families) < 2:
+        return
+    handles = [
+        Line2D([], [], linestyle="", color=style(name)[0], marker=style(name)[1], label=label(name))
+        for name in families
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(3, len(handles)))
+
+
+def label(name: str) -> str:
+    """A family's or parameter's name as figures show it."""
+    return name.replace("base_lr", "base rate").replace("_", " ").replace("/", ", ")
+
+
+_ABSENT = {"stalled": "d", "pruned": "|", "diverged": "x"}
+
+
+@contextmanager
+def rate_figure(trials: pd.DataFrame) -> Iterator[tuple[Figure, Axes]]:
+    """Accuracy against base rate: a mark for each complete trial, and a strip below for those that
+    have no comparable accuracy: stalled, pruned, diverged.
+
+    trials: family, base_lr, state, accuracy (NaN unless complete).
+    """
+    absent = [state for state in _ABSENT if (trials["state"] == state).any()]
+    ratios = [2.4, 0.24 * len(absent)]
+    height = 3.1 + 0.24 * len(absent)
+    options = {"sharex": True, "height_ratios": ratios} if absent else {}
+    with canvas(2 if absent else 1, 1, height, **options) as (figure, axes):
+        main, strip = axes[0, 0], axes[-1, 0]
+        scatter_families(main, trials[trials["state"] == "complete"], "base_lr", "accuracy")
+        accuracy_axis(main, trials["accuracy"])
+        if absent:
+            _strip(strip, trials, absent)
+            main.set_xlabel("")
+        rate_axis(strip)
+        yield figure, main
+
+
+def _strip(axes: Axes, trials: pd.DataFrame, states: list[str]) -> None:
+    for row, state in enumerate(states):
+        for family, group in trials[trials["state"] == state].groupby("family", sort=False):
+            rates = group["base_lr"]
+            colour = style(str(family))[0]
+            axes.scatter(rates, np.full(len(rates), row), color=colour, marker=_ABSENT[state], s=26)
+    axes.set_yticks(range(len(states)), states)
+    axes.set_ylim(-0.6, len(states) - 0.4)
+    axes.grid(visible=False, axis="y")
+    axes.tick_params(axis="y", length=0)
+
+
+def accuracy_colours(accuracies: pd.Series) -> Normalize:
+    """From at most 5 points below the best, so that a poor trial does not take all the colours."""
+    best = float(accuracies.max())
+    return Normalize(max(float(accuracies.min()), best - 0.05) - 1e-9, best + 1e-9)
+
+
+@contextmanager
+def rate_map(trials: pd.DataFrame, y: str) -> Iterator[tuple[Figure, list[Axes]]]:
+    """Base rate against the parameter ``y``, a panel for each family, accuracy as colour.
+
+    Crosses diverged; open circles were pruned or stalled. trials: family, base_lr, state, accuracy
+    (NaN unless complete), ``y``.
+    """
+    families = list(trials["family"].unique())
+    colours = accuracy_colours(trials["accuracy"])
+    with panels(len(families), 2.3) as (figure, axes):
+        figure.supxlabel("base learning rate", fontsize="medium")
+        for one, family in zip(axes, families, strict=True):
+            group = trials[trials["family"] == family]
+            done, lost = group[group["state"] == "complete"], group[group["state"] == "diverged"]
+            rest = group.drop(index=[*done.index, *lost.index])
+            one.scatter(rest["base_lr"], rest[y], facecolors="none", edgecolors="#888888", s=24)
+            one.scatter(lost["base_lr"], lost[y], color=INK, marker="x", s=26, linewidths=1)
+            one.scatter(
+                done["base_lr"], done[y], c=done["accuracy"], norm=colours, cmap="viridis", s=34
+            )
+            one.set_title(label(family))
+            rate_axis(one)
+            one.set_xlabel("")
+        figure.colorbar(
+            mpl.cm.ScalarMappable(colours, "viridis"),
+            ax=axes,
+            label="validation accuracy (%)",
+            format=FuncFormatter(lambda value, _: f"{100 * value:.3g}"),
+            extend="min" if trials["accuracy"].min() < colours.vmin else "neither",
+        )
+        yield figure, axes

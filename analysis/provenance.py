@@ -1,0 +1,107 @@
+"""How a study was measured, and the command that runs it again."""
+
+from __future__ import annotations
+
+import shlex
+
+import pandas as pd
+
+from analysis.findings import Study, count
+from study.spec import StudySpec
+
+
+def facts(study: Study) -> dict[str, str]:
+    """What a reader needs to judge or repeat the study, by its name."""
+    spec, attempts = study.spec, study.attempts
+    states = study.trials["state"].value_counts()
+    seconds = float(attempts["seconds"].sum())
+    found = {
+        "Trials": f"{spec.trials} planned; "
+        + (", ".join(f"{n} {state}" for state, n in states.items()) or "none was started"),
+        "Attempts": f"{len(attempts)}, repeated ones included",
+        "Schedules": f"{len(spec.families)}, each with {count(spec.turn(spec.trials), 'trial')}",
+        "Training seeds": f"{attempts['seed'].nunique()} used; trials of one seed share initial "
+        "weights and the order of the images",
+        "Epochs": f"{spec.budget.epochs} a trial",
+        "Training images": _images(spec),
+        "Judged on": "test images, once, at the end"
+        if spec.search_space.DESIGNED
+        else "validation images; the test images were not read",
+        "Sampler": "none: a fixed design" if spec.search_space.DESIGNED else spec.sampler,
+        "Pruner": spec.pruner,
+        "Optimizer": _optimizer(spec),
+        "Device": _distinct(attempts, "device_name"),
+        "Threads a worker": _distinct(attempts, "threads"),
+        "Training time": f"{seconds / 3600:.2g} hours, summed over workers",
+        "Versions": "; ".join(
+            f"{name} {_distinct(attempts, f'version_{name}')}"
+            for name in ("lrstudy", "python", "torch", "optuna")
+        ),
+        "Source revision": _distinct(attempts, "revision"),
+    }
+    again = command(study.name, spec)
+    return found | ({"To run it again": again} if again else {})
+
+
+def _images(spec: StudySpec) -> str:
+    if spec.budget.train_size is not None:
+        return f"{spec.budget.train_size:,}"
+    return "all" if spec.search_space.DESIGNED else "all but the validation images"
+
+
+def _optimizer(spec: StudySpec) -> str:
+    changed = [f"{name} {value}" for name, value in spec.optimizer.items()]
+    return ", ".join(["SGD", *changed]) + ("" if changed else " with its defaults")
+
+
+def _distinct(attempts: pd.DataFrame, column: str) -> str:
+    values = attempts[column].dropna().unique()
+    words = [f"{value:g}" if isinstance(value, float) else str(value) for value in values]
+    return ", ".join(words) or "not recorded"
+
+
+def command(name: str, spec: StudySpec) -> str | None:
+    """The command that runs the same study again; None where no preset has its replicates and
+    validation images, which only a program can choose."""
+    preset = _preset(spec)
+    if preset is None:
+        return None
+    usual = spec.search_space.PRESETS[preset].budget
+    words = ["lrstudy", "run", spec.space, "--study", name, "--preset", preset]
+    words += ["--trials", str(spec.trials)]
+    if spec.budget.epochs != usual.epochs:
+        words += ["--epochs", str(spec.budget.epochs)]
+    if spec.budget.train_size != usual.train_size:
+        words += ["--train-size", str(spec.budget.train_size)]
+    if not spec.search_space.DESIGNED:
+        words += ["--sampler", spec.sampler, "--pruner", spec.pruner]
+    words += ["--seed", str(spec.seed), *_choices(spec)]
+    return shlex.join(words)
+
+
+def _preset(spec: StudySpec) -> str | None:
+    for name, preset in spec.search_space.PRESETS.items():
+        sizes = (None, preset.budget.train_size)
+        same = preset.replicates == spec.replicates
+        same = same and preset.budget.val_size == spec.budget.val_size
+        if same and (spec.budget.train_size is not None or sizes[1] is None):
+            return name
+    return None
+
+
+def _choices(spec: StudySpec) -> list[str]:
+    """``--set`` and ``--range`` for what differs from the space's own."""
+    space, words = spec.search_space, []
+    if spec.families != space.FAMILIES:
+        words += ["--set", f"schedule={','.join(spec.families)}"]
+    for name, value in spec.optimizer.items():
+        words += ["--set", f"{name}={str(value).lower() if isinstance(value, bool) else value}"]
+    usual = space.ranges(spec.budget)
+    for name, chosen in spec.ranges.items():
+        if usual.get(name) == chosen:
+            continue
+        if chosen.fixed:
+            words += ["--set", f"{name}={chosen.low!r}"]
+        else:
+            words += ["--range", f"{name}={chosen.low!r}:{chosen.high!r}"]
+    return words

@@ -1,0 +1,84 @@
+"""Reading a storage: what is refused, in which words, and that nothing is written there."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from analysis.database import StorageError, connect, fetch, study_id
+from analysis.frames import load
+from tests.analysis.conftest import Plant
+
+
+def refused(url: str) -> str:
+    with pytest.raises(StorageError) as error, connect(url):
+        pass
+    return str(error.value)
+
+
+def test_a_missing_file_is_named_and_not_created(tmp_path: Path) -> None:
+    path = tmp_path / "absent.db"
+    assert refused(f"sqlite:///{path}") == f"there is no database {path}"
+    assert not path.exists()
+
+
+def test_a_database_in_memory_holds_nothing() -> None:
+    assert refused("sqlite://") == "there is no database :memory:"
+
+
+def test_the_database_of_another_program(tmp_path: Path) -> None:
+    path = tmp_path / "other.db"
+    with sqlite3.connect(path) as other:
+        other.execute("CREATE TABLE studies_of_birds (name TEXT)")
+    other.close()
+    assert refused(f"sqlite:///{path}") == f"sqlite:///{path} is not an Optuna database"
+
+
+def test_a_file_that_is_no_database(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("no database " * 100)
+    assert refused(f"sqlite:///{path}") == (f"cannot read sqlite:///{path}: file is not a database")
+
+
+@pytest.mark.parametrize("url", ["lrstudy.db", "nosuch://user:secret@host/db", "", "sqlite:/x:y"])
+def test_what_is_no_url_is_not_repeated(url: str) -> None:
+    assert refused(url) == (
+        "the storage is not a URL that SQLAlchemy knows; write sqlite:///FILE or "
+        "postgresql+psycopg://USER@HOST/DATABASE"
+    )
+
+
+def test_passwords_are_not_printed() -> None:
+    message = refused("postgresql+psycopg://user:secret@127.0.0.1:1/db?connect_timeout=1")
+    assert "127.0.0.1" in message
+    assert "secret" not in message
+    assert "\n" not in message
+
+
+def test_a_mistyped_study_is_answered_with_the_nearest(plant: Plant) -> None:
+    url = plant("fixed_rate", 1)
+    with connect(url) as connection, pytest.raises(StorageError) as error:
+        study_id(connection, "fixed_rat")
+    assert str(error.value) == (
+        "unknown study 'fixed_rat'. Did you mean 'fixed_rate'? There are: fixed_rate."
+    )
+
+
+def test_reading_leaves_the_file_as_it_is(plant: Plant, tmp_path: Path) -> None:
+    url = plant("fixed_rate", 2)
+    path = tmp_path / "planted.db"
+    before = hashlib.sha256(path.read_bytes()).digest()
+    load(url, "fixed_rate")
+    with connect(url) as connection, pytest.raises(sa.exc.OperationalError, match="readonly"):
+        connection.execute(sa.text("DELETE FROM studies"))
+    assert hashlib.sha256(path.read_bytes()).digest() == before
+
+
+def test_an_empty_result_keeps_its_columns(plant: Plant) -> None:
+    with connect(plant("fixed_rate", 1)) as connection:
+        query = sa.select(sa.table("studies", sa.column("study_id")).c.study_id)
+        assert list(fetch(connection, query.where(sa.false())).columns) == ["study_id"]

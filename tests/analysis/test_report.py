@@ -1,0 +1,237 @@
+"""The report: self-contained, escaped, complete, and written whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pandas as pd
+import pytest
+
+from analysis import report
+from analysis.database import StorageError
+from analysis.frames import load
+from analysis.report import ANSWERS, slug, write_report
+from search_spaces.spaces import SPACES
+from tests.analysis.conftest import Plant
+
+EVIL = '<script>alert("x")</script>/../../y&'
+NAMES = ("fixed_rate", "cosine", "chapter", "all diverged", "none yet")
+VOID = {"meta", "img", "br", "link", "input", "hr"}
+
+
+class Page(HTMLParser):
+    """What a page asks for, holds and says; fails on tags that do not match."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.open: list[str] = []
+        self.links: list[str] = []
+        self.ids: list[str] = []
+        self.alts: list[str] = []
+        self.text = ""
+        self.feed(html)
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        if tag not in VOID:
+            self.open.append(tag)
+        values = dict(attrs)
+        self.links += [str(values[name]) for name in ("src", "href", "action") if name in values]
+        self.ids += [str(values["id"])] if "id" in values else []
+        self.alts += [str(values.get("alt"))] if tag == "img" else []
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data if self.open[-1:] != ["style"] else ""
+
+
+def page(path: Path) -> Page:
+    return Page(path.read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def written(everything: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report of several studies, two of which came to nothing."""
+    out = tmp_path_factory.mktemp("written") / "report"
+    return write_report(everything, NAMES, out)
+
+
+def test_every_space_has_an_answer() -> None:
+    assert set(ANSWERS) == set(SPACES)
+    assert all(ANSWERS[name].QUESTION == SPACES[name].QUESTION for name in SPACES)
+
+
+def test_the_page_needs_no_network_and_no_script(written: Path) -> None:
+    html = written.read_text(encoding="utf-8")
+    found = Page(html)
+    pictures = [link for link in found.links if link.startswith("data:image/svg+xml;base64,")]
+    anchors = [link for link in found.links if link.startswith("#")]
+    assert len(pictures) + len(anchors) == len(found.links)
+    assert {link.removeprefix("#") for link in anchors} <= set(found.ids)
+    assert len(found.ids) == len(set(found.ids))
+    assert not {"script", "link", "iframe", "object", "base"} & set(found.tags)
+    assert "@import" not in html
+    assert "url(" not in html
+    assert all(len(alt) > 20 for alt in found.alts)
+
+
+def test_all_files_are_there(written: Path) -> None:
+    folder = written.parent
+    assert {path.name for path in folder.iterdir()} == {
+        "report.html",
+        "findings.json",
+        "trials.parquet",
+        "curves.parquet",
+        "figures",
+    }
+    images = page(written).alts
+    for kind in ("png", "svg"):
+        assert len(list((folder / "figures").glob(f"*.{kind}"))) == len(images)
+
+
+def test_verdicts_stand_on_top_and_in_the_data(written: Path) -> None:
+    values = json.loads((written.parent / "findings.json").read_text(), parse_constant=pytest.fail)
+    text = page(written).text
+    top = text[: text.index("How this was measured")]
+    assert list(values) == [*NAMES]
+    for value in values.values():
+        assert value["verdict"] in top
+        for finding in value["findings"]:
+            assert finding["verdict"] in text
+            assert finding["basis"] in text
+            assert finding["caution"] is None or finding["caution"] in text
+            assert all((written.parent / each).is_file() for each in finding["figures"])
+
+
+def test_the_tables_are_those_of_the_database(written: Path, everything: str) -> None:
+    for position, file in enumerate(("trials.parquet", "curves.parquet")):
+        found = pd.read_parquet(written.parent / file)
+        for name in ("cosine", "none yet"):
+            expected = load(everything, name)[position]
+            own = found[found["study"] == name]
+            assert own["trial"].tolist() == expected["trial"].tolist()
+            pd.testing.assert_frame_equal(
+                own[["trial", "family", "state"]].reset_index(drop=True),
+                expected[["trial", "family", "state"]],
+                check_dtype=False,
+            )
+
+
+def test_estimates_in_the_data_are_the_estimators(written: Path, everything: str) -> None:
+    values = json.loads((written.parent / "findings.json").read_text())
+    best = values["fixed_rate"]["findings"][0]["estimates"]["close"][0]
+    trials = load(everything, "fixed_rate")[0]
+    complete = trials[trials["state"] == "complete"]
+    assert best["accuracy"] == pytest.approx(complete["value"].max(), abs=1e-12)
+
+
+def test_hostile_names_do_no_harm(plant: Plant, tmp_path: Path) -> None:
+    url = plant("fixed_rate", 3, name=EVIL, states={0: "failed"})
+    out = tmp_path / "deep" / "out"
+    path = write_report(url, [EVIL], out)
+    found = page(path)
+    assert "script" not in found.tags
+    assert EVIL in found.text
+    assert {each.name for each in tmp_path.iterdir()} == {"planted.db", "deep"}
+    assert [each.name for each in out.parent.iterdir()] == ["out"]
+    for picture in (out / "figures").iterdir():
+        assert re.fullmatch(r"script-alert-x-script-y-[a-z-]+\.(png|svg)", picture.name)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("cosine", "cosine"),
+        ("../../x", "x"),
+        ("A b_C", "a-b-c"),
+        ("///", "study"),
+        ("ü", "study"),
+        ("x" * 500, "x" * 60),
+    ],
+)
+def test_slug(name: str, expected: str) -> None:
+    assert slug(name) == expected
+
+
+@pytest.mark.usefixtures("unrendered")
+def test_names_with_the_same_slug_keep_their_own_figures(plant: Plant, tmp_path: Path) -> None:
+    names = ["a b", "a-b", "a-b-2"]
+    for name in names:
+        url = plant("fixed_rate", 2, name=name, everything="complete")
+    write_report(url, names, tmp_path / "out")
+    stems = {path.stem for path in (tmp_path / "out" / "figures").iterdir()}
+    assert {"a-b-budget", "a-b-2-budget", "a-b-2-2-budget"} <= stems
+
+
+@pytest.mark.usefixtures("unrendered")
+def test_a_study_named_twice_is_reported_once(plant: Plant, tmp_path: Path) -> None:
+    url = plant("fixed_rate", 2, everything="complete")
+    path = write_report(url, ["fixed_rate", "fixed_rate"], tmp_path / "out")
+    assert page(path).ids == ["fixed-rate"]
+
+
+def full_disk(*arguments: Any, **options: Any) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.usefixtures("unrendered")
+def test_a_full_disk_leaves_nothing(
+    plant: Plant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = plant("fixed_rate", 2, everything="complete")
+    monkeypatch.setattr(pd.DataFrame, "to_parquet", full_disk)
+    with pytest.raises(OSError, match="No space left on device"):
+        write_report(url, ["fixed_rate"], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.usefixtures("unrendered")
+def test_a_full_disk_leaves_an_earlier_report_and_other_files(
+    plant: Plant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = plant("fixed_rate", 2, everything="complete")
+    path = write_report(url, ["fixed_rate"], tmp_path / "out")
+    (tmp_path / "out" / "notes.txt").write_text("mine")
+    before = {each: each.read_bytes() for each in path.parent.rglob("*") if each.is_file()}
+    monkeypatch.setattr(report, "render_page", full_disk)
+    with pytest.raises(OSError, match="No space left on device"):
+        write_report(url, ["fixed_rate"], tmp_path / "out")
+    after = {each: each.read_bytes() for each in path.parent.rglob("*") if each.is_file()}
+    assert after == before
+    monkeypatch.undo()
+    write_report(url, ["fixed_rate"], tmp_path / "out")
+    assert (tmp_path / "out" / "notes.txt").read_text() == "mine"
+
+
+@pytest.mark.usefixtures("unrendered")
+def test_a_file_in_the_way(plant: Plant, tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("mine")
+    with pytest.raises(FileExistsError):
+        write_report(plant("fixed_rate", 1), ["fixed_rate"], tmp_path / "out")
+    assert (tmp_path / "out").read_text() == "mine"
+
+
+@pytest.mark.usefixtures("unrendered")
+def test_a_study_that_is_not_there_leaves_nothing(plant: Plant, tmp_path: Path) -> None:
+    url = plant("fixed_rate", 1)
+    optuna.create_study(storage=url, study_name="foreign")
+    for name, message in {
+        "nope": "unknown study 'nope'.",
+        "foreign": "the study 'foreign' was not made by lrstudy",
+    }.items():
+        with pytest.raises(StorageError) as error:
+            write_report(url, ["fixed_rate", name], tmp_path / "out")
+        assert str(error.value).startswith(message)
+    with pytest.raises(ValueError, match="a report needs the name of at least one study"):
+        write_report(url, [], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
