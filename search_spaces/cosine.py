@@ -5,7 +5,7 @@ from __future__ import annotations
 from optuna.trial import BaseTrial
 
 from search_spaces.config import Budget, Parameters, Ranges
-from search_spaces.presets import QUICK_BUDGET, STANDARD_BUDGET, Preset, log_range
+from search_spaces.presets import Preset, log_range, quick, standard
 from search_spaces.sampling import suggest
 from search_spaces.schedules import (
     Constant,
@@ -28,10 +28,7 @@ FAMILIES: tuple[str, ...] = (
     "polynomial",
     "cosine",
 )
-PRESETS: dict[str, Preset] = {
-    "quick": Preset(trials_per_family=4, budget=QUICK_BUDGET),
-    "standard": Preset(trials_per_family=30, budget=STANDARD_BUDGET),
-}
+PRESETS: dict[str, Preset] = {"quick": quick(4), "standard": standard(30)}
 DESIGNED = False
 # multi-factor halves of training, as in the chapter (15 of 30 epochs) and in common recipes.
 _MILESTONES = (0.5, 0.75)

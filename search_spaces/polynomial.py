@@ -5,16 +5,13 @@ from __future__ import annotations
 from optuna.trial import BaseTrial
 
 from search_spaces.config import Budget, Parameters, Ranges
-from search_spaces.presets import QUICK_BUDGET, STANDARD_BUDGET, Preset, log_range
+from search_spaces.presets import Preset, log_range, quick, standard
 from search_spaces.sampling import suggest
 from search_spaces.schedules import InversePower, Polynomial, ScheduleConfig
 
 QUESTION = "How does convergence change with the exponent of the decay?"
 FAMILIES: tuple[str, ...] = ("polynomial", "inverse_power")
-PRESETS: dict[str, Preset] = {
-    "quick": Preset(trials_per_family=12, budget=QUICK_BUDGET),
-    "standard": Preset(trials_per_family=60, budget=STANDARD_BUDGET),
-}
+PRESETS: dict[str, Preset] = {"quick": quick(12), "standard": standard(60)}
 DESIGNED = False
 
 

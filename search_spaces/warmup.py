@@ -5,16 +5,13 @@ from __future__ import annotations
 from optuna.trial import BaseTrial
 
 from search_spaces.config import Budget, Parameters, Range, Ranges
-from search_spaces.presets import QUICK_BUDGET, STANDARD_BUDGET, Preset, log_range
+from search_spaces.presets import Preset, log_range, quick, standard
 from search_spaces.sampling import suggest
 from search_spaces.schedules import Constant, Cosine, Polynomial, ScheduleConfig
 
 QUESTION = "How long should warmup last?"
 FAMILIES: tuple[str, ...] = ("constant", "polynomial", "cosine")
-PRESETS: dict[str, Preset] = {
-    "quick": Preset(trials_per_family=8, budget=QUICK_BUDGET),
-    "standard": Preset(trials_per_family=60, budget=STANDARD_BUDGET),
-}
+PRESETS: dict[str, Preset] = {"quick": quick(8), "standard": standard(60)}
 DESIGNED = False
 
 

@@ -144,7 +144,7 @@ def _trained(event: Event) -> int:
 
 def _worker_row(index: int, event: Event) -> tuple[str | Text, ...]:
     if not event:
-        return (str(index), "", "starting", "", "")
+        return (str(index), "", "waiting", "", "")
     accuracy = event["accuracy"]
     return (
         str(index),

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from search_spaces.config import Range
 from search_spaces.parsing import parse_schedule
+from search_spaces.presets import Preset
 from search_spaces.spaces import SPACES, SearchSpace
 from study.cli.options import AsJson, Failure, failures, print_json, wrong_use
 
@@ -31,7 +32,7 @@ def spaces(as_json: AsJson = False) -> None:
         for parameter, text in facts["parameters"].items():
             console.print(f"  {parameter:<18}{text}", highlight=False)
         for preset, text in facts["presets"].items():
-            console.print(f"  --preset {preset:<9}{text}", highlight=False)
+            console.print(f"  --preset {preset:<9}{text}", highlight=False, soft_wrap=True)
         console.print()
 
 
@@ -41,13 +42,15 @@ def _facts(space: SearchSpace) -> dict[str, Any]:
         "question": space.QUESTION,
         "schedules": list(space.FAMILIES),
         "parameters": {name: _words(each) for name, each in space.ranges(standard).items()},
-        "presets": {
-            name: f"{preset.trials_per_family * len(space.FAMILIES)} trials of "
-            f"{preset.budget.epochs} epochs on "
-            f"{_images(preset.budget.train_size, space.DESIGNED)} training images"
-            for name, preset in space.PRESETS.items()
-        },
+        "presets": {name: _budget(space, preset) for name, preset in space.PRESETS.items()},
     }
+
+
+def _budget(space: SearchSpace, preset: Preset) -> str:
+    trials = preset.trials_per_family * len(space.FAMILIES)
+    images = _images(preset.budget.train_size, space.DESIGNED)
+    batches = "".join(f", {name} {value}" for name, value in preset.optimizer.items())
+    return f"{trials} trials of {preset.budget.epochs} epochs on {images} training images{batches}"
 
 
 def _words(interval: Range) -> str:

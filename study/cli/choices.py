@@ -51,7 +51,7 @@ def make_spec(said: Choices) -> StudySpec:
         trials=said.trials or preset.trials_per_family * len(families),
         budget=budget,
         ranges=_ranges(space.ranges(budget), fixed, bounds, said.space),
-        optimizer=_optimizer(optimizer),
+        optimizer=preset.optimizer | _optimizer(optimizer),
         sampler=said.sampler or ("random" if space.DESIGNED else "tpe"),
         pruner=said.pruner or ("none" if space.DESIGNED else "percentile"),
         seed=said.seed,

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import Annotated
 
+import optuna
 import typer
 from typer.exceptions import TyperException
 
@@ -54,6 +55,7 @@ def main() -> None:
 
     Exit status: 0 ok, 1 the job failed, 2 wrong use.
     """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
         status = app(standalone_mode=False)
     except Failure as failure:
