@@ -18,7 +18,7 @@ study: data ## run a quick real study of schedules and write its report
 	@echo "open reports/$(STUDY)/report.html in a browser; next: $(BIN)/lrstudy --help"
 
 test: data ## run all tests and print the coverage of branches
-	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --cov --cov-report=term-missing:skip-covered
 
 lint: $(INSTALLED) ## check style, types and the one-way imports
 	$(BIN)/ruff check .

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from analysis.figures import Picture, family_legend, picture, rate_figure
-from analysis.findings import ENOUGH, SEED_SPREAD, Estimates, Study, count, percent, points, spoken
+from analysis.figures import Picture, family_legend, picture, rate_figure, spoken
+from analysis.findings import ENOUGH, SEED_SPREAD, Estimates, Study, count, percent, points
 from analysis.frames import TERMINAL
 from analysis.statistics import scored, summary
 

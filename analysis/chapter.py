@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import LogLocator, NullLocator
 
-from analysis.figures import INK, Picture, canvas, label, panels, percent_ticks, picture, style
-from analysis.findings import Estimates, Study, percent, spoken
+from analysis.figures import INK, Picture, canvas, panels, percent_ticks, picture, spoken, style
+from analysis.findings import Estimates, Study, percent
 from analysis.frames import RESULTS
 from analysis.schedules import draw_variants, rates_of
 from analysis.statistics import mean_by, paired_difference, prediction_interval
@@ -144,7 +144,7 @@ def _beside(frame: pd.DataFrame, metric: str) -> Picture:
                     one.plot(
                         own["mean"], row + shift, "o", color=colour, markerfacecolor=fill, zorder=3
                     )
-        one.set_yticks(range(len(runs)), [label(run) for run in runs])
+        one.set_yticks(range(len(runs)), [spoken(run) for run in runs])
         one.invert_yaxis()
         one.grid(visible=False, axis="y")
         one.set_xlabel(_WORDS[metric])
@@ -172,7 +172,7 @@ def _losses(curves: pd.DataFrame) -> Picture:
                 one.fill_between(
                     own["epoch"], own["lowest"], own["highest"], color=colour, alpha=0.15
                 )
-            one.set_title(label(str(run)))
+            one.set_title(spoken(str(run)))
         axes[0].set_yscale("log")
         axes[0].yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axes[0].yaxis.set_minor_locator(NullLocator())

@@ -5,16 +5,8 @@ from __future__ import annotations
 import pandas as pd
 
 from analysis.by_rate import close_call, families
-from analysis.figures import (
-    INK,
-    Picture,
-    accuracy_axis,
-    canvas,
-    label,
-    picture,
-    style,
-)
-from analysis.findings import ENOUGH, Estimates, Study, percent, points, spoken
+from analysis.figures import INK, Picture, accuracy_axis, canvas, picture, spoken, style
+from analysis.findings import ENOUGH, Estimates, Study, percent, points
 from analysis.frames import TERMINAL
 from analysis.statistics import scored, seeds_needed
 from search_spaces import cosine as space
@@ -60,7 +52,7 @@ def draw(estimates: Estimates) -> list[Picture]:
             )
         accuracy_axis(one, trials["accuracy"], "x")
         names = zip(known["family"], known["complete"], strict=True)
-        one.set_yticks(range(len(known)), [f"{label(name)} (n = {n})" for name, n in names])
+        one.set_yticks(range(len(known)), [f"{spoken(name)} (n = {n})" for name, n in names])
         one.set_ylim(len(known) - 0.4, -0.6)
         return [
             picture(

@@ -212,15 +212,17 @@ def family_legend(figure: Figure, families: Sequence[str]) -> None:
     if len(families) < 2:
         return
     handles = [
-        Line2D([], [], linestyle="", color=style(name)[0], marker=style(name)[1], label=label(name))
+        Line2D(
+            [], [], linestyle="", color=style(name)[0], marker=style(name)[1], label=spoken(name)
+        )
         for name in families
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=min(3, len(handles)))
 
 
-def label(name: str) -> str:
-    """A family's or parameter's name as figures show it."""
-    return name.replace("base_lr", "base rate").replace("_", " ").replace("/", ", ")
+def spoken(family: str) -> str:
+    """A family's name for a person: ``multi_factor`` as ``multi-factor``."""
+    return family.replace("_", "-").replace("/", ", ")
 
 
 _ABSENT = {"stalled": "d", "pruned": "|", "diverged": "x"}
@@ -286,7 +288,7 @@ def rate_map(trials: pd.DataFrame, y: str) -> Iterator[tuple[Figure, list[Axes]]
             one.scatter(
                 done["base_lr"], done[y], c=done["accuracy"], norm=colours, cmap="viridis", s=34
             )
-            one.set_title(label(family))
+            one.set_title(spoken(family))
             rate_axis(one)
             one.set_xlabel("")
         figure.colorbar(

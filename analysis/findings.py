@@ -14,7 +14,7 @@ from typing import Protocol
 
 import pandas as pd
 
-from analysis.figures import Picture
+from analysis.figures import Picture, spoken
 from analysis.frames import TERMINAL, final_attempts, load, spec
 from study.spec import StudySpec
 
@@ -166,8 +166,3 @@ def percent(share: float) -> str:
 def points(difference: float) -> str:
     """A difference of two shares in percentage points."""
     return f"{100 * difference:.1f} points"
-
-
-def spoken(family: str) -> str:
-    """A family's name for a person: ``multi_factor`` as ``multi-factor``."""
-    return family.replace("_", "-").replace("/", ", ")

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from analysis.figures import INK, Picture, canvas, family_legend, picture, scatter_families
-from analysis.findings import ENOUGH, Estimates, Study, spoken
+from analysis.figures import INK, Picture, canvas, family_legend, picture, scatter_families, spoken
+from analysis.findings import ENOUGH, Estimates, Study
 
 TITLE = "Generalization gap"
 QUESTION = "At the same training loss, does one schedule generalize better than another?"

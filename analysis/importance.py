@@ -7,8 +7,8 @@ import pandas as pd
 from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.importance import PedAnovaImportanceEvaluator
 
-from analysis.figures import Picture, canvas, label, picture, style
-from analysis.findings import Estimates, Study, percent, spoken
+from analysis.figures import Picture, canvas, picture, spoken, style
+from analysis.findings import Estimates, Study, percent
 from analysis.frames import RESULTS
 from search_spaces.config import Ranges
 
@@ -33,7 +33,7 @@ def draw(estimates: Estimates) -> list[Picture]:
     if frame.empty:
         return []
     names = [
-        f"{label(row['family'])}: {label(row['parameter'])}" for row in frame.to_dict("records")
+        f"{spoken(row['family'])}: {_words(row['parameter'])}" for row in frame.to_dict("records")
     ]
     with canvas(height=0.9 + 0.3 * len(frame)) as (figure, axes):
         one = axes[0, 0]
@@ -66,7 +66,7 @@ def conclude(estimates: Estimates) -> str:
         return f"No schedule has the {NEEDS} trials with a result that the evaluator needs."
     first = known.sort_values("importance", ascending=False).drop_duplicates("family")
     found = "; ".join(
-        f"{spoken(row['family'])}: {label(row['parameter'])} {percent(row['importance'])} "
+        f"{spoken(row['family'])}: {_words(row['parameter'])} {percent(row['importance'])} "
         f"(n = {row['n']})"
         for row in first.to_dict("records")
     )
@@ -120,3 +120,7 @@ def _silent_study() -> optuna.Study:
         return optuna.create_study(direction="maximize")
     finally:
         optuna.logging.set_verbosity(verbosity)
+
+
+def _words(parameter: str) -> str:
+    return parameter.replace("base_lr", "base rate").replace("_", " ")

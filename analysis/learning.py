@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
-from analysis.figures import PALE, Picture, accuracy_axis, label, panels, picture, style
-from analysis.findings import ENOUGH, Estimates, Study, percent, spoken
+from analysis.figures import PALE, Picture, accuracy_axis, panels, picture, spoken, style
+from analysis.findings import ENOUGH, Estimates, Study, percent
 
 TITLE = "Learning curves"
 QUESTION = "How does validation accuracy develop during training under each schedule?"
@@ -25,7 +25,11 @@ def estimate(study: Study) -> Estimates:
     curves = study.curves[study.curves["trial"].isin(complete["trial"])]
     curves = curves.assign(epoch=curves["epoch"] + 1).dropna(subset=["val_accuracy"])
     groups = curves.groupby(["family", "epoch"], sort=False)["val_accuracy"]
-    shares = {"accuracy_low": 0.25, "median_accuracy": 0.5, "accuracy_high": 0.75}
+    shares = {
+        "lower_quartile_accuracy": 0.25,
+        "median_accuracy": 0.5,
+        "upper_quartile_accuracy": 0.75,
+    }
     bands = pd.DataFrame(
         {"n": groups.size(), **{name: groups.quantile(q) for name, q in shares.items()}}
     )
@@ -48,7 +52,8 @@ def _milestones(curves: pd.DataFrame) -> pd.DataFrame:
         rows.append({"family": family, "n": int(end.pop("n")), **early, **end})
     columns = ["family", "n", "accuracy_after_quarter", "accuracy_after_half"]
     return pd.DataFrame(
-        rows, columns=[*columns, "median_accuracy", "accuracy_low", "accuracy_high"]
+        rows,
+        columns=[*columns, "median_accuracy", "lower_quartile_accuracy", "upper_quartile_accuracy"],
     )
 
 
@@ -65,13 +70,13 @@ def draw(estimates: Estimates) -> list[Picture]:
             own, lead = curves[curves["family"] == name], best[best["family"] == name]
             for other in medians.columns.drop(name):
                 one.plot(medians.index, medians[other], color=PALE, linewidth=0.8)
-            band = (own["accuracy_low"], own["accuracy_high"])
+            band = (own["lower_quartile_accuracy"], own["upper_quartile_accuracy"])
             one.fill_between(own["epoch"], *band, color=colour, alpha=0.22, linewidth=0)
             one.plot(own["epoch"], own["median_accuracy"], color=colour, linewidth=2)
             one.plot(lead["epoch"], lead["val_accuracy"], color=colour, linestyle=":")
-            one.set_title(f"{label(name)} (n = {own['n'].max()})")
+            one.set_title(f"{spoken(name)} (n = {own['n'].max()})")
             one.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-        accuracy_axis(axes[0], pd.concat([curves["accuracy_low"], best["val_accuracy"]]))
+        accuracy_axis(axes[0], pd.concat([curves["lower_quartile_accuracy"], best["val_accuracy"]]))
         for one in axes:
             one.set_ylabel("")
         figure.supylabel("validation accuracy (%)", fontsize="medium")

@@ -6,16 +6,8 @@ import numpy as np
 import pandas as pd
 
 from analysis.by_rate import families
-from analysis.figures import (
-    Picture,
-    accuracy_axis,
-    label,
-    panels,
-    picture,
-    rate_map,
-    style,
-)
-from analysis.findings import ENOUGH, Estimates, Study, percent, spoken
+from analysis.figures import Picture, accuracy_axis, panels, picture, rate_map, spoken, style
+from analysis.findings import ENOUGH, Estimates, Study, percent
 from analysis.frames import TERMINAL
 from analysis.statistics import binned, scored
 from search_spaces import polynomial as space
@@ -108,7 +100,7 @@ def _by_exponent(trials: pd.DataFrame, exponents: pd.DataFrame, verdict: str) ->
                     ends, row.mean_accuracy_low, row.mean_accuracy_high, color=colour, alpha=0.15
                 )
                 one.plot(ends, [row.mean_accuracy] * 2, color=colour)
-            one.set_title(label(name))
+            one.set_title(spoken(name))
             one.set_xscale("log", base=2)
             one.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
             one.set_xlabel("exponent")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 
 from analysis.findings import Study, count
+from search_spaces.config import TrialConfig
 from study.spec import StudySpec
 
 
@@ -67,6 +70,7 @@ def command(name: str, spec: StudySpec) -> str | None:
     if preset is None:
         return None
     usual = spec.search_space.PRESETS[preset].budget
+    optimizer = _optimizer_values(spec, spec.search_space.PRESETS[preset].optimizer)
     words = ["lrstudy", "run", spec.space, "--study", name, "--preset", preset]
     words += ["--trials", str(spec.trials)]
     if spec.budget.epochs != usual.epochs:
@@ -76,6 +80,8 @@ def command(name: str, spec: StudySpec) -> str | None:
     if not spec.search_space.DESIGNED:
         words += ["--sampler", spec.sampler, "--pruner", spec.pruner]
     words += ["--seed", str(spec.seed), *_choices(spec)]
+    for field, value in optimizer.items():
+        words += ["--set", f"{field}={str(value).lower() if isinstance(value, bool) else value}"]
     return shlex.join(words)
 
 
@@ -89,13 +95,19 @@ def _preset(spec: StudySpec) -> str | None:
     return None
 
 
+def _optimizer_values(spec: StudySpec, preset: Mapping[str, Any]) -> dict[str, Any]:
+    """The study's optimizer where it differs from the preset's."""
+    names = [*spec.optimizer, *(name for name in preset if name not in spec.optimizer)]
+    defaults = {name: TrialConfig.model_fields[name].default for name in names}
+    asked, usual = defaults | spec.optimizer, defaults | dict(preset)
+    return {name: asked[name] for name in names if asked[name] != usual[name]}
+
+
 def _choices(spec: StudySpec) -> list[str]:
     """``--set`` and ``--range`` for what differs from the space's own."""
     space, words = spec.search_space, []
     if spec.families != space.FAMILIES:
         words += ["--set", f"schedule={','.join(spec.families)}"]
-    for name, value in spec.optimizer.items():
-        words += ["--set", f"{name}={str(value).lower() if isinstance(value, bool) else value}"]
     usual = space.ranges(spec.budget)
     for name, chosen in spec.ranges.items():
         if usual.get(name) == chosen:

@@ -112,8 +112,9 @@ def sections_of(study: Study) -> Sequence[Section]:
 
 
 def slug(name: str) -> str:
-    """A name for files and anchors: lower-case letters, digits and dashes, whatever ``name`` is."""
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:60].strip("-") or "study"
+    """A name for files and anchors, whatever ``name`` is: lower-case letters, digits, dashes and
+    underscores."""
+    return re.sub(r"[^a-z0-9_]+", "-", name.lower()).strip("-")[:60].strip("-") or "study"
 
 
 def _distinct_slugs(names: Sequence[str]) -> list[str]:

@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from pydantic import ValidationError
 
-from analysis.figures import Picture, canvas, label, panels, picture, render, style
-from analysis.findings import Estimates, Study, spoken
+from analysis.figures import Picture, canvas, panels, picture, render, spoken, style
+from analysis.findings import Estimates, Study
 from search_spaces.config import TrialConfig
 from search_spaces.schedules import Schedule
 
@@ -115,7 +115,7 @@ def draw_variants(rates: pd.DataFrame, alt: str, caption: str) -> Picture:
     with panels(runs.nunique(), 1.7) as (figure, axes):
         for one, (run, group) in zip(axes, rates.groupby(runs, sort=False), strict=True):
             draw_lines(one, group)
-            one.set_title(label(str(run)))
+            one.set_title(spoken(str(run)))
         axes[0].set_ylim(bottom=0)
         figure.supxlabel("epoch", fontsize="medium")
         figure.supylabel("learning rate", fontsize="medium")
@@ -131,7 +131,7 @@ def draw_lines(axes: Axes, rates: pd.DataFrame) -> None:
             group["rate"],
             color=style(str(family))[0],
             linestyle=dash,
-            label=label(str(family)),
+            label=spoken(str(family)),
         )
 
 

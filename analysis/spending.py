@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
-from analysis.figures import INK, Picture, canvas, label, picture
+from analysis.figures import INK, Picture, canvas, picture, spoken
 from analysis.findings import Estimates, Study, count, percent
 from analysis.frames import TERMINAL
 from analysis.statistics import budget
@@ -51,7 +51,7 @@ def draw(estimates: Estimates) -> list[Picture]:
                     height=0.7,
                 )
             start = start + width
-        one.set_yticks(range(len(frame)), [label(name) for name in frame["family"]], color=INK)
+        one.set_yticks(range(len(frame)), [spoken(name) for name in frame["family"]], color=INK)
         one.invert_yaxis()
         one.grid(visible=False, axis="y")
         one.set_xlabel("epochs")

@@ -7,15 +7,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.findings import spoken
+from analysis.figures import spoken
 
 _NAMES = ("family", "run", "variant", "parameter", "metric")
 _RANGES = ("warmup", "exponent")  # NAME_low and NAME_high are the bounds of a bin
+_OUTCOMES = ("diverged", "stalled", "pruned", "failed")  # counts; without any, no column
+_HEADINGS = {"family": "schedule", "": "95 % interval", "behind accuracy": "behind the best"}
 NONE = "–"  # noqa: RUF001 - a dash in a cell
 
 
 def cells(frame: pd.DataFrame, shares: bool) -> tuple[list[str], list[list[str]]]:
-    """Headings and rows of text; columns ``NAMElow`` and ``NAMEhigh`` become one.
+    """Headings and rows of text; columns ``NAMElow`` and ``NAMEhigh`` become one, and outcomes that
+    no trial had are left out.
 
     shares: whether columns that do not say what they are (mean, low, published, ...) hold shares.
     """
@@ -23,6 +26,8 @@ def cells(frame: pd.DataFrame, shares: bool) -> tuple[list[str], list[list[str]]
     for name in map(str, frame.columns):
         stem = name.removesuffix("low")
         if name.endswith("high") and name.removesuffix("high") + "low" in frame:
+            continue
+        if name in _OUTCOMES and not frame[name].any():
             continue
         if name.endswith("low") and stem + "high" in frame:
             pairs = zip(frame[name], frame[stem + "high"], strict=True)
@@ -64,7 +69,8 @@ def _is_share(name: str, shares: bool) -> bool:
 def _heading(name: str, shares: bool) -> str:
     """A column's name as words, with per cent where it holds shares."""
     stem = name.strip("_")
-    words = {"family": "schedule", "": "95 % interval"}.get(stem, stem.replace("_", " "))
+    words = stem.replace("_", " ")
+    words = _HEADINGS.get(words, words)
     if name.endswith("_") and stem not in _RANGES:
         words += " 95 % interval"
     number = name not in (*_NAMES, "n", "within") and "trial" not in name

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from analysis.figures import Picture, picture, rate_map
-from analysis.findings import ENOUGH, Estimates, Study, percent, spoken
+from analysis.figures import Picture, picture, rate_map, spoken
+from analysis.findings import ENOUGH, Estimates, Study, percent
 from analysis.frames import TERMINAL
 from analysis.statistics import binned, divergence_edge, scored
 from search_spaces import warmup as space

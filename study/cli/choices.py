@@ -51,7 +51,7 @@ def make_spec(said: Choices) -> StudySpec:
         trials=said.trials or preset.trials_per_family * len(families),
         budget=budget,
         ranges=_ranges(space.ranges(budget), fixed, bounds, said.space),
-        optimizer=preset.optimizer | _optimizer(optimizer),
+        optimizer=_unusual(preset.optimizer | _optimizer(optimizer)),
         sampler=said.sampler or ("random" if space.DESIGNED else "tpe"),
         pruner=said.pruner or ("none" if space.DESIGNED else "percentile"),
         seed=said.seed,
@@ -99,6 +99,12 @@ def _optimizer(said: dict[str, str]) -> dict[str, Any]:
             values[name] = text
     config = TrialConfig(schedule=Constant(base_lr=1.0), epochs=1, seed=0, **values)
     return {name: getattr(config, name) for name in values}
+
+
+def _unusual(optimizer: dict[str, Any]) -> dict[str, Any]:
+    """Those that differ from TrialConfig's defaults."""
+    usual = {name: TrialConfig.model_fields[name].default for name in optimizer}
+    return {name: value for name, value in optimizer.items() if value != usual[name]}
 
 
 def _pairs(texts: Sequence[str], option: str, form: str) -> dict[str, str]:

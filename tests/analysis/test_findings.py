@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from analysis.findings import ENOUGH, basis, caution, count, load_study, percent, points, spoken
+from analysis.figures import spoken
+from analysis.findings import ENOUGH, basis, caution, count, load_study, percent, points
 from analysis.frames import TERMINAL
 from tests.analysis.conftest import Plant
 

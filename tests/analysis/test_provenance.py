@@ -46,6 +46,7 @@ def parse(monkeypatch: pytest.MonkeyPatch) -> Parse:
 def preset(space: str, name: str, **changes: Any) -> StudySpec:
     chosen = SPACES[space].PRESETS[name]
     values: dict[str, Any] = {"budget": chosen.budget, "replicates": chosen.replicates}
+    values["optimizer"] = chosen.optimizer
     values |= {"sampler": "random", "pruner": "none"} if SPACES[space].DESIGNED else {}
     families = changes.get("families", SPACES[space].FAMILIES)
     return planned(space, chosen.trials_per_family * len(families), **values | changes)
@@ -56,7 +57,9 @@ STUDIES = {
         f"{space} {name}": preset(space, name) for space in SPACES for name in ("quick", "standard")
     },
     "families": preset("cosine", "quick", families=("factor", "cosine"), seed=7),
-    "optimizer": preset("fixed_rate", "quick", optimizer={"momentum": 0.9, "nesterov": True}),
+    "optimizer": preset("fixed_rate", "standard", optimizer={"momentum": 0.9, "nesterov": True}),
+    "the chapter's batches": preset("fixed_rate", "quick", optimizer={}),
+    "larger batches": preset("fixed_rate", "quick", optimizer={"batch_size": 512}),
     "sampler": preset("polynomial", "quick", sampler="qmc", pruner="asha"),
 }
 

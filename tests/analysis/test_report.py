@@ -153,7 +153,7 @@ def test_hostile_names_do_no_harm(plant: Plant, tmp_path: Path) -> None:
     [
         ("cosine", "cosine"),
         ("../../x", "x"),
-        ("A b_C", "a-b-c"),
+        ("A b_C", "a-b_c"),
         ("///", "study"),
         ("ü", "study"),
         ("x" * 500, "x" * 60),
@@ -177,7 +177,7 @@ def test_names_with_the_same_slug_keep_their_own_figures(plant: Plant, tmp_path:
 def test_a_study_named_twice_is_reported_once(plant: Plant, tmp_path: Path) -> None:
     url = plant("fixed_rate", 2, everything="complete")
     path = write_report(url, ["fixed_rate", "fixed_rate"], tmp_path / "out")
-    assert page(path).ids == ["fixed-rate"]
+    assert page(path).ids == ["fixed_rate"]
 
 
 def full_disk(*arguments: Any, **options: Any) -> None:

@@ -185,7 +185,9 @@ def test_learning_curves_follow_complete_trials_alone(studies: dict[str, Study])
         assert (group["n"] == len(own)).all()  # the same trials at every epoch
         last = group[group["epoch"] == group["epoch"].max()].iloc[0]
         expected = np.quantile(own["val_accuracy"], [0.25, 0.5, 0.75])
-        shown = last[["accuracy_low", "median_accuracy", "accuracy_high"]].to_numpy(dtype=float)
+        shown = last[
+            ["lower_quartile_accuracy", "median_accuracy", "upper_quartile_accuracy"]
+        ].to_numpy(dtype=float)
         np.testing.assert_allclose(shown, expected)
 
 

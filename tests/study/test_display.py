@@ -54,7 +54,7 @@ def common(trial: int, worker: int) -> Event:
 def test_a_trial_is_followed_from_its_first_epoch_to_its_end() -> None:
     screen = Screen(terminal=True)
     screen.display.on_event({"event": "ready", "worker": 0, "seconds": 2.0})
-    assert screen.lines()[2].split() == ["0", "starting"]
+    assert screen.lines()[2].split() == ["0", "waiting"]
     screen.epoch(0, 0)
     lines = screen.lines()
     assert lines[0].startswith("it ")
