@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullLocator
 
 from analysis.figures import INK, Picture, canvas, panels, percent_ticks, picture, spoken, style
@@ -32,17 +33,19 @@ PUBLISHED = pd.DataFrame(
 )
 METRICS = ("train_loss", "test_accuracy")
 TABLES = {
-    "train_loss": "Training loss of the last epoch (nats): mean with 95 % t interval over seeds, "
-    f"beside the published mean and SD (n taken as {PUBLISHED_N}) and the 95 % prediction interval "
-    "for a mean of as many runs as were measured.",
+    "train_loss": "Training loss of the last epoch (nats): mean with 95 % t interval over the n "
+    f"seeds that learned, beside the published mean and SD (n taken as {PUBLISHED_N}) and the 95 % "
+    "prediction interval for a mean of as many runs as were measured.",
     "test_accuracy": "Test accuracy after the last epoch, in the same way.",
-    "differences": "As intended minus as published over common seeds, with 95 % t interval.",
+    "train_loss_differences": "Training loss as intended minus as published over common seeds that "
+    "learned under both, with 95 % t interval.",
+    "test_accuracy_differences": "Test accuracy, in the same way (points).",
 }
 
 
 def estimate(study: Study) -> Estimates:
     """train_loss, test_accuracy: measured and published, a row for each run and variant;
-    differences: paired, a row for each run and metric; curves, rates: what the figures draw."""
+    METRIC_differences: paired, a row for each run; seeds, curves, rates: what the figures draw."""
     trials = study.ended(USES)
     runs = [run for run in space.RUNS if f"{run}/as-published" in set(study.spec.families)]
     found = {metric: compare(trials, metric) for metric in METRICS}
@@ -51,7 +54,8 @@ def estimate(study: Study) -> Estimates:
     rates = pd.concat(drawn, ignore_index=True) if drawn else pd.DataFrame()
     return {
         **found,
-        "differences": _differences(trials, runs),
+        **{f"{metric}_differences": _differences(trials, runs, metric) for metric in METRICS},
+        "seeds": _learned(trials)[["family", "seed", *METRICS]].reset_index(drop=True),
         "curves": _curves(study.curves, trials),
         "rates": rates,
     }
@@ -61,36 +65,41 @@ def _places(families: pd.Series) -> pd.Series:
     return families.map({family: place for place, family in enumerate(space.FAMILIES)})
 
 
+def _learned(trials: pd.DataFrame) -> pd.DataFrame:
+    """Runs that neither stalled nor diverged: one that learned nothing says nothing about how well
+    the others learned, and would drown them in a mean."""
+    return trials[trials["state"] == "complete"]
+
+
 def compare(trials: pd.DataFrame, metric: str) -> pd.DataFrame:
     """run, variant, n, mean, sd, low, high (measured), published, published_sd, predicted_low,
-    predicted_high, and whether the measured mean lies within; NaN and <NA> where nothing was
-    measured. Diverged and stalled runs count with what they measured."""
-    measured = mean_by(trials.sort_values("family", key=_places), ["family"], metric)
-    parts = measured.pop("family").str.split("/", expand=True).reindex(columns=[0, 1])
-    measured.insert(0, "run", parts[0])
-    measured.insert(1, "variant", parts[1])
+    predicted_high, whether the measured mean lies within, and how many runs stalled and diverged;
+    NaN and <NA> where nothing was measured. Stalled and diverged runs are counted, not averaged."""
+    ordered = trials.sort_values("family", key=_places)
+    families = list(ordered["family"].unique())
+    measured = mean_by(_learned(ordered), ["family"], metric).set_index("family").reindex(families)
+    measured["n"] = measured["n"].fillna(0).astype(int)
+    parts = pd.Series(families, families, dtype=object).str.split("/", expand=True)
+    parts = parts.reindex(columns=[0, 1]).set_axis(["run", "variant"], axis=1)
     old = PUBLISHED.set_index("run")[[metric, f"{metric}_sd"]]
     old.columns = pd.Index(["published", "published_sd"])
-    frame = measured.join(old, on="run")
+    frame = parts.join(measured).join(old, on="run")
     bounds = [
-        prediction_interval(row["published"], row["published_sd"], PUBLISHED_N, row["n"])
-        if row["n"]
-        else (np.nan, np.nan)
+        prediction_interval(row["published"], row["published_sd"], PUBLISHED_N, max(1, row["n"]))
         for row in frame.to_dict("records")
     ]
     frame[["predicted_low", "predicted_high"]] = np.array(bounds).reshape(-1, 2)
     within = frame["mean"].between(frame["predicted_low"], frame["predicted_high"])
     frame["within"] = within.astype("boolean").mask(frame["mean"].isna())
-    return frame
+    for state in ("stalled", "diverged"):
+        frame[state] = (ordered["state"] == state).groupby(ordered["family"]).sum()
+    return frame.reset_index(drop=True)
 
 
-def _differences(trials: pd.DataFrame, runs: list[str]) -> pd.DataFrame:
-    rows = [
-        (run, metric, *paired_difference(trials, *_variants(run), metric))
-        for run in runs
-        for metric in METRICS
-    ]
-    return pd.DataFrame(rows, columns=["run", "metric", "n", "mean", "sd", "low", "high"])
+def _differences(trials: pd.DataFrame, runs: list[str], metric: str) -> pd.DataFrame:
+    learned = _learned(trials)
+    rows = [(run, *paired_difference(learned, *_variants(run), metric)) for run in runs]
+    return pd.DataFrame(rows, columns=["run", "n", "mean", "sd", "low", "high"])
 
 
 def _variants(run: str) -> tuple[str, str]:
@@ -111,7 +120,7 @@ def draw(estimates: Estimates) -> list[Picture]:
     if estimates["train_loss"].empty:
         return []
     return [
-        *(_beside(estimates[metric], metric) for metric in METRICS),
+        *(_beside(estimates[metric], estimates["seeds"], metric) for metric in METRICS),
         _losses(estimates["curves"]),
         draw_variants(
             estimates["rates"],
@@ -126,25 +135,25 @@ def draw(estimates: Estimates) -> list[Picture]:
 _WORDS = {"train_loss": "training loss (nats)", "test_accuracy": "test accuracy (%)"}
 
 
-def _beside(frame: pd.DataFrame, metric: str) -> Picture:
+def _beside(frame: pd.DataFrame, seeds: pd.DataFrame, metric: str) -> Picture:
     runs = list(frame["run"].unique())
     with canvas(height=1.3 + 0.55 * len(runs)) as (figure, axes):
         one = axes[0, 0]
         for row, run in enumerate(runs):
             group = frame[frame["run"] == run].set_index("variant")
-            old, colour = group.iloc[0], style(run)[0]
+            old = group.iloc[0]
             half = (old["predicted_high"] - old["predicted_low"]) / 2
             one.barh(row, 2 * half, left=old["published"] - half, height=0.72, color="#e3e3e3")
             one.plot([old["published"]] * 2, [row - 0.36, row + 0.36], color=INK)
-            marks = zip((-0.15, 0.15), space.VARIANTS, ("white", colour), strict=True)
-            for shift, variant, fill in marks:
+            for shift, variant in ((-0.15, "as-published"), (0.15, "as-intended")):
                 if variant in group.index:
-                    own = group.loc[variant]
-                    one.plot([own["low"], own["high"]], [row + shift] * 2, color=colour)
-                    one.plot(
-                        own["mean"], row + shift, "o", color=colour, markerfacecolor=fill, zorder=3
-                    )
-        one.set_yticks(range(len(runs)), [spoken(run) for run in runs])
+                    own = seeds.loc[seeds["family"] == f"{run}/{variant}", metric]
+                    _measured(one, row + shift, group.loc[variant], own)
+        # A wide interval of few seeds may leave the picture; what was measured stays in it.
+        shown = [*seeds[metric], *frame["predicted_low"], *frame["predicted_high"]]
+        margin = 0.06 * (max(shown) - min(shown))
+        one.set_xlim(min(shown) - margin, max(shown) + margin)
+        one.set_yticks(range(len(runs)), [_row_label(frame, run) for run in runs])
         one.invert_yaxis()
         one.grid(visible=False, axis="y")
         one.set_xlabel(_WORDS[metric])
@@ -156,9 +165,25 @@ def _beside(frame: pd.DataFrame, metric: str) -> Picture:
             f"{_WORDS[metric].capitalize()} measured as published and as intended, beside the "
             "published mean and its prediction interval, a row for each run.",
             "Grey: 95 % prediction interval of the published runs, with their mean as a line. Open "
-            "circles: measured, as published; filled: as intended; lines through them: 95 % t "
-            "intervals over seeds.",
+            "circles: measured, as published; filled: as intended; small dots: single seeds; "
+            "lines: 95 % t intervals over seeds, cut off where they leave the picture.",
         )
+
+
+def _measured(axes: Axes, height: float, row: pd.Series, seeds: pd.Series) -> None:
+    """A variant's seeds, mean and interval."""
+    colour = style(row["run"])[0]
+    fill = colour if row.name == "as-intended" else "white"
+    axes.plot([row["low"], row["high"]], [height] * 2, color=colour)
+    axes.plot(seeds, [height] * len(seeds), ".", color=colour, markersize=4, alpha=0.7)
+    axes.plot(row["mean"], height, "o", color=colour, markerfacecolor=fill, zorder=3)
+
+
+def _row_label(frame: pd.DataFrame, run: str) -> str:
+    """The run's name, and how many of its seeds learned nothing."""
+    counts = frame.loc[frame["run"] == run, ["stalled", "diverged"]].sum()
+    lost = [f"{count} {state}" for state, count in counts.items() if count]
+    return "\n".join([spoken(run), *lost])
 
 
 def _losses(curves: pd.DataFrame) -> Picture:
@@ -194,11 +219,11 @@ def conclude(estimates: Estimates) -> str:
     met = [text for text in constant_cosine if text]
     if not met:
         return "Neither constant nor cosine was run as published, so that nothing can be compared."
-    return "As published, " + "; ".join(met) + f"; {off_by_one(estimates['differences'])}."
+    return "As published, " + "; ".join(met) + f"; {off_by_one(estimates)}."
 
 
 def _met(estimates: Estimates, run: str) -> str:
-    found, inside = [], []
+    found = []
     for metric in METRICS:
         frame = estimates[metric]
         rows = frame[(frame["run"] == run) & (frame["variant"] == "as-published")]
@@ -206,21 +231,24 @@ def _met(estimates: Estimates, run: str) -> str:
             return ""
         row = rows.iloc[0]
         shown = percent if metric == "test_accuracy" else "{:.3f}".format
-        found.append(f"{shown(row['mean'])} ({shown(row['published'])} published)")
-        inside.append(bool(row["within"]))
-    where = {2: "both within", 1: "one of them outside", 0: "both outside"}[sum(inside)]
+        where = "within" if row["within"] else "outside"
+        interval = f"{shown(row['predicted_low'])} to {shown(row['predicted_high'])}"
+        found.append(f"{shown(row['mean'])} ({where} the predicted {interval})")
     return (
         f"{spoken(run)} ends at a training loss of {found[0]} and a test accuracy of {found[1]}, "
-        f"{where} the 95 % prediction interval (n = {int(row['n'])})"
+        f"n = {int(row['n'])}"
     )
 
 
-def off_by_one(differences: pd.DataFrame) -> str:
+def off_by_one(estimates: Estimates) -> str:
     """What applying the schedule one epoch late changes for cosine, in words."""
-    rows = differences[differences["run"] == "cosine"].set_index("metric")
-    if rows.empty or rows[["low", "high"]].isna().any(axis=None):
+    rows = [
+        frame[frame["run"] == "cosine"]
+        for frame in (estimates["test_accuracy_differences"], estimates["train_loss_differences"])
+    ]
+    if any(each.empty or each[["low", "high"]].isna().any(axis=None) for each in rows):
         return "what the schedule's being one epoch late changes needs two common seeds"
-    accuracy, loss = rows.loc["test_accuracy"], rows.loc["train_loss"]
+    accuracy, loss = (each.iloc[0] for each in rows)
     clear = accuracy["low"] > 0 or accuracy["high"] < 0
     return (
         "without the delay of one epoch cosine's test accuracy changes by "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from analysis import chapter
@@ -46,13 +47,30 @@ def test_published_figures_lie_within_their_own_interval(study: Study) -> None:
     assert not compare(trials, "test_accuracy")["within"].any()
 
 
-def test_differences_are_paired_over_seeds(study: Study) -> None:
-    frame = estimate(study)["differences"].set_index(["run", "metric"])
-    wide = study.trials.pivot_table(index="seed", columns="family", values="test_accuracy")
+@pytest.mark.parametrize("metric", chapter.METRICS)
+def test_differences_are_paired_over_seeds(study: Study, metric: str) -> None:
+    frame = estimate(study)[f"{metric}_differences"].set_index("run")
+    wide = study.trials.pivot_table(index="seed", columns="family", values=metric)
     for run in RUNS:
         difference = wide[f"{run}/as-intended"] - wide[f"{run}/as-published"]
-        row = frame.loc[(run, "test_accuracy")]
-        assert (row["n"], row["mean"]) == (3, pytest.approx(difference.mean()))
+        assert frame.loc[run, "n"] == 3
+        assert frame.loc[run, "mean"] == pytest.approx(difference.mean())
+
+
+def test_a_run_that_learned_nothing_is_counted_not_averaged(study: Study) -> None:
+    trials = study.trials.copy()
+    own = trials.index[trials["family"] == "cosine/as-intended"]
+    trials.loc[own[0], ["state", "test_accuracy"]] = ["stalled", 0.1]
+    frame = compare(trials, "test_accuracy").set_index(["run", "variant"])
+    row = frame.loc[("cosine", "as-intended")]
+    assert (row["n"], row["stalled"], row["diverged"]) == (2, 1, 0)
+    assert row["mean"] == pytest.approx(trials.loc[own[1:], "test_accuracy"].mean())
+    assert frame["stalled"].sum() == 1
+    trials.loc[own, "state"] = "diverged"
+    row = compare(trials, "test_accuracy").set_index(["run", "variant"]).loc[row.name]
+    assert (row["n"], row["diverged"]) == (0, 3)
+    assert np.isnan(row["mean"])
+    assert row["within"] is pd.NA
 
 
 def test_the_verdict_holds_its_numbers(study: Study) -> None:
@@ -61,10 +79,9 @@ def test_the_verdict_holds_its_numbers(study: Study) -> None:
     for run in ("constant", "cosine"):
         frame = found["test_accuracy"]
         row = frame[(frame["run"] == run) & (frame["variant"] == "as-published")].iloc[0]
-        assert f"test accuracy of {100 * row['mean']:.1f} % ({100 * row['published']:.1f} % " in (
-            verdict
-        )
-    assert verdict.count("the 95 % prediction interval (n = 3)") == 2
+        where = "within" if row["within"] else "outside"
+        assert f"test accuracy of {100 * row['mean']:.1f} % ({where} the predicted " in verdict
+    assert verdict.count("n = 3") == 2
     assert "cosine's test accuracy changes by" in verdict
 
 
