@@ -10,15 +10,15 @@ import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pandas as pd
 import sqlalchemy as sa
-from sqlalchemy.engine import URL, Connection, make_url
+from sqlalchemy.engine import URL, Connection
 
 from search_spaces.parsing import unknown
+from study.urls import StorageError, database_file, opening_errors, parse_url, safe_url
 
 STUDIES = sa.table("studies", sa.column("study_id"), sa.column("study_name"))
 STUDY_ATTRIBUTES = sa.table(
@@ -52,60 +52,31 @@ ATTRIBUTES = sa.table(
 REPORTS = sa.table("trial_intermediate_values", sa.column("trial_id"), sa.column("step"))
 
 
-class StorageError(Exception):
-    """A storage that cannot be read, or a study that is not in it; the message is one line."""
-
-
 @contextmanager
 def connect(url: str) -> Iterator[Connection]:
     """A connection that reads the storage at ``url``; SQLite files are opened read-only.
 
-    Raises StorageError where nothing is there, nothing answers, or it is not Optuna's.
+    Raises StorageError where nothing is there, nothing answers, it is not Optuna's, or what it
+    holds cannot be parsed.
     """
-    where = _parsed(url)
-    try:
+    where = parse_url(url)
+    with opening_errors(where):
         engine = _engine(where)
         try:
             with engine.connect() as connection:
                 if not sa.inspect(connection).has_table(STUDIES.name):
-                    raise StorageError(f"{shown(where)} is not an Optuna database")
+                    raise StorageError(f"{safe_url(where)} is not an Optuna database")
                 yield connection
         finally:
             engine.dispose()
-    except ModuleNotFoundError as error:
-        raise StorageError(
-            f"{shown(where)} needs the Python module {error.name!r}; for PostgreSQL install "
-            "lrstudy[postgres]"
-        ) from error
-    except sa.exc.DBAPIError as error:
-        reason = str(error.orig).strip().partition("\n")[0]
-        raise StorageError(f"cannot read {shown(where)}: {reason}") from error
-
-
-def shown(where: URL) -> str:
-    """The URL as it may be printed: without the password."""
-    return where.render_as_string(hide_password=True)
-
-
-def _parsed(url: str) -> URL:
-    try:
-        where = make_url(url)
-        where.get_dialect()
-    except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError) as error:
-        # The text itself is not repeated: it may hold a password.
-        raise StorageError(
-            "the storage is not a URL that SQLAlchemy knows; write sqlite:///FILE or "
-            "postgresql+psycopg://USER@HOST/DATABASE"
-        ) from error
-    return where
 
 
 def _engine(where: URL) -> sa.Engine:
-    if where.get_backend_name() != "sqlite":
+    path = database_file(where)
+    if path is None:
         return sa.create_engine(where, poolclass=sa.NullPool)
-    path = Path(where.database or "")
     if not path.is_file():
-        raise StorageError(f"there is no database {where.database or ':memory:'}")
+        raise StorageError(f"there is no database {path}")
     # mode=ro: a mistyped name must not leave an empty database behind.
     uri = f"file:{quote(str(path.absolute()))}?mode=ro"
     return sa.create_engine(

@@ -11,13 +11,11 @@ from typing import Any
 
 import pandas as pd
 import sqlalchemy as sa
-from pydantic import ValidationError
 
 from analysis.database import (
     ATTRIBUTES,
     STUDIES,
     TRIALS,
-    StorageError,
     attributes,
     connect,
     fetch,
@@ -26,9 +24,10 @@ from analysis.database import (
     study_id,
     trial_rows,
 )
-from search_spaces.parsing import first_problem
 from study.records import EpochRecord
 from study.spec import SPEC_ATTR, StudySpec
+from study.storage import parse_spec
+from study.urls import StorageError
 
 __all__ = ["STATES", "StorageError", "final_attempts", "load", "spec", "studies"]
 
@@ -85,14 +84,7 @@ def spec(url: str, name: str) -> StudySpec:
     with connect(url) as connection:
         identity = study_id(connection, name)
         found = study_attributes(connection, SPEC_ATTR)
-    if identity not in found:
-        raise StorageError(f"the study {name!r} was not made by lrstudy")
-    try:
-        return StudySpec.model_validate(found[identity])
-    except ValidationError as error:
-        raise StorageError(
-            f"the study {name!r} was made by another version of lrstudy: {first_problem(error)}"
-        ) from error
+    return parse_spec(name, found.get(identity))
 
 
 def studies(url: str) -> pd.DataFrame:
@@ -118,7 +110,7 @@ def studies(url: str) -> pd.DataFrame:
     counts = pd.crosstab(rows["study_id"], _states(rows)).reindex(
         index=listed["study_id"], columns=list(STATES), fill_value=0
     )
-    specs = [found.get(identity) or {} for identity in listed["study_id"]]
+    specs = [_dict(found.get(identity)) for identity in listed["study_id"]]
     head = pd.DataFrame(
         {
             "name": listed["study_name"].to_numpy(),

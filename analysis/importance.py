@@ -50,8 +50,9 @@ def draw(estimates: Estimates) -> list[Picture]:
                 "importance",
                 "Share of importance of each sampled parameter within its schedule. "
                 + conclude(estimates),
-                f"{EVALUATOR}: how strongly the best trials cluster in a parameter. Diverged and "
-                "stalled trials count with the worst score; pruned ones are left out.",
+                f"{EVALUATOR}: how strongly the best trials cluster in a parameter. Diverged "
+                "trials count with the worst score, stalled ones with their own; pruned ones are "
+                "left out.",
             )
         ]
 
@@ -78,7 +79,7 @@ def importance(trials: pd.DataFrame, ranges: Ranges) -> pd.DataFrame:
     importance (they sum to 1 within a family; NaN where n < NEEDS).
 
     Families with fewer than two sampled parameters are left out: there is nothing to compare.
-    Diverged and stalled trials count with the task's worst score, which is their value; pruned and
+    Diverged trials count with the task's worst score and stalled ones with their own; pruned and
     failed ones are left out, because they have no value at the end of training.
     """
     used = trials[trials["state"].isin(RESULTS) & trials["value"].notna()]

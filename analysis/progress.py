@@ -19,12 +19,13 @@ def progress(trials: pd.DataFrame, spec: StudySpec) -> dict[str, Any]:
 
     trials: every attempt, as `analysis.frames.load` gives them. ``states`` counts slots, a slot by
     its result or else its last attempt; ``waiting`` are those not begun. ``best`` is over complete
-    trials alone. ``seconds_left`` is the mean time of ended trials times the slots that have no
-    result yet, shared among the trials that run now (at least one).
+    trials alone. ``seconds_left`` is the mean time of ended trials times the slots that are still
+    to be run, shared among the trials that run now (at least one).
     """
     slots = final_attempts(trials)
     counts = slots["state"].value_counts().reindex(list(STATES), fill_value=0).astype(int)
     counts["waiting"] = spec.trials - int(counts.drop("waiting").sum())
+    left = _open_slots(trials, slots, spec)
     spent = budget(trials).drop(columns="family").sum()
     return {
         "space": spec.space,
@@ -33,7 +34,7 @@ def progress(trials: pd.DataFrame, spec: StudySpec) -> dict[str, Any]:
         "states": {str(state): int(count) for state, count in counts.items()},
         "best": _best(slots),
         "epochs": {str(name): int(value) for name, value in spent.items()},
-        "seconds_left": _seconds_left(slots, spec.trials, int(counts["running"])),
+        "seconds_left": _seconds_left(slots, left, int(counts["running"])),
     }
 
 
@@ -54,10 +55,14 @@ def _best(slots: pd.DataFrame) -> dict[str, Any] | None:
     }
 
 
-def _seconds_left(slots: pd.DataFrame, total: int, running: int) -> float | None:
-    ended = slots[slots["state"].isin(_ENDED)]
-    seconds = float(ended["seconds"].mean())
-    if math.isnan(seconds):
-        return None
-    failed = int((slots["state"] == "failed").sum())
-    return (total - len(ended) - failed) * seconds / max(1, running)
+def _open_slots(trials: pd.DataFrame, slots: pd.DataFrame, spec: StudySpec) -> int:
+    """Slots that have no result and did not fail for good."""
+    failures = trials.loc[trials["state"] == "failed", "slot"].value_counts()
+    ended = set(slots.loc[slots["state"].isin(_ENDED), "slot"])
+    given_up = set(failures.index[failures > spec.max_retries]) - ended
+    return spec.trials - len(ended) - len(given_up)
+
+
+def _seconds_left(slots: pd.DataFrame, left: int, running: int) -> float | None:
+    seconds = float(slots.loc[slots["state"].isin(_ENDED), "seconds"].mean())
+    return None if math.isnan(seconds) else left * seconds / max(1, running)

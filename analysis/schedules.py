@@ -44,7 +44,13 @@ def draw_rates(rates: pd.DataFrame, out: Path) -> None:
             )
         _label(axes[0, 0])
         figure.legend(loc="outside lower left", fontsize="small")
-        out.write_bytes(render(figure, out.suffix.removeprefix(".")))
+        picture = render(figure, out.suffix.removeprefix("."))
+    draft = out.with_name(f".{out.name}.part")
+    try:
+        draft.write_bytes(picture)
+        draft.replace(out)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def estimate(study: Study) -> Estimates:

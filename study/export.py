@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from search_spaces.config import TrialConfig
 from search_spaces.schedules import Schedule, ScheduleConfig
@@ -41,14 +41,14 @@ def export(
     torch.set_num_threads(threads)
     data, task = load_data(spec, device), TASKS[spec.task]
     state = start(config, task, data, device)
+    (directory / "config.json").write_text(config.model_dump_json(indent=2) + "\n")
+    code = lambda_code(config.schedule, config.epochs, state.steps_per_epoch)
+    (directory / "schedule.py").write_text(code)
     for _record in train(state, data):
         pass
     for name, model in (("weights", state.model), ("averaged_weights", state.averaged)):
         tensors = {key: value.cpu().contiguous() for key, value in model.state_dict().items()}
-        save_file(tensors, directory / f"{name}.safetensors")
-    (directory / "config.json").write_text(config.model_dump_json(indent=2) + "\n")
-    code = lambda_code(config.schedule, config.epochs, state.steps_per_epoch)
-    (directory / "schedule.py").write_text(code)
+        (directory / f"{name}.safetensors").write_bytes(save(tensors))
     scored = data.val if data.test is None else data.test
     assert scored is not None  # noqa: S101 - a study has validation or test images
     return Exported(directory, evaluate(state.model, scored).accuracy)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
+import shutil
 import subprocess
 from collections.abc import Callable
 from functools import cache
@@ -141,10 +142,11 @@ def _origin(device: torch.device) -> dict[str, Any]:
 
 @cache
 def revision() -> str | None:
-    """The git revision of the source, with "+" if it was changed; None where it is not in git."""
+    """The git revision of the source, with "+" if it was changed; None without git."""
     root = Path(__file__).parent.parent
-    if not (root / ".git").exists():
+    git = shutil.which("git")
+    if git is None or not (root / ".git").exists():
         return None
-    describe = ["git", "-C", str(root), "describe", "--always", "--abbrev=12", "--dirty=+"]
+    describe = [git, "-C", str(root), "describe", "--always", "--abbrev=12", "--dirty=+"]
     found = subprocess.run(describe, capture_output=True, text=True, check=False)
     return found.stdout.strip() or None

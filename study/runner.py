@@ -78,8 +78,13 @@ def launch(
     """
     events: queue.SimpleQueue[Event] = queue.SimpleQueue()
     asked: list[Ending] = []
-    processes = [_spawn(index, url, name, device, workers, events) for index in range(workers)]
+    processes: list[Process] = []
     with _stop_on_signals(processes, asked):
+        for index in range(workers):
+            process = _spawn(index, url, name, device, workers, events)
+            processes.append(process)
+        if asked:  # while they were started
+            _tell(processes, signal.SIGTERM)
         _watch(processes, events, on_event, asked, timeout)
     if asked:
         return asked[0]

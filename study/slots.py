@@ -54,7 +54,8 @@ class Attempt:
     @property
     def slot(self) -> int:
         """The slot, or -1 for a trial that was not created here."""
-        return int(self.attrs.get("slot", -1))
+        found = self.attrs.get("slot")
+        return found if isinstance(found, int) else -1
 
     @property
     def failed_by_itself(self) -> bool:

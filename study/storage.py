@@ -3,32 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+import time
+from contextlib import suppress
 from typing import Any
 
 import optuna
 import sqlalchemy as sa
-from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
+from pydantic import ValidationError
 
-from search_spaces.parsing import unknown
+from search_spaces.parsing import first_problem, unknown
 from study.slots import SlotStorage
 from study.spec import SPEC_ATTR, StudySpec
+from study.urls import StorageError, database_file, opening_errors, parse_url, safe_url
 
-DEFAULT_URL = "sqlite:///lrstudy.db"
-_DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg"}
-
-
-class StorageError(Exception):
-    """The storage cannot be used; the message is one line without passwords."""
-
-
-def safe_url(url: str) -> str:
-    """The storage URL without its password, and without options, which may hold another one."""
-    return sa.make_url(url).set(query={}).render_as_string(hide_password=True)
+# Seconds to wait, in turn, for another process that makes the tables at the same moment.
+_CREATION_WAITS = (0.3, 1.0)
 
 
 def open_storage(url: str, *, create: bool = False) -> SlotStorage:
@@ -38,47 +29,47 @@ def open_storage(url: str, *, create: bool = False) -> SlotStorage:
     there. Raises StorageError, in one line, where the URL is wrong, a driver is missing, the
     server or file cannot be reached or written, or the database belongs to another program.
     """
-    parsed = _parse(url)
-    _check_file(parsed, create)
+    parsed = parse_url(url)
+    for seconds in _CREATION_WAITS if create else ():
+        # Optuna's check for tables and their creation are not one step.
+        with suppress(StorageError):
+            return _open(parsed, create)
+        time.sleep(seconds)
+    return _open(parsed, create)
+
+
+def _open(parsed: sa.URL, create: bool) -> SlotStorage:
     is_sqlite = parsed.get_backend_name() == "sqlite"
     options: dict[str, Any] = (
         {"connect_args": {"timeout": 60}}
         if is_sqlite
         else {"pool_pre_ping": True, "connect_args": {"options": "-c timezone=UTC"}}
     )
-    with _one_line_errors(url):
+    with opening_errors(parsed):
+        _check_file(parsed, create)
         _check_owner(parsed, options, create)
-        storage = SlotStorage(
-            parsed.render_as_string(hide_password=False),
-            engine_kwargs=options,
-            skip_table_creation=not create,
-        )
+        storage = _connect(parsed, options, create)
         if is_sqlite:
             _serialise_writers(storage)
             storage.engine.connect().close()  # its log must be writable too
     return storage
 
 
-def _parse(url: str) -> sa.URL:
+def _connect(parsed: sa.URL, options: dict[str, Any], create: bool) -> SlotStorage:
     try:
-        parsed = sa.make_url(url)
-    except (sa.exc.ArgumentError, ValueError):  # ValueError: a port that is no number
-        raise StorageError(
-            "the storage is not a database URL such as sqlite:///lrstudy.db"
-        ) from None
-    if parsed.get_backend_name() not in _DRIVERS:
-        raise StorageError(
-            f"{safe_url(url)}: use sqlite:///FILE or postgresql://USER@HOST/DATABASE"
+        return SlotStorage(
+            parsed.render_as_string(hide_password=False),
+            engine_kwargs=options,
+            skip_table_creation=not create,
         )
-    return parsed.set(drivername=_DRIVERS[parsed.get_backend_name()])
+    except RuntimeError as error:  # Optuna's schema check
+        raise StorageError(f"{safe_url(parsed)}: {str(error).splitlines()[0]}") from None
 
 
 def _check_file(parsed: sa.URL, create: bool) -> None:
-    if parsed.get_backend_name() != "sqlite":
+    file = database_file(parsed)
+    if file is None:
         return
-    if parsed.database in (None, "", ":memory:"):
-        raise StorageError("the storage must be a file: sqlite:///FILE")
-    file = Path(str(parsed.database))
     if not file.exists() and not create:
         raise StorageError(f"there is no database {file}; `lrstudy run SPACE` makes one")
     if not file.parent.is_dir():
@@ -96,24 +87,9 @@ def _check_owner(parsed: sa.URL, options: dict[str, Any], create: bool) -> None:
     finally:
         engine.dispose()
     if tables and not {"studies", "trials", "version_info"} <= tables:
-        raise StorageError(f"{safe_url(str(parsed))} is the database of another program")
+        raise StorageError(f"{safe_url(parsed)} is the database of another program")
     if not tables and not create:
-        raise StorageError(f"{safe_url(str(parsed))} is empty; `lrstudy run SPACE` fills it")
-
-
-@contextmanager
-def _one_line_errors(url: str) -> Iterator[None]:
-    try:
-        yield
-    except (sa.exc.DBAPIError, StorageInternalError) as error:
-        cause = error if isinstance(error, sa.exc.DBAPIError) else error.__cause__
-        reason = str(getattr(cause, "orig", cause)).strip().splitlines()[0]
-        raise StorageError(f"cannot use the storage {safe_url(url)}: {reason}") from None
-    except ImportError:
-        hint = "pip install 'lrstudy[postgres]'"
-        raise StorageError(f"{safe_url(url)} needs a database driver: {hint}") from None
-    except RuntimeError as error:  # Optuna's schema check
-        raise StorageError(f"{safe_url(url)}: {str(error).splitlines()[0]}") from None
+        raise StorageError(f"{safe_url(parsed)} is empty; `lrstudy run SPACE` fills it")
 
 
 def _serialise_writers(storage: RDBStorage) -> None:
@@ -171,9 +147,19 @@ def load_spec(storage: SlotStorage, name: str) -> StudySpec:
     if name not in names:
         raise StorageError(unknown("study", name, names or ["(none yet)"]))
     study = optuna.load_study(study_name=name, storage=storage)
-    if SPEC_ATTR not in study.user_attrs:
+    return parse_spec(name, study.user_attrs.get(SPEC_ATTR))
+
+
+def parse_spec(name: str, found: Any) -> StudySpec:
+    """The spec from the study's attribute, None where it has none. Raises StorageError."""
+    if found is None:
         raise StorageError(f"study {name!r} was not made by lrstudy")
-    return StudySpec.model_validate(study.user_attrs[SPEC_ATTR])
+    try:
+        return StudySpec.model_validate(found)
+    except ValidationError as error:
+        raise StorageError(
+            f"study {name!r} was made by another version of lrstudy: {first_problem(error)}"
+        ) from None
 
 
 def last_error(storage: SlotStorage, name: str) -> str:

@@ -31,8 +31,9 @@ from study.records import EpochRecord
 from study.sampling import SlotSampler
 from study.slots import HEARTBEAT_SECONDS, NoFreeSlot, SlotStorage
 from study.spec import StudySpec
-from study.storage import StorageError, load_spec, open_storage
+from study.storage import load_spec, open_storage
 from study.tasks import TaskData
+from study.urls import StorageError
 
 STORAGE_VARIABLE = "LRSTUDY_STORAGE"
 # So many trials of one worker failing one after the other with the same error is the study's fault.

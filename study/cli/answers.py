@@ -19,15 +19,18 @@ from study.cli.options import (
     Failure,
     Storage,
     StudyName,
+    checked_name,
     failures,
     print_json,
+    storage_failures,
     wrong_use,
 )
 
 
 def status(
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="A study; without it, all of them.")
+        str | None,
+        typer.Argument(metavar="[NAME]", help="A study; without it, all.", callback=checked_name),
     ] = None,
     storage: Storage = DEFAULT_STORAGE,
     as_json: AsJson = False,
@@ -39,10 +42,10 @@ def status(
     if name is None:
         _list_studies(storage, as_json)
         return
-    from analysis.frames import StorageError, load, spec
+    from analysis.frames import load, spec
     from analysis.progress import progress
 
-    with failures(StorageError):
+    with storage_failures(storage):
         facts = progress(load(storage, name)[0], spec(storage, name))
     if as_json:
         print_json({"study": name, **facts})
@@ -57,7 +60,7 @@ def status(
         "best": _best_in_words(facts["best"]),
         "epochs": f"{epochs['trained']} trained, {saved} saved by pruning, "
         f"{epochs['unspent_by_divergence']} unspent by divergence, {epochs['lost']} lost",
-        "left": _duration(facts["seconds_left"]) if done < facts["trials"] else "nothing",
+        "left": _duration(facts["seconds_left"]),
     }
     table = Table(box=None, show_header=False, pad_edge=False)
     for label, text in rows.items():
@@ -66,9 +69,9 @@ def status(
 
 
 def _list_studies(url: str, as_json: bool) -> None:
-    from analysis.frames import StorageError, studies
+    from analysis.frames import studies
 
-    with failures(StorageError):
+    with storage_failures(url):
         found = studies(url)
     if as_json:
         print_json(json.loads(found.to_json(orient="records")))
@@ -96,6 +99,8 @@ def _best_in_words(best: dict[str, Any] | None) -> str:
 def _duration(seconds: float | None) -> str:
     if seconds is None:
         return "unknown until the first trial has ended"
+    if seconds == 0:
+        return "nothing"
     return f"about {timedelta(seconds=round(seconds))} at the present pace"
 
 
@@ -113,12 +118,12 @@ def best(
 
     Example: lrstudy best cosine --export best/
     """
-    from analysis.frames import StorageError, load, spec
+    from analysis.frames import load, spec
     from analysis.progress import best_trial
     from search_spaces.config import TrialConfig
     from search_spaces.words import in_words
 
-    with failures(StorageError):
+    with storage_failures(storage):
         asked, trials = spec(storage, name), load(storage, name)[0]
     found = best_trial(trials)
     if found is None or not isinstance(found["config"], str):
@@ -143,8 +148,7 @@ def best(
         f"trial {facts['trial']}: {facts['accuracy']:.2%} {images} accuracy with "
         f"{facts['schedule']}; {config.epochs} epochs, batches of {config.batch_size}"
     )
-    if images == "validation":
-        typer.echo("The best of many single runs looks better than it is: expect a little less.")
+    typer.echo("The best of many single runs looks better than it is: expect a little less.")
     if export is not None:
         typer.echo(f"trained again: {facts['exported_accuracy']:.2%}; wrote {export}")
 
@@ -171,11 +175,10 @@ def report(
 
     Example: lrstudy report cosine warmup --out reports/both
     """
-    from analysis.frames import StorageError
     from analysis.report import slug, write_report
 
     directory = out or Path("reports") / "-".join(slug(name) for name in names)
-    with failures(StorageError, OSError):
+    with storage_failures(storage), failures(OSError):
         page = write_report(storage, names, directory)
     typer.echo(f"wrote {page}")
 
@@ -192,11 +195,11 @@ def export(
 
     Example: lrstudy export cosine --out trials.parquet
     """
-    from analysis.frames import StorageError, load
+    from analysis.frames import load
 
     if out.suffix not in (".parquet", ".csv"):
         raise Failure(f"--out must end in .parquet or .csv, not {out.name!r}", 2)
-    with failures(StorageError, OSError):
+    with storage_failures(storage), failures(OSError):
         frame = load(storage, name)[1 if curves else 0]
         if out.suffix == ".csv":
             frame.to_csv(out, index=False)
@@ -213,13 +216,13 @@ def dashboard(
 
     Example: lrstudy dashboard --port 8080
     """
-    from study.storage import StorageError, open_storage
+    from study.storage import open_storage
 
     try:
         from optuna_dashboard import run_server
     except ImportError:
         raise Failure("the dashboard is an extra: pip install 'lrstudy[dashboard]'") from None
-    with failures(StorageError, OSError):
+    with storage_failures(storage), failures(OSError):
         opened = open_storage(storage)
         typer.echo(f"optuna-dashboard is at http://127.0.0.1:{port}; Ctrl-C ends it")
         run_server(opened, host="127.0.0.1", port=port)

@@ -65,6 +65,9 @@ def _images(train_size: int | None, designed: bool) -> str:
     return "all 60,000" if designed else "50,000"
 
 
+_MOST_UPDATES = 10_000_000
+
+
 def plot(
     specs: Annotated[
         list[str],
@@ -87,6 +90,8 @@ def plot(
 
     from study.torch_schedules import closed_form
 
+    if epochs * steps_per_epoch > _MOST_UPDATES:
+        raise Failure(f"{epochs * steps_per_epoch:,} updates are too many to draw", 2)
     steps = np.arange(epochs * steps_per_epoch)
     columns: dict[str, Any] = {"step": steps, "epoch": steps / steps_per_epoch}
     with wrong_use():

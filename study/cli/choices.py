@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import ValidationError
+
 from search_spaces.config import Budget, Range, Ranges, TrialConfig
-from search_spaces.parsing import unknown
+from search_spaces.parsing import first_problem, unknown
 from search_spaces.schedules import Constant
 from search_spaces.spaces import find_space
 from study.spec import Pruner, Sampler, StudySpec
@@ -86,7 +88,10 @@ def _moved(ranges: Ranges, name: str, low: float, high: float, space: str) -> Ra
     if name not in ranges:
         known = [*ranges, "schedule", *OPTIMIZER]
         raise ValueError(unknown(f"parameter of {space}", name, known))
-    return Range(**ranges[name].model_dump() | {"low": low, "high": high})
+    try:
+        return Range(**ranges[name].model_dump() | {"low": low, "high": high})
+    except ValidationError as error:
+        raise ValueError(f"{name}: {first_problem(error)}") from None
 
 
 def _optimizer(said: dict[str, str]) -> dict[str, Any]:

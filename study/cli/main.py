@@ -53,7 +53,7 @@ def _options(
 def main() -> None:
     """Run the command line; every expected error is one line on standard error.
 
-    Exit status: 0 ok, 1 the job failed, 2 wrong use.
+    Exit status: 0 ok, 1 the job failed, 2 wrong use, 130 stopped by Ctrl-C.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
@@ -63,7 +63,8 @@ def main() -> None:
         sys.exit(failure.status)
     except TyperException as error:
         message = " ".join(error.format_message().split())
-        typer.echo(f"lrstudy: {message} See `lrstudy --help`.", err=True)
+        if message:  # none where the help was shown for want of a command
+            typer.echo(f"lrstudy: {message} See `lrstudy --help`.", err=True)
         sys.exit(error.exit_code)
     except typer.Abort:
         sys.exit(1)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -24,7 +23,20 @@ Storage = Annotated[
         help="Database URL, sqlite:///FILE or postgresql://USER@HOST/DATABASE.",
     ),
 ]
-StudyName = Annotated[str, typer.Argument(metavar="NAME", help="Name of the study.")]
+
+
+def checked_name(name: str | None) -> str | None:
+    """The name, refused where the shell passed bytes that are no text."""
+    try:
+        (name or "").encode()
+    except UnicodeEncodeError:
+        raise typer.BadParameter("the name is not valid text") from None
+    return name
+
+
+StudyName = Annotated[
+    str, typer.Argument(metavar="NAME", help="Name of the study.", callback=checked_name)
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Workers = Annotated[
     int | None,
@@ -35,7 +47,6 @@ Timeout = Annotated[
     float | None,
     typer.Option("--timeout", min=1, help="Seconds after which the workers stop, resumable."),
 ]
-Out = Annotated[Path, typer.Option("--out", help="Where to write it.")]
 
 
 class Failure(Exception):  # noqa: N818 - it carries the exit status of either kind
@@ -64,6 +75,15 @@ def failures(*kinds: type[Exception]) -> Iterator[None]:
         yield
     except kinds as error:
         raise Failure(str(error)) from None
+
+
+@contextmanager
+def storage_failures(url: str) -> Iterator[None]:
+    """Turns whatever goes wrong with the storage into a Failure with status 1."""
+    from study.urls import StorageError, database_errors
+
+    with failures(StorageError), database_errors(url):
+        yield
 
 
 def print_json(value: Any) -> None:

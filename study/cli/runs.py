@@ -17,8 +17,10 @@ from study.cli.options import (
     StudyName,
     Timeout,
     Workers,
+    checked_name,
     failures,
     print_json,
+    storage_failures,
     wrong_use,
 )
 from study.spec import Pruner, Sampler, StudySpec
@@ -30,7 +32,10 @@ if TYPE_CHECKING:
 
 def run(
     space: Annotated[str, typer.Argument(metavar="SPACE", help="One of `lrstudy spaces`.")],
-    study: Annotated[str | None, typer.Option("--study", help="Its name; default: SPACE.")] = None,
+    study: Annotated[
+        str | None,
+        typer.Option("--study", help="Its name; default: SPACE.", callback=checked_name),
+    ] = None,
     trials: Annotated[int | None, typer.Option("--trials", min=1, help="Their total.")] = None,
     epochs: Annotated[int | None, typer.Option("--epochs", min=1, help="Of each trial.")] = None,
     train_size: Annotated[
@@ -103,19 +108,19 @@ def resume(
     Example: lrstudy resume cosine --trials 60
     """
     from study.slots import attempts, slots_done
-    from study.storage import StorageError, load_spec, open_storage, set_spec
+    from study.storage import load_spec, open_storage, set_spec
 
-    with failures(StorageError):
+    with storage_failures(storage):
         opened = open_storage(storage)
         spec = load_spec(opened, name)
-    with wrong_use():
-        spec = spec.with_trials(trials or spec.trials)
-    if len(slots_done(spec, attempts(opened, name))) == spec.trials:
-        _report_failures(opened, name, spec)
-        typer.echo(f"study {name!r} is finished: {spec.trials} of {spec.trials} trials")
-        return
-    workers = _check(spec, device, workers)
-    set_spec(opened, name, spec)
+        with wrong_use():
+            spec = spec.with_trials(trials or spec.trials)
+        if len(slots_done(spec, attempts(opened, name))) == spec.trials:
+            _report_failures(opened, name, spec)
+            typer.echo(f"study {name!r} is finished: {spec.trials} of {spec.trials} trials")
+            return
+        workers = _check(spec, device, workers)
+        set_spec(opened, name, spec)
     _launch(storage, name, spec, device=device, workers=workers, timeout=timeout)
 
 
@@ -134,6 +139,7 @@ def _check(spec: StudySpec, device: str, workers: int | None) -> int:
 
 
 def _estimate(spec: StudySpec, device: str, workers: int, as_json: bool) -> None:
+    from study.devices import resolve
     from study.estimate import estimate
 
     cost = estimate(spec, device, workers)
@@ -142,7 +148,7 @@ def _estimate(spec: StudySpec, device: str, workers: int, as_json: bool) -> None
         return
     typer.echo(
         f"{cost.trials} trials x {cost.epochs} epochs on {cost.train_images:,} images, "
-        f"{cost.workers} worker{'s' if cost.workers > 1 else ''} on {device}: "
+        f"{cost.workers} worker{'s' if cost.workers > 1 else ''} on {resolve(device)}: "
         f"about {cost.hours:.2g} hours without pruning "
         f"({cost.seconds_per_trial:.0f} s a trial). Nothing was written."
     )
@@ -151,13 +157,14 @@ def _estimate(spec: StudySpec, device: str, workers: int, as_json: bool) -> None
 def _create(url: str, name: str, spec: StudySpec) -> None:
     from optuna.exceptions import DuplicatedStudyError
 
-    from study.storage import StorageError, create_study, open_storage
+    from study.storage import create_study, load_spec, open_storage
 
-    with failures(StorageError):
+    with storage_failures(url):
         storage = open_storage(url, create=True)
         try:
             create_study(storage, name, spec)
         except DuplicatedStudyError:
+            load_spec(storage, name)  # another program's study cannot be resumed
             raise Failure(
                 f"study {name!r} exists already; `lrstudy resume {shlex.quote(name)}` goes on with "
                 "it, and --study NAME makes another",
@@ -178,10 +185,10 @@ def _launch(
     from study.display import Display
     from study.runner import WorkersFailed, launch
     from study.slots import attempts, slots_done
-    from study.storage import StorageError, best_trial, open_storage
+    from study.storage import best_trial, open_storage
 
     console = Console()
-    with failures(StorageError, WorkersFailed):
+    with storage_failures(url), failures(WorkersFailed):
         storage = open_storage(url)
         done = slots_done(spec, attempts(storage, name))
         with Display(
@@ -201,8 +208,8 @@ def _launch(
                 timeout=timeout,
             )
         left = spec.trials - len(slots_done(spec, attempts(storage, name)))
-    if not left:
-        _report_failures(storage, name, spec)
+        if not left:
+            _report_failures(storage, name, spec)
     _say_how_to_go_on(url, name, left, ending)
 
 
@@ -221,10 +228,12 @@ def _report_failures(storage: SlotStorage, name: str, spec: StudySpec) -> None:
 
 def _say_how_to_go_on(url: str, name: str, left: int, ending: Ending) -> None:
     """The next command; exit status 0 where the trials are done or the time was up."""
-    option = "" if url == DEFAULT_STORAGE else " with the same --storage"
-    word = shlex.quote(name)
+    word, option = shlex.quote(name), ""
+    if url != DEFAULT_STORAGE:  # a server's URL may hold a password
+        file = url.startswith("sqlite:")
+        option = f" --storage {shlex.quote(url)}" if file else " with the same --storage"
     if not left:
-        typer.echo(f"study {name!r} is complete; `lrstudy report {word}` shows it{option}")
+        typer.echo(f"study {name!r} is complete; show it: lrstudy report {word}{option}")
         return
     are = "trial is" if left == 1 else "trials are"
     typer.echo(f"{left} {are} left; go on with: lrstudy resume {word}{option}")

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from analysis.database import StorageError, connect, fetch, study_id
+from analysis.database import connect, fetch, study_id
 from analysis.frames import load
+from study.urls import StorageError
 from tests.analysis.conftest import Plant
 
 
@@ -27,7 +28,7 @@ def test_a_missing_file_is_named_and_not_created(tmp_path: Path) -> None:
 
 
 def test_a_database_in_memory_holds_nothing() -> None:
-    assert refused("sqlite://") == "there is no database :memory:"
+    assert refused("sqlite://") == "the storage must be a file: sqlite:///FILE"
 
 
 def test_the_database_of_another_program(tmp_path: Path) -> None:
@@ -41,15 +42,26 @@ def test_the_database_of_another_program(tmp_path: Path) -> None:
 def test_a_file_that_is_no_database(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("no database " * 100)
-    assert refused(f"sqlite:///{path}") == (f"cannot read sqlite:///{path}: file is not a database")
-
-
-@pytest.mark.parametrize("url", ["lrstudy.db", "nosuch://user:secret@host/db", "", "sqlite:/x:y"])
-def test_what_is_no_url_is_not_repeated(url: str) -> None:
-    assert refused(url) == (
-        "the storage is not a URL that SQLAlchemy knows; write sqlite:///FILE or "
-        "postgresql+psycopg://USER@HOST/DATABASE"
+    assert refused(f"sqlite:///{path}") == (
+        f"cannot use the storage sqlite:///{path}: file is not a database"
     )
+
+
+@pytest.mark.parametrize("url", ["lrstudy.db", "", "sqlite:/x:y", "postgresql://a:secret@h:xx/y"])
+def test_what_is_no_url_is_not_repeated(url: str) -> None:
+    assert refused(url) == "the storage is not a database URL such as sqlite:///lrstudy.db"
+
+
+def test_other_databases_are_refused_without_their_password() -> None:
+    assert refused("nosuch://user:secret@host/db?password=secret") == (
+        "nosuch://user:***@host/db: use sqlite:///FILE or postgresql://USER@HOST/DATABASE"
+    )
+
+
+def test_options_that_hold_a_password_are_not_printed() -> None:
+    message = refused("postgresql://127.0.0.1:1/x?user=me&password=secret&connect_timeout=1")
+    assert message.startswith("cannot use the storage postgresql+psycopg://127.0.0.1:1/x: ")
+    assert "secret" not in message
 
 
 def test_passwords_are_not_printed() -> None:

@@ -193,11 +193,11 @@ def test_a_study_of_another_program(plant: Plant) -> None:
     other = optuna.create_study(storage=url, study_name="other")
     with pytest.raises(StorageError) as error:
         spec(url, "other")
-    assert str(error.value) == "the study 'other' was not made by lrstudy"
+    assert str(error.value) == "study 'other' was not made by lrstudy"
     other.set_user_attr(SPEC_ATTR, {"space": "nowhere"})
     with pytest.raises(StorageError) as error:
         spec(url, "other")
-    assert str(error.value).startswith("the study 'other' was made by another version of lrstudy: ")
+    assert str(error.value).startswith("study 'other' was made by another version of lrstudy: ")
     assert "\n" not in str(error.value)
     assert load(url, "other")[0].empty
 

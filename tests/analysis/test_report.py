@@ -14,10 +14,10 @@ import pandas as pd
 import pytest
 
 from analysis import report
-from analysis.database import StorageError
 from analysis.frames import load
 from analysis.report import ANSWERS, slug, write_report
 from search_spaces.spaces import SPACES
+from study.urls import StorageError
 from tests.analysis.conftest import Plant
 
 EVIL = '<script>alert("x")</script>/../../y&'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 import pytest
@@ -47,7 +48,8 @@ def test_a_complete_study_names_the_next_command(
     """Ctrl-C after the last trial changes nothing."""
     stored = make_study(trials=2)
     launched(stored, monkeypatch, ending, lambda: run_all(stored))
-    text = "study 'it' is complete; `lrstudy report it` shows it with the same --storage\n"
+    where = f"--storage {shlex.quote(stored.url)}"
+    text = f"study 'it' is complete; show it: lrstudy report it {where}\n"
     assert capsys.readouterr().out.endswith(text)
 
 
@@ -67,7 +69,8 @@ def test_what_is_left_is_said_with_the_command_to_go_on(
         got = exit_.exit_code
     assert got == status
     out = capsys.readouterr().out
-    assert out == "2 trials are left; go on with: lrstudy resume it with the same --storage\n"
+    where = f"--storage {shlex.quote(stored.url)}"
+    assert out == f"2 trials are left; go on with: lrstudy resume it {where}\n"
 
 
 def test_trials_that_failed_for_good_make_the_study_a_failure(

@@ -16,16 +16,8 @@ import sqlalchemy as sa
 from optuna.exceptions import DuplicatedStudyError
 from optuna.trial import TrialState
 
-from study.storage import (
-    StorageError,
-    best_trial,
-    create_study,
-    describe,
-    load_spec,
-    open_storage,
-    safe_url,
-    set_spec,
-)
+from study.storage import best_trial, create_study, describe, load_spec, open_storage, set_spec
+from study.urls import StorageError, safe_url
 
 
 def refusal(url: str, *, create: bool = False) -> str:
@@ -148,7 +140,7 @@ def test_a_server_that_does_not_answer_is_named_without_the_password(
 ) -> None:
     place = f"@127.0.0.1:{closed_port}/studies"
     message = refusal(f"{driver}://me:secret{place}?application_name=secret", create=True)
-    assert message.startswith(f"cannot use the storage {driver}://me:***{place}: ")
+    assert message.startswith(f"cannot use the storage postgresql+psycopg://me:***{place}: ")
     assert "onnection refused" in message
 
 
@@ -157,7 +149,8 @@ def test_a_missing_driver_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         raise ImportError("no module named psycopg")
 
     monkeypatch.setattr(sa, "create_engine", missing)
-    message = "postgresql://me:***@host/db needs a database driver: pip install 'lrstudy[postgres]'"
+    url, hint = "postgresql+psycopg://me:***@host/db", "pip install 'lrstudy[postgres]'"
+    message = f"{url} needs a database driver: {hint}"
     assert refusal("postgresql://me:secret@host/db") == message
 
 
