@@ -109,6 +109,8 @@ def test_status_of_a_study(lrstudy: Command, planted: Path) -> None:
     text = lrstudy("status", "half").out
     assert "6 of 12 have a result: 6 complete, 6 waiting" in text
     assert "about 0:00:45 at the present pace" in text
+    retried = json.loads(lrstudy("status", "fixed_rate", "--json").out)
+    assert retried["seconds_left"] == pytest.approx(7.5)  # the failed slot has two tries left
     done = lrstudy("status", "fixed_rate").out
     assert "1 pruned, 1 failed" in done
     assert f"{json.loads(lrstudy('best', 'fixed_rate', '--json').out)['accuracy']:.2%}" in done
@@ -174,6 +176,7 @@ WRONG = [
     ("plot cosine:base=1,horizn=3", "unknown parameter of cosine 'horizn'. Did you mean"),
     ("plot plateau:base=0.1", "the schedule 'plateau' has no closed form: it follows the loss"),
     ("plot constant:base=1 --out a.gif", "--out must end in .png or .svg, not 'a.gif'"),
+    ("plot constant:base=1 --epochs 1000000000", "196,000,000,000 updates are too many to draw"),
     ("export half --out a.xlsx", "--out must end in .parquet or .csv, not 'a.xlsx'"),
 ]
 
@@ -235,6 +238,31 @@ def test_the_database_of_another_program(lrstudy: Command, tmp_path: Path) -> No
     assert_one_line(lrstudy("status", "half"), 1, "lrstudy.db is not an Optuna database")
     assert_one_line(lrstudy("resume", "half"), 1, "lrstudy.db is the database of another program")
     assert (tmp_path / "lrstudy.db").read_bytes() == before
+
+
+@pytest.mark.parametrize("command", ["status", "best", "report", "resume"])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("nonsense", "the data in sqlite:///lrstudy.db are damaged: Expecting value"),
+        ('{"space": 3}', "study 'half' was made by another version of lrstudy: space: "),
+        ("[1]", "study 'half' was made by another version of lrstudy: "),
+    ],
+)
+def test_a_damaged_spec_is_one_line(
+    lrstudy: Command, planted: Path, command: str, text: str, message: str
+) -> None:
+    import sqlite3
+
+    with sqlite3.connect(planted) as database:
+        database.execute("UPDATE study_user_attributes SET value_json = ?", (text,))
+    database.close()
+    assert_one_line(lrstudy(command, "half"), 1, message)
+
+
+@pytest.mark.parametrize("command", ["status", "resume"])
+def test_a_name_that_is_no_text(lrstudy: Command, planted: Path, command: str) -> None:
+    assert_one_line(lrstudy(command, "\udcff"), 2, "the name is not valid text")
 
 
 def test_best_without_a_complete_trial(lrstudy: Command, tmp_path: Path) -> None:

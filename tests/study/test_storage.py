@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import socket
 import sqlite3
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier, Thread
 from typing import Any
@@ -255,3 +257,15 @@ def test_the_best_trial_is_the_highest_complete_one(tell: Any) -> None:
 def test_a_trial_in_a_few_words() -> None:
     params = {"schedule": "cosine", "base_lr": 0.31234, "final_fraction": 0.02}
     assert describe("cosine", params) == "cosine base_lr=0.312 final_fraction=0.02"
+
+
+def test_several_may_make_the_same_new_database_at_once(tmp_path: Path) -> None:
+    url, together = f"sqlite:///{tmp_path / 'new.db'}", threading.Barrier(4)
+
+    def opened(_: int) -> list[str]:
+        together.wait()
+        storage = open_storage(url, create=True)
+        return [study.study_name for study in storage.get_all_studies()]
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(opened, range(4))) == [[]] * 4
