@@ -227,7 +227,7 @@ def test_a_study_that_is_not_there_leaves_nothing(plant: Plant, tmp_path: Path) 
     optuna.create_study(storage=url, study_name="foreign")
     for name, message in {
         "nope": "unknown study 'nope'.",
-        "foreign": "the study 'foreign' was not made by lrstudy",
+        "foreign": "study 'foreign' was not made by lrstudy",
     }.items():
         with pytest.raises(StorageError) as error:
             write_report(url, ["fixed_rate", name], tmp_path / "out")
