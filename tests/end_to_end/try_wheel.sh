@@ -19,7 +19,8 @@ for package in ("search_spaces", "study", "analysis"):
 assert (files("analysis") / "templates" / "report.html.j2").is_file(), "the template is missing"
 PY
 venv/bin/lrstudy --version
-venv/bin/lrstudy spaces | grep -q 'How long should warmup last?'
+venv/bin/lrstudy spaces >spaces.txt
+grep -q 'How long should warmup last?' spaces.txt
 venv/bin/lrstudy plot cosine:base=0.3,final=0.01,horizon=20,warmup=5 --epochs 30 --out rates.png
 test -s rates.png
 echo "the wheel works"
