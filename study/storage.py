@@ -18,6 +18,7 @@ from study.slots import SlotStorage
 from study.spec import SPEC_ATTR, StudySpec
 from study.urls import StorageError, database_file, opening_errors, parse_url, safe_url
 
+_OPTUNAS_TABLES = {"studies", "trials", "version_info"}
 # Seconds to wait, in turn, for another process that makes the tables at the same moment.
 _CREATION_WAITS = (0.3, 1.0)
 
@@ -30,15 +31,6 @@ def open_storage(url: str, *, create: bool = False) -> SlotStorage:
     server or file cannot be reached or written, or the database belongs to another program.
     """
     parsed = parse_url(url)
-    for seconds in _CREATION_WAITS if create else ():
-        # Optuna's check for tables and their creation are not one step.
-        with suppress(StorageError):
-            return _open(parsed, create)
-        time.sleep(seconds)
-    return _open(parsed, create)
-
-
-def _open(parsed: sa.URL, create: bool) -> SlotStorage:
     is_sqlite = parsed.get_backend_name() == "sqlite"
     options: dict[str, Any] = (
         {"connect_args": {"timeout": 60}}
@@ -47,15 +39,33 @@ def _open(parsed: sa.URL, create: bool) -> SlotStorage:
     )
     with opening_errors(parsed):
         _check_file(parsed, create)
-        _check_owner(parsed, options, create)
-        storage = _connect(parsed, options, create)
+        storage = _make(parsed, options) if create else _connect(parsed, options)
         if is_sqlite:
             _serialise_writers(storage)
             storage.engine.connect().close()  # its log must be writable too
     return storage
 
 
-def _connect(parsed: sa.URL, options: dict[str, Any], create: bool) -> SlotStorage:
+def _make(parsed: sa.URL, options: dict[str, Any]) -> SlotStorage:
+    """Makes the tables where there are none, or waits for another process that is about to."""
+    for seconds in _CREATION_WAITS:
+        tables = _tables(parsed, options)
+        if tables and not tables & _OPTUNAS_TABLES:
+            break  # of another program: waiting does not help
+        # Optuna's check for tables and their creation are not one step.
+        with suppress(sa.exc.SQLAlchemyError, StorageError):
+            return _connect(parsed, options, create=True)
+        time.sleep(seconds)
+    return _connect(parsed, options, create=True)
+
+
+def _connect(parsed: sa.URL, options: dict[str, Any], *, create: bool = False) -> SlotStorage:
+    """Raises StorageError if the tables are not Optuna's, or of another version of it."""
+    tables = _tables(parsed, options)
+    if tables and not tables >= _OPTUNAS_TABLES:
+        raise StorageError(f"{safe_url(parsed)} is the database of another program")
+    if not tables and not create:
+        raise StorageError(f"{safe_url(parsed)} is empty; `lrstudy run SPACE` fills it")
     try:
         return SlotStorage(
             parsed.render_as_string(hide_password=False),
@@ -79,17 +89,12 @@ def _check_file(parsed: sa.URL, create: bool) -> None:
         raise StorageError(f"cannot write {target}: permission denied")
 
 
-def _check_owner(parsed: sa.URL, options: dict[str, Any], create: bool) -> None:
-    """Raises StorageError if the database has tables, but not Optuna's."""
+def _tables(parsed: sa.URL, options: dict[str, Any]) -> set[str]:
     engine = sa.create_engine(parsed, **options)
     try:
-        tables = set(sa.inspect(engine).get_table_names())
+        return set(sa.inspect(engine).get_table_names())
     finally:
         engine.dispose()
-    if tables and not {"studies", "trials", "version_info"} <= tables:
-        raise StorageError(f"{safe_url(parsed)} is the database of another program")
-    if not tables and not create:
-        raise StorageError(f"{safe_url(parsed)} is empty; `lrstudy run SPACE` fills it")
 
 
 def _serialise_writers(storage: RDBStorage) -> None:

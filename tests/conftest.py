@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 import torch
 
+from analysis import figures
 from study import models
 from study.data import Images, Split
 from study.tasks import Task, TaskData, load_task_data
 
 CPU = torch.device("cpu")
+torch.set_num_threads(1)  # the images are few; threads would only wait for each other
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -46,3 +48,9 @@ def tiny_task() -> Task:
 def tiny_data(tiny_task: Task) -> TaskData:
     """The tiny task's images on the CPU, test images included."""
     return load_task_data(tiny_task, test=True, device=CPU)
+
+
+@pytest.fixture
+def unrendered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures are drawn but not rendered, which takes most of the time."""
+    monkeypatch.setattr(figures, "render", lambda figure, kind: kind.encode())

@@ -14,7 +14,6 @@ import sqlalchemy as sa
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 from optuna.trial import FixedTrial, TrialState, create_trial
 
-from analysis import figures
 from search_spaces.config import TrialConfig
 from search_spaces.spaces import find_space
 from study.records import EpochRecord
@@ -201,12 +200,6 @@ def plant(tmp_path: Path) -> Plant:
         return plant_study(tmp_path / "planted.db", space, trials, **options)
 
     return planted
-
-
-@pytest.fixture
-def unrendered(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Figures are drawn but not rendered, which takes most of the time."""
-    monkeypatch.setattr(figures, "render", lambda figure, kind: kind.encode())
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,6 @@ from typing import Any
 
 import optuna
 import pytest
-import torch
 
 from search_spaces.config import Budget
 from search_spaces.spaces import SPACES
@@ -20,7 +19,6 @@ from study.spec import StudySpec
 from study.storage import create_study, open_storage
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
-torch.set_num_threads(1)  # the images are few; threads would only wait for each other
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -49,13 +50,18 @@ def lrstudy(
     return command
 
 
-@pytest.fixture
-def planted(tmp_path: Path) -> Path:
-    """A database with a finished study `fixed_rate` and a half-done `half`."""
-    file = tmp_path / "lrstudy.db"
+@pytest.fixture(scope="module")
+def planted_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("planted") / "lrstudy.db"
     plant_study(file, "fixed_rate", 12, states={3: "pruned", 4: "failed"}, everything="complete")
     plant_study(file, "cosine", 12, name="half", upto=6, everything="complete")
     return file
+
+
+@pytest.fixture
+def planted(planted_once: Path, tmp_path: Path) -> Path:
+    """A database with a finished study `fixed_rate` and a half-done `half`."""
+    return Path(shutil.copy(planted_once, tmp_path))
 
 
 # ---------------------------------------------------------------- commands that print facts
@@ -133,6 +139,7 @@ def test_exported_frames(lrstudy: Command, planted: Path) -> None:
     assert set(pd.read_csv("c.csv")["epoch"]) == set(range(6))
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_report_goes_where_it_is_asked(lrstudy: Command, planted: Path) -> None:
     assert lrstudy("report", "fixed_rate").out == "wrote reports/fixed_rate/report.html\n"
     made = lrstudy("report", "fixed_rate", "half", "--out", "both")
