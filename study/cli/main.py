@@ -62,7 +62,7 @@ def main() -> None:
         typer.echo(f"lrstudy: {failure}", err=True)
         sys.exit(failure.status)
     except TyperException as error:
-        message = " ".join(error.format_message().split())
+        message = " ".join(error.format_message().replace("Value error, ", "").split())
         if message:  # none where the help was shown for want of a command
             typer.echo(f"lrstudy: {message} See `lrstudy --help`.", err=True)
         sys.exit(error.exit_code)

@@ -70,6 +70,8 @@ def run(
 
     Example: lrstudy run cosine --preset quick --workers 2
     """
+    if as_json and not dry_run:
+        raise Failure("--json prints a dry run: give --dry-run too", 2)
     choices = Choices(
         space=space,
         preset=preset,

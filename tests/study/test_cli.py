@@ -179,6 +179,11 @@ WRONG = [
     ("run cosine --trials 0", "Invalid value for '--trials'"),
     ("run", "Missing argument 'SPACE'"),
     ("rum cosine", "No such command 'rum'. Did you mean 'run', 'resume'?"),
+    (
+        "run cosine --pruner foo",
+        "lrstudy: Invalid value for '--pruner': 'foo' is not one of 'none'",
+    ),
+    ("run cosine --json", "--json prints a dry run: give --dry-run too"),
     ("plot cosin:base=1", "unknown schedule 'cosin'. Did you mean 'cosine'?"),
     ("plot cosine:base=1,horizn=3", "unknown parameter of cosine 'horizn'. Did you mean"),
     ("plot plateau:base=0.1", "the schedule 'plateau' has no closed form: it follows the loss"),
