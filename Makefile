@@ -4,18 +4,35 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 STUDY ?= quick
+QUESTIONS := fixed_rate polynomial cosine warmup
+SEEDS ?= 5
 
 .DEFAULT_GOAL := help
-.PHONY: help study test lint data bench test-wheel clean
+.PHONY: help study answers test lint data bench test-wheel clean
 
 help: ## list these targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
 
-study: data ## run a quick real study of schedules and write its report
+study: data ## answer one question in small: search, confirm on fresh seeds, test, report
 	@if $(BIN)/lrstudy status $(STUDY) >/dev/null 2>&1; then $(BIN)/lrstudy resume $(STUDY); \
-	else $(BIN)/lrstudy run cosine --preset quick --study $(STUDY); fi
+	else $(BIN)/lrstudy run fixed_rate --preset quick --trials 8 --epochs 4 --study $(STUDY); fi
+	@$(BIN)/lrstudy confirm $(STUDY) --top 1 --seeds 3
 	@$(BIN)/lrstudy report $(STUDY)
 	@echo "open reports/$(STUDY)/report.html in a browser; next: $(BIN)/lrstudy --help"
+
+# A search of every question, its best on fresh seeds, one report. Interrupted, it goes on.
+answers: export LRSTUDY_STORAGE = sqlite:///answers.db
+answers: data ## answer questions 1 to 4, in about an hour on two CPU cores
+	@for question in $(QUESTIONS); do \
+	  case $$question in \
+	    fixed_rate) trials=24 ;; polynomial) trials=32 ;; cosine) trials="96 --bank" ;; *) trials=36 ;; \
+	  esac; \
+	  if $(BIN)/lrstudy status $$question >/dev/null 2>&1; then $(BIN)/lrstudy resume $$question; \
+	  else $(BIN)/lrstudy run $$question --preset quick --trials $$trials; fi && \
+	  $(BIN)/lrstudy confirm $$question --seeds $(SEEDS) || exit; \
+	done
+	@$(BIN)/lrstudy report $(QUESTIONS) --out reports/answers
+	@echo "open reports/answers/report.html in a browser"
 
 test: data ## run all tests and print the coverage of branches
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --cov --cov-report=term-missing:skip-covered

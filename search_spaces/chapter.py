@@ -8,10 +8,12 @@ multi-factor scheduler was stepped 30 times for a plot before training, which le
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from optuna.trial import BaseTrial
 
-from search_spaces.config import Budget, Parameters, Ranges
+from search_spaces.config import Arm, Budget, Parameters, Ranges
 from search_spaces.presets import STANDARD_BUDGET, Preset
 from search_spaces.schedules import (
     Constant,
@@ -72,5 +74,10 @@ def published(run: str, epochs: int) -> Schedule:
 
 
 def baselines(family: str, budget: Budget) -> list[Parameters]:
+    """None: the design is fixed."""
+    return []
+
+
+def grid(best: Mapping[str, Parameters], budget: Budget) -> list[Arm]:
     """None: the design is fixed."""
     return []

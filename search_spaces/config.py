@@ -86,3 +86,26 @@ class Budget(BaseModel):
 
 Ranges = dict[str, Range]
 Parameters = dict[str, Any]
+
+
+class Arm(BaseModel):
+    """A configuration that is trained as it is, on several seeds, instead of being sampled.
+
+    family, parameters: as the space's `suggest_schedule` takes them.
+    budget: its own length and size, None for the study's.
+    role: a candidate came from a search and may be chosen; a grid run answers the question.
+    origin: number of the search's trial that a candidate repeats.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    family: str
+    parameters: dict[str, float]
+    budget: Budget | None = None
+    role: Literal["candidate", "grid"] = "grid"
+    origin: Annotated[int, Field(ge=0)] | None = None
+
+    def same_run(self, other: Arm) -> bool:
+        """Whether both train the same configuration."""
+        mine, others = (a.model_dump(exclude={"role", "origin"}) for a in (self, other))
+        return mine == others

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from optuna.trial import BaseTrial
 
-from search_spaces.config import Budget, Parameters, Ranges
+from search_spaces.config import Arm, Budget, Parameters, Ranges
 from search_spaces.presets import Preset, log_range, quick, standard
 from search_spaces.sampling import suggest
 from search_spaces.schedules import (
@@ -32,6 +34,8 @@ PRESETS: dict[str, Preset] = {"quick": quick(4), "standard": standard(30)}
 DESIGNED = False
 # multi-factor halves of training, as in the chapter (15 of 30 epochs) and in common recipes.
 _MILESTONES = (0.5, 0.75)
+# Smaller problems: share of the training images and of the epochs. The full one is a candidate's.
+_RUNGS = ((0.25, 1.0), (0.5, 1.0), (1.0, 0.5))
 
 
 def ranges(budget: Budget) -> Ranges:
@@ -84,3 +88,24 @@ def baselines(family: str, budget: Budget) -> list[Parameters]:
         "cosine": {"base_lr": 0.3, "final_fraction": 1 / 30},
     }
     return [known[family]]
+
+
+def grid(best: Mapping[str, Parameters], budget: Budget) -> list[Arm]:
+    """A ladder of problem sizes: each family's best on fewer images, and for fewer epochs. Whether
+    cosine gains or loses with the size of the problem is the part of the question about ImageNet
+    that a small data set can speak to. Needs a known number of training images."""
+    if budget.train_size is None:
+        return []
+    rungs = [
+        Budget(
+            epochs=max(1, round(budget.epochs * epochs)),
+            train_size=max(1, round(budget.train_size * images)),
+            val_size=budget.val_size,
+        )
+        for images, epochs in _RUNGS
+    ]
+    return [
+        Arm(family=family, parameters=values, budget=rung)
+        for rung in rungs
+        for family, values in best.items()
+    ]

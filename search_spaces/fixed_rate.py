@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from optuna.trial import BaseTrial
 
-from search_spaces.config import Budget, Parameters, Ranges
+from search_spaces.config import Arm, Budget, Parameters, Ranges
 from search_spaces.presets import Preset, log_range, quick, standard
 from search_spaces.sampling import suggest
 from search_spaces.schedules import Constant, ScheduleConfig
@@ -13,6 +15,8 @@ QUESTION = "What is the best model that a fixed learning rate can give?"
 FAMILIES: tuple[str, ...] = ("constant",)
 PRESETS: dict[str, Preset] = {"quick": quick(16), "standard": standard(60)}
 DESIGNED = False
+# Half octaves near the best rate, where its peak is measured; wider apart towards divergence.
+_FACTORS = (0.25, 0.5, 0.5**0.5, 1.0, 2.0**0.5, 2.0, 4.0)
 
 
 def ranges(budget: Budget) -> Ranges:
@@ -30,3 +34,12 @@ def suggest_schedule(
 def baselines(family: str, budget: Budget) -> list[Parameters]:
     """The chapter's constant 0.3."""
     return [{"base_lr": 0.3}]
+
+
+def grid(best: Mapping[str, Parameters], budget: Budget) -> list[Arm]:
+    """Rates around the best one, up to four times as large."""
+    return [
+        Arm(family=family, parameters={"base_lr": values["base_lr"] * factor})
+        for family, values in best.items()
+        for factor in _FACTORS
+    ]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from optuna.trial import BaseTrial
 
-from search_spaces.config import Budget, Parameters, Ranges
+from search_spaces.config import Arm, Budget, Parameters, Ranges
 from search_spaces.presets import Preset, log_range, quick, standard
 from search_spaces.sampling import suggest
 from search_spaces.schedules import InversePower, Polynomial, ScheduleConfig
@@ -13,6 +15,8 @@ QUESTION = "How does convergence change with the exponent of the decay?"
 FAMILIES: tuple[str, ...] = ("polynomial", "inverse_power")
 PRESETS: dict[str, Preset] = {"quick": quick(12), "standard": standard(60)}
 DESIGNED = False
+_EXPONENTS = (0.5, 1.0, 2.0, 4.0)
+_FACTORS = (0.5, 1.0, 2.0**0.5, 2.0)
 
 
 def ranges(budget: Budget) -> Ranges:
@@ -35,3 +39,17 @@ def baselines(family: str, budget: Budget) -> list[Parameters]:
     if family == "inverse_power":
         return [{"base_lr": 0.1, "exponent": 0.5}]
     return [{"base_lr": 0.3, "exponent": 2.0}]
+
+
+def grid(best: Mapping[str, Parameters], budget: Budget) -> list[Arm]:
+    """Exponents of the polynomial, crossed with rates around the best: a larger exponent lowers the
+    mean rate, which only the crossing can tell apart from the shape of the decay."""
+    return [
+        Arm(
+            family="polynomial",
+            parameters={"base_lr": best["polynomial"]["base_lr"] * factor, "exponent": exponent},
+        )
+        for exponent in _EXPONENTS
+        for factor in _FACTORS
+        if "polynomial" in best
+    ]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from optuna.trial import BaseTrial
 
 from search_spaces import chapter, cosine, fixed_rate, polynomial, warmup
-from search_spaces.config import Budget, Parameters, Ranges
+from search_spaces.config import Arm, Budget, Parameters, Ranges
 from search_spaces.parsing import unknown
 from search_spaces.presets import Preset
 from search_spaces.schedules import ScheduleConfig
@@ -38,6 +39,10 @@ class SearchSpace(Protocol):
 
     def baselines(self, family: str, budget: Budget) -> list[Parameters]:
         """Known good parameters of a family; they are tried first."""
+
+    def grid(self, best: Mapping[str, Parameters], budget: Budget) -> list[Arm]:
+        """Runs that answer the question around the best parameters that a search found, by
+        family."""
 
 
 SPACES: dict[str, SearchSpace] = {

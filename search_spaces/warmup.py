@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from optuna.trial import BaseTrial
 
-from search_spaces.config import Budget, Parameters, Range, Ranges
+from search_spaces.config import Arm, Budget, Parameters, Range, Ranges
 from search_spaces.presets import Preset, log_range, quick, standard
 from search_spaces.sampling import suggest
 from search_spaces.schedules import Constant, Cosine, Polynomial, ScheduleConfig
@@ -13,12 +15,19 @@ QUESTION = "How long should warmup last?"
 FAMILIES: tuple[str, ...] = ("constant", "polynomial", "cosine")
 PRESETS: dict[str, Preset] = {"quick": quick(8), "standard": standard(60)}
 DESIGNED = False
+_SHARES = (0.0, 0.25, 0.5, 1.0)  # of the longest warmup
+_FACTORS = (0.5, 1.0, 2.0, 4.0)
+_GRID_FAMILIES = ("cosine", "polynomial", "constant")  # the first that the search has
 
 
 def ranges(budget: Budget) -> Ranges:
     """Warmup up to a third of training; rates up to where only warmup keeps them usable."""
-    longest = budget.epochs / 3
+    longest = _longest(budget)
     return {"base_lr": log_range(0.1, 5.0), "warmup": Range(low=0, high=longest, unit="epochs")}
+
+
+def _longest(budget: Budget) -> float:
+    return budget.epochs / 3
 
 
 def suggest_schedule(
@@ -36,3 +45,20 @@ def suggest_schedule(
 def baselines(family: str, budget: Budget) -> list[Parameters]:
     """The chapter's 0.3 without warmup, and with 5 of 30 epochs of it."""
     return [{"base_lr": 0.3, "warmup": 0.0}, {"base_lr": 0.3, "warmup": budget.epochs / 6}]
+
+
+def grid(best: Mapping[str, Parameters], budget: Budget) -> list[Arm]:
+    """Lengths of warmup crossed with rates from half to four times the best, under one schedule:
+    how long warmup should last depends on the rate."""
+    family = next((name for name in _GRID_FAMILIES if name in best), None)
+    if family is None:
+        return []
+    base_lr = best[family]["base_lr"]
+    return [
+        Arm(
+            family=family,
+            parameters={"base_lr": base_lr * factor, "warmup": _longest(budget) * share},
+        )
+        for share in _SHARES
+        for factor in _FACTORS
+    ]

@@ -25,7 +25,8 @@ _EVALUATED = 2_000
 class Cost:
     """What a study costs if nothing is pruned.
 
-    seconds_per_trial: of one worker; hours: of all workers together, until the last one ends.
+    epochs: of the longest trials. seconds_per_trial: of one worker, on average; hours: of all
+    workers together, until the last one ends.
     """
 
     trials: int
@@ -57,16 +58,22 @@ def estimate(spec: StudySpec, device: str, workers: int) -> Cost:
 def _cost(spec: StudySpec, device: torch.device, workers: int) -> Cost:
     data = load_data(spec, device)
     train_images = len(data.train.labels)
-    # Raw and averaged weights: on the validation images each epoch, on the test images at the end.
+    # Raw and averaged weights: on the validation images each epoch, on the test images at the end,
+    # there with the best epoch's as well where there is validation.
     validated = 0 if data.val is None else 2 * len(data.val.labels)
-    tested = 0 if data.test is None else 2 * len(data.test.labels)
-    epochs = spec.budget.epochs
-    seconds = epochs * train_images * _seconds_per_train_image(spec, data, device)
-    seconds += (epochs * validated + tested) * _seconds_per_evaluated_image(spec, data, device)
+    tested = 0 if data.test is None else (2 if data.val is None else 3) * len(data.test.labels)
+    train = _seconds_per_train_image(spec, data, device)
+    evaluate = _seconds_per_evaluated_image(spec, data, device)
+    each = [
+        budget.epochs * ((budget.train_size or train_images) * train + validated * evaluate)
+        + tested * evaluate
+        for budget in map(spec.slot_budget, range(spec.shares))
+    ]
+    seconds = sum(each) / len(each)
     rounds = -(-spec.trials // workers)
     return Cost(
         trials=spec.trials,
-        epochs=epochs,
+        epochs=spec.budget.epochs,
         train_images=train_images,
         workers=workers,
         seconds_per_trial=seconds,

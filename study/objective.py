@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import copy
 import importlib.metadata
 import platform
 import shutil
 import subprocess
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import optuna
 import torch
+from torch import nn
 
 from search_spaces.config import TrialConfig
 from study import devices
-from study.records import EpochRecord
+from study.data import Images
+from study.records import EpochRecord, to_bits
 from study.sampling import FAMILY_PARAM
 from study.spec import StudySpec
-from study.tasks import TASKS, Task, TaskData, load_task_data
+from study.tasks import TASKS, TaskData, first_images, load_task_data
 from study.training import TrainingState, diverged, evaluate, stalled, start, train
 
 OnEpoch = Callable[[EpochRecord], None]
@@ -30,14 +34,14 @@ class Interrupted(Exception):  # noqa: N818 - a request, not an error
 
 
 def load_data(spec: StudySpec, device: torch.device) -> TaskData:
-    """The images that a study may see: a search never opens the test files."""
-    designed = spec.search_space.DESIGNED
+    """The images that a study may see: only the last stage and a fixed design open the test
+    files."""
     return load_task_data(
         TASKS[spec.task],
         train_size=spec.budget.train_size,
         val_size=spec.budget.val_size,
-        validation=not designed,
-        test=designed,
+        validation=spec.validates,
+        test=spec.reads_test,
         device=device,
     )
 
@@ -45,9 +49,10 @@ def load_data(spec: StudySpec, device: torch.device) -> TaskData:
 def suggest_config(trial: optuna.Trial, spec: StudySpec) -> TrialConfig:
     """The trial's configuration; the sampler takes family and seed from the slot."""
     family = trial.suggest_categorical(FAMILY_PARAM, spec.families)
+    budget = spec.slot_budget(trial.user_attrs["slot"])
     return TrialConfig(
-        schedule=spec.search_space.suggest_schedule(trial, family, spec.budget, spec.ranges),
-        epochs=spec.budget.epochs,
+        schedule=spec.search_space.suggest_schedule(trial, family, budget, spec.ranges),
+        epochs=budget.epochs,
         seed=trial.user_attrs["seed"],
         **spec.optimizer,
     )
@@ -63,7 +68,7 @@ def run_trial(
     should_stop: Callable[[], bool],
 ) -> float:
     """Train the trial's configuration and return its score: the last epoch's validation accuracy
-    of the raw weights, or the test accuracy where the design has no validation data.
+    of the raw weights, or the test accuracy where the study reads the test images.
 
     A diverged trial scores as the task's worst. Raises optuna.TrialPruned, or Interrupted if
     `should_stop` says so after an epoch that is not the last.
@@ -72,10 +77,14 @@ def run_trial(
     for key, value in _origin(device).items():
         trial.set_user_attr(key, value)
     trial.set_user_attr("config", config.model_dump(mode="json"))
+    data = first_images(data, spec.slot_budget(trial.user_attrs["slot"]).train_size)
     state = start(config, task, data, device)
     records: list[EpochRecord] = []
+    best = BestEpoch()
     for record in train(state, data):
         records.append(record)
+        if data.test is not None:
+            best.see(record, state.model)
         trial.set_user_attr("history", [each.to_json() for each in records])
         on_epoch(record)
         if diverged(records, task.classes):
@@ -85,7 +94,27 @@ def run_trial(
         _report(trial, record)
         if should_stop() and state.next_epoch < config.epochs:
             raise Interrupted
-    return _finish(trial, task, state, data, records)
+    outcome = "stalled" if stalled(records, task.classes) else "finished"
+    trial.set_user_attr("outcome", outcome)
+    if data.test is None:
+        return _validation(records[-1])
+    return _test(trial, state, best, data.test)
+
+
+@dataclass
+class BestEpoch:
+    """The epoch with the highest validation accuracy so far, the first of several, and its weights;
+    None without validation data."""
+
+    epoch: int | None = None
+    accuracy: float = -1.0
+    model: nn.Module | None = None
+
+    def see(self, record: EpochRecord, model: nn.Module) -> None:
+        """Keep a copy of the model if its epoch is the best."""
+        if record.val_accuracy is not None and record.val_accuracy > self.accuracy:
+            self.epoch, self.accuracy = record.epoch, record.val_accuracy
+            self.model = copy.deepcopy(model)
 
 
 def _report(trial: optuna.Trial, record: EpochRecord) -> None:
@@ -100,28 +129,26 @@ def _report(trial: optuna.Trial, record: EpochRecord) -> None:
         raise optuna.TrialPruned
 
 
-def _finish(
-    trial: optuna.Trial,
-    task: Task,
-    state: TrainingState,
-    data: TaskData,
-    records: list[EpochRecord],
-) -> float:
-    outcome = "stalled" if stalled(records, task.classes) else "finished"
-    trial.set_user_attr("outcome", outcome)
-    if data.test is None:
-        score = records[-1].val_accuracy
-        assert score is not None  # noqa: S101 - a study without test data has validation data
-        return score
-    raw, averaged = evaluate(state.model, data.test), evaluate(state.averaged, data.test)
-    test = {
-        "loss": raw.loss,
-        "accuracy": raw.accuracy,
-        "averaged_loss": averaged.loss,
-        "averaged_accuracy": averaged.accuracy,
-    }
-    trial.set_user_attr("test", test)
-    return raw.accuracy
+def _validation(record: EpochRecord) -> float:
+    assert record.val_accuracy is not None  # noqa: S101 - without test data there is validation
+    return record.val_accuracy
+
+
+def _test(trial: optuna.Trial, state: TrainingState, best: BestEpoch, test: Images) -> float:
+    """Read the test images once with each set of weights; the accuracy of the last epoch's.
+
+    The trial keeps loss and accuracy of each, and which images were correct: all seeds share them.
+    """
+    models = {"": state.model, "averaged_": state.averaged}
+    if best.model is not None:
+        models["best_"] = best.model
+    found = {prefix: evaluate(model, test) for prefix, model in models.items()}
+    numbers = {f"{prefix}loss": each.loss for prefix, each in found.items()}
+    numbers |= {f"{prefix}accuracy": each.accuracy for prefix, each in found.items()}
+    trial.set_user_attr("test", numbers | {"best_epoch": best.epoch, "images": len(test.labels)})
+    bits = {prefix.rstrip("_") or "last": to_bits(each.correct) for prefix, each in found.items()}
+    trial.set_user_attr("test_correct", bits)
+    return found[""].accuracy
 
 
 def _origin(device: torch.device) -> dict[str, Any]:

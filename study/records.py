@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import asdict, dataclass, fields
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,3 +70,17 @@ def _restored(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _restored(item) for key, item in value.items()}
     return float("nan") if value is None else value
+
+
+def to_bits(correct: npt.NDArray[np.bool_]) -> str:
+    """Which images were correct, (n,) bool, as text of n / 6 characters."""
+    return base64.b64encode(np.packbits(correct).tobytes()).decode()
+
+
+def from_bits(text: str, count: int) -> npt.NDArray[np.bool_]:
+    """What ``to_bits`` wrote of ``count`` images. Raises ValueError where it tells of another
+    number."""
+    bits = np.unpackbits(np.frombuffer(base64.b64decode(text), dtype=np.uint8))
+    if not count <= len(bits) < count + 8:
+        raise ValueError(f"{len(bits)} bits cannot tell of {count} images")
+    return bits[:count].astype(bool)

@@ -60,9 +60,9 @@ class SlotSampler(BaseSampler):
     def infer_relative_search_space(
         self, study: optuna.Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
-        """What TPE may model jointly: the family's parameters, unless a baseline fixes them."""
+        """What TPE may model jointly: the family's parameters, unless they are given."""
         slot = _slot(trial)
-        if self._spec.sampler != "tpe" or self._spec.baseline(slot) is not None:
+        if self._spec.sampler != "tpe" or self._spec.given(slot) is not None:
             return {}
         family = one_family(study, self._spec.family(slot))
         space = self._tpe(slot).infer_relative_search_space(family, trial)
@@ -85,13 +85,13 @@ class SlotSampler(BaseSampler):
         param_name: str,
         param_distribution: BaseDistribution,
     ) -> Any:
-        """The family, a baseline's value, or the slot's point of the design."""
+        """The family, the value of an arm or a baseline, or the slot's point of the design."""
         slot = _slot(trial)
         if param_name == FAMILY_PARAM:
             return self._spec.family(slot)
-        baseline = self._spec.baseline(slot)
-        if baseline is not None and param_name in baseline:
-            return baseline[param_name]
+        given = self._spec.given(slot)
+        if given is not None and param_name in given:
+            return given[param_name]
         if self._spec.sampler == "qmc":
             return self._qmc(slot, param_name, param_distribution)
         seed = _seed(self._spec.seed, slot, param_name)

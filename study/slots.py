@@ -66,8 +66,9 @@ class Attempt:
 class SlotStorage(RDBStorage):
     """RDBStorage whose `create_new_trial` claims the lowest free slot, or raises NoFreeSlot.
 
-    The new trial carries the user attributes slot, attempt, family, replicate, seed, baseline,
-    host, pid and born, and its first heartbeat, all written in the creating transaction.
+    The new trial carries the user attributes slot, attempt, family, replicate, seed, baseline, arm
+    (where the study has arms), host, pid and born, and its first heartbeat, all written in the
+    creating transaction.
     """
 
     def _get_prepared_new_trial(
@@ -107,6 +108,7 @@ def _slot_trial(spec: StudySpec, found: list[Attempt]) -> optuna.trial.FrozenTri
         "replicate": spec.replicate(slot),
         "seed": spec.training_seed(slot),
         "baseline": spec.baseline(slot) is not None,
+        **({"arm": slot % len(spec.arms)} if spec.arms else {}),
         "host": process_space(),
         "pid": os.getpid(),
         "born": born(os.getpid()),

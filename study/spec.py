@@ -9,12 +9,14 @@ import numpy as np
 from optuna.trial import FixedTrial
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from search_spaces.config import Budget, Parameters, Ranges, TrialConfig
+from search_spaces.config import Arm, Budget, Parameters, Ranges, TrialConfig
 from search_spaces.parsing import first_problem, unknown
 from search_spaces.spaces import SearchSpace, find_space
 
 Sampler = Literal["tpe", "random", "qmc"]
 Pruner = Literal["none", "median", "percentile", "asha", "hyperband"]
+Stage = Literal["search", "confirm", "test"]
+TrainOn = Literal["train", "all"]
 SPEC_ATTR = "lrstudy_spec"
 
 
@@ -27,7 +29,14 @@ class StudySpec(BaseModel):
     optimizer: fields of TrialConfig other than schedule, epochs and seed that differ from their
         defaults (momentum, nesterov, weight_decay, init, batch_size).
     replicates: training seeds that the trials of a family use in turn; None: each has its own.
+    bank: the trials are independent draws: random, not pruned, without baselines, each with its
+        own seed. What estimates for random search are valid on.
     max_retries: how often a trial that fails by itself is tried again.
+    stage: a search samples; confirm trains given arms on fresh seeds and judges them on validation
+        images; test trains the chosen ones on other fresh seeds and reads the test images.
+    arms: what the trials of the later stages train (slot s has arm s modulo their number).
+    source: name of the search that a later stage goes back to.
+    train_on: images of the test stage: those of the search, or all of them (no validation then).
     Worker count, device and storage are not part of it: they do not change what is asked.
     """
 
@@ -44,7 +53,12 @@ class StudySpec(BaseModel):
     pruner: Pruner = "percentile"
     seed: Annotated[int, Field(ge=0)] = 0
     replicates: Annotated[int, Field(ge=1)] | None = 1
+    bank: bool = False
     max_retries: Annotated[int, Field(ge=0)] = 2
+    stage: Stage = "search"
+    arms: tuple[Arm, ...] = ()
+    source: str | None = None
+    train_on: TrainOn = "train"
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -63,12 +77,25 @@ class StudySpec(BaseModel):
         return self
 
     @model_validator(mode="after")
+    def _stage_fits(self) -> Self:
+        later = self.stage != "search"
+        if later != bool(self.arms) or later != (self.source is not None):
+            raise ValueError("a search samples; a later stage has arms and a source")
+        for arm in self.arms:
+            if arm.family not in self.families:
+                raise ValueError(unknown("schedule of an arm", arm.family, self.families))
+        if self.bank and (self.sampler, self.pruner, self.replicates) != ("random", "none", None):
+            raise ValueError("a bank is random, without pruning, each trial with its own seed")
+        return self
+
+    @model_validator(mode="after")
     def _equal_shares(self) -> Self:
-        if self.trials % len(self.families):
-            good = -(-self.trials // len(self.families)) * len(self.families)
+        if self.trials % self.shares:
+            good = -(-self.trials // self.shares) * self.shares
+            units = "configurations" if self.arms else "schedule families"
             raise ValueError(
-                f"{self.trials} trials cannot be shared equally by {len(self.families)} schedule "
-                f"families; the next good number is {good}"
+                f"{self.trials} trials cannot be shared equally by {self.shares} {units}; the next "
+                f"good number is {good}"
             )
         return self
 
@@ -80,19 +107,21 @@ class StudySpec(BaseModel):
                 f"a warmup of up to {self.longest_warmup:g} epochs is longer than training "
                 f"({self.budget.epochs} epochs)"
             )
+        for arm in self.arms:
+            self._build(arm.family, arm.parameters, arm.budget or self.budget)
         lows = {name: each.low for name, each in self.ranges.items()}
         highs = {name: each.high for name, each in self.ranges.items()}
-        for family in self.families:
+        for family in () if self.arms else self.families:
             for parameters in (lows, highs):
-                self._build(family, parameters)
+                self._build(family, parameters, self.budget)
         return self
 
-    def _build(self, family: str, parameters: Parameters) -> None:
+    def _build(self, family: str, parameters: Parameters, budget: Budget) -> None:
         trial, space = FixedTrial(parameters), find_space(self.space)
         try:
             TrialConfig(
-                schedule=space.suggest_schedule(trial, family, self.budget, self.ranges),
-                epochs=self.budget.epochs,
+                schedule=space.suggest_schedule(trial, family, budget, self.ranges),
+                epochs=budget.epochs,
                 seed=0,
                 **self.optimizer,
             )
@@ -122,26 +151,65 @@ class StudySpec(BaseModel):
             raise ValueError(f"the study has {self.trials} trials; a total of {trials} is fewer")
         return StudySpec.model_validate(self.model_dump() | {"trials": trials})
 
+    @property
+    def validates(self) -> bool:
+        """Whether some training images are kept apart for validation."""
+        return not self.search_space.DESIGNED and self.train_on == "train"
+
+    @property
+    def reads_test(self) -> bool:
+        """Whether trials read the test images, once each, after training."""
+        return self.search_space.DESIGNED or self.stage == "test"
+
+    @property
+    def shares(self) -> int:
+        """How many families or arms share the trials equally."""
+        return len(self.arms) or len(self.families)
+
+    def arm(self, slot: int) -> Arm | None:
+        """What a slot of a later stage trains; None in a search."""
+        return self.arms[slot % len(self.arms)] if self.arms else None
+
     def family(self, slot: int) -> str:
         """The schedule family of a slot: round robin, so that all get the same number."""
-        return self.families[slot % len(self.families)]
+        arm = self.arm(slot)
+        return self.families[slot % len(self.families)] if arm is None else arm.family
+
+    def slot_budget(self, slot: int) -> Budget:
+        """What the trial of a slot may spend."""
+        arm = self.arm(slot)
+        return self.budget if arm is None or arm.budget is None else arm.budget
 
     def turn(self, slot: int) -> int:
-        """How many slots of the same family come before this one."""
-        return slot // len(self.families)
+        """How many slots of the same family, or arm, come before this one."""
+        return slot // self.shares
 
     def replicate(self, slot: int) -> int:
         """The replicate of a slot: trials of one replicate share weights at the start and order."""
         turn = self.turn(slot)
-        return turn if self.replicates is None else turn % self.replicates
+        if self.replicates is not None:
+            return turn % self.replicates
+        return slot if self.bank else turn
 
     def training_seed(self, slot: int) -> int:
-        """The seed of the slot's weights and image order, from the study's seed and replicate."""
-        entropy = np.random.SeedSequence([self.seed, self.replicate(slot)])
+        """The seed of the slot's weights and image order, from the study's seed and replicate.
+
+        Every stage has seeds of its own: what a search chose is judged on others.
+        """
+        stage = {"search": [], "confirm": [1], "test": [2]}[self.stage]
+        entropy = np.random.SeedSequence([self.seed, self.replicate(slot), *stage])
         return int(entropy.generate_state(1)[0])
 
+    def given(self, slot: int) -> Parameters | None:
+        """Parameters of a slot that are not sampled: its arm's or a baseline's."""
+        arm = self.arm(slot)
+        return self.baseline(slot) if arm is None else arm.parameters
+
     def baseline(self, slot: int) -> Parameters | None:
-        """Known good parameters of a slot that comes first in its family, clipped to the ranges."""
+        """Known good parameters of a slot that comes first in its family, clipped to the ranges;
+        None for all others, and in a bank or a later stage."""
+        if self.bank or self.arms:
+            return None
         known = self.search_space.baselines(self.family(slot), self.budget)
         if self.turn(slot) >= len(known):
             return None

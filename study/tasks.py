@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -103,6 +103,15 @@ def load_task_data(
         val=None if val is None else _on_device(images, val, device),
         test=_on_device(task.load("test"), slice(None), device) if test else None,
     )
+
+
+def first_images(data: TaskData, train_size: int | None) -> TaskData:
+    """The same data with the first ``train_size`` training images, which is what `load_task_data`
+    gives for that size; all of them for None."""
+    if train_size is None:
+        return data
+    train = Images(data.train.pixels[:train_size], data.train.labels[:train_size])
+    return replace(data, train=train)
 
 
 def _first(indices: npt.NDArray[np.int64], size: int | None, name: str) -> npt.NDArray[np.int64]:

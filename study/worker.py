@@ -147,7 +147,7 @@ class Worker:
             "trial": trial.number,
             "slot": attrs["slot"],
             "family": attrs["family"],
-            "epochs": self.spec.budget.epochs,
+            "epochs": self.spec.slot_budget(attrs["slot"]).epochs,
             "outcome": attrs.get("outcome"),
             "interrupted": attrs.get("interrupted", False),
             "params": trial.params,

@@ -30,6 +30,7 @@ class Choices:
     sampler: Sampler | None
     pruner: Pruner | None
     seed: int
+    bank: bool
     fixed: Sequence[str]
     bounds: Sequence[str]
 
@@ -39,6 +40,7 @@ def make_spec(said: Choices) -> StudySpec:
     space = find_space(said.space)
     if space.DESIGNED and (said.sampler or said.pruner not in (None, "none")):
         raise ValueError(f"{said.space} is a fixed design: nothing is sampled or pruned")
+    _check_bank(said)
     preset = space.PRESETS[said.preset]
     budget = _budget(preset.budget, said)
     fixed = _pairs(said.fixed, "--set", "NAME=VALUE")
@@ -54,11 +56,22 @@ def make_spec(said: Choices) -> StudySpec:
         budget=budget,
         ranges=_ranges(space.ranges(budget), fixed, bounds, said.space),
         optimizer=_unusual(preset.optimizer | _optimizer(optimizer)),
-        sampler=said.sampler or ("random" if space.DESIGNED else "tpe"),
-        pruner=said.pruner or ("none" if space.DESIGNED else "percentile"),
+        sampler=said.sampler or ("random" if space.DESIGNED or said.bank else "tpe"),
+        pruner=said.pruner or ("none" if space.DESIGNED or said.bank else "percentile"),
         seed=said.seed,
-        replicates=preset.replicates,
+        replicates=None if said.bank else preset.replicates,
+        bank=said.bank,
     )
+
+
+def _check_bank(said: Choices) -> None:
+    """Raises ValueError where a bank is asked for with what it cannot have."""
+    if not said.bank:
+        return
+    if find_space(said.space).DESIGNED:
+        raise ValueError(f"{said.space} is a fixed design: it cannot be a bank")
+    if said.sampler not in (None, "random") or said.pruner not in (None, "none"):
+        raise ValueError("--bank samples at random and prunes nothing")
 
 
 def _budget(preset: Budget, said: Choices) -> Budget:

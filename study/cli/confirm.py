@@ -1,0 +1,213 @@
+"""Confirm what a search found: fresh seeds, then the test images for one configuration a family."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from search_spaces.config import Arm
+from study.cli.launching import check, command, create, in_words, launch, stop
+from study.cli.options import (
+    DEFAULT_STORAGE,
+    Device,
+    Failure,
+    Storage,
+    StudyName,
+    Timeout,
+    Workers,
+    print_json,
+    storage_failures,
+    wrong_use,
+)
+from study.spec import StudySpec, TrainOn
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+
+    from study.slots import SlotStorage
+
+TOP, SEEDS = 2, 5
+
+
+def confirm(
+    name: StudyName,
+    top: Annotated[
+        int | None,
+        typer.Option("--top", min=1, help=f"Configurations of each schedule; default: {TOP}."),
+    ] = None,
+    seeds: Annotated[
+        int | None,
+        typer.Option("--seeds", min=1, help=f"Runs of each configuration; default: {SEEDS}."),
+    ] = None,
+    train_on: Annotated[
+        TrainOn,
+        typer.Option("--train-on", help="all: train the chosen ones on all training images."),
+    ] = "train",
+    workers: Workers = None,
+    device: Device = "auto",
+    timeout: Timeout = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say how much it is, and for how long.")
+    ] = False,
+    storage: Storage = DEFAULT_STORAGE,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a dry run as JSON.")] = False,
+) -> None:
+    """Train the best of a finished search again on fresh seeds, then test one of each schedule.
+
+    The same command goes on where it stopped; more --seeds add runs.
+
+    Example: lrstudy confirm cosine --top 2 --seeds 5
+    """
+    from study.confirm import sibling
+
+    if as_json and not dry_run:
+        raise Failure("--json prints a dry run: give --dry-run too", 2)
+    spec = _confirm_spec(storage, name, top, seeds, device, workers)
+    workers = check(spec, device, workers)
+    if dry_run:
+        _cost(name, spec, train_on, device, workers, as_json)
+        return
+    for stage in ("confirm", "test"):
+        made = sibling(name, stage)
+        if stage == "test":
+            spec = _test_spec(storage, name, seeds, train_on)
+            check(spec, device, workers)
+        _create_or_extend(storage, made, spec)
+        left, ending = launch(storage, made, spec, device=device, workers=workers, timeout=timeout)
+        if left:
+            stop(left, ending, command("confirm", name, storage))
+            return
+    typer.echo(f"study {name!r} is confirmed; show it: {command('report', name, storage)}")
+
+
+def _confirm_spec(
+    url: str, name: str, top: int | None, seeds: int | None, device: str, workers: int | None
+) -> StudySpec:
+    """The confirm study's spec: the stored one with the seeds asked for, or a new one."""
+    from study.confirm import confirm_spec, sibling
+    from study.devices import resolve
+    from study.objective import load_data
+    from study.storage import load_spec, open_storage
+
+    with storage_failures(url):
+        storage = open_storage(url)
+        search = load_spec(storage, name)
+        _check_search(storage, name, search)
+        check(search, device, workers)
+        images = len(load_data(search, resolve("cpu")).train.labels)
+        stored = _stored(storage, sibling(name, "confirm"), name)
+        with wrong_use():
+            wanted = confirm_spec(
+                name,
+                search,
+                _trials(storage, name),
+                top=top or (TOP if stored is None else _top(stored)),
+                seeds=seeds or (SEEDS if stored is None else stored.turn(stored.trials)),
+                train_images=images,
+            )
+            return wanted if stored is None else _same_arms(stored, wanted, name)
+
+
+def _test_spec(url: str, name: str, seeds: int | None, train_on: TrainOn) -> StudySpec:
+    """The test study's spec. What has met the test images once stays chosen."""
+    from study.confirm import sibling, test_spec
+    from study.storage import load_spec, open_storage
+
+    with storage_failures(url):
+        storage = open_storage(url)
+        confirmed = load_spec(storage, sibling(name, "confirm"))
+        stored = _stored(storage, sibling(name, "test"), name)
+        count = seeds or (stored or confirmed).turn((stored or confirmed).trials)
+        if stored is not None and stored.train_on != train_on:
+            raise Failure(
+                f"study {sibling(name, 'test')!r} exists already with --train-on {stored.train_on}",
+                2,
+            )
+        with wrong_use():
+            if stored is not None:
+                return stored.with_trials(len(stored.arms) * count)
+            trials = _trials(storage, sibling(name, "confirm"))
+            return test_spec(name, confirmed, trials, seeds=count, train_on=train_on)
+
+
+def _check_search(storage: SlotStorage, name: str, spec: StudySpec) -> None:
+    """Raises Failure where it is no search, or not finished."""
+    from study.slots import attempts, slots_done
+
+    if spec.source is not None:
+        raise Failure(f"study {name!r} is a later stage of {spec.source!r}: confirm that one", 2)
+    left = spec.trials - len(slots_done(spec, attempts(storage, name)))
+    if left:
+        raise Failure(
+            f"study {name!r} is not finished: {left} of {spec.trials} trials are left; "
+            "`lrstudy resume` goes on with it"
+        )
+
+
+def _stored(storage: SlotStorage, made: str, name: str) -> StudySpec | None:
+    """The spec of the later stage where it exists. Raises Failure if it is something else."""
+    from study.storage import load_spec
+
+    if made not in [each.study_name for each in storage.get_all_studies()]:
+        return None
+    spec = load_spec(storage, made)
+    if spec.source != name:
+        raise Failure(f"study {made!r} exists already and is no stage of {name!r}", 2)
+    return spec
+
+
+def _same_arms(stored: StudySpec, wanted: StudySpec, name: str) -> StudySpec:
+    """The stored stage, with more seeds if asked for. Raises Failure where its arms differ."""
+    if stored.arms != wanted.arms:
+        raise Failure(
+            f"study {name!r} is being confirmed with other configurations: "
+            f"{_counted(stored.arms)}, not {_counted(wanted.arms)}; --top {_top(stored)} goes on",
+            2,
+        )
+    return stored.with_trials(wanted.trials)
+
+
+def _counted(arms: Sequence[Arm]) -> str:
+    return f"{sum(arm.role == 'candidate' for arm in arms)} candidates of {len(arms)} in all"
+
+
+def _top(spec: StudySpec) -> int:
+    """The most candidates that a family has."""
+    families = [arm.family for arm in spec.arms if arm.role == "candidate"]
+    return max(families.count(family) for family in families)
+
+
+def _trials(storage: SlotStorage, name: str) -> list[FrozenTrial]:
+    import optuna
+
+    return optuna.load_study(study_name=name, storage=storage).get_trials(deepcopy=False)
+
+
+def _create_or_extend(url: str, made: str, spec: StudySpec) -> None:
+    from study.storage import open_storage, set_spec
+
+    with storage_failures(url):
+        storage = open_storage(url)
+        if made in [each.study_name for each in storage.get_all_studies()]:
+            set_spec(storage, made, spec)
+            return
+    create(url, made, spec)
+
+
+def _cost(
+    name: str, spec: StudySpec, train_on: TrainOn, device: str, workers: int, as_json: bool
+) -> None:
+    """What both stages cost; which configurations the second one tests is not known before."""
+    from study.confirm import likely_test_spec
+    from study.estimate import estimate
+
+    second = likely_test_spec(name, spec, spec.turn(spec.trials), train_on)
+    costs = {"confirm": estimate(spec, device, workers), "test": estimate(second, device, workers)}
+    if as_json:
+        print_json({stage: cost.to_json() for stage, cost in costs.items()})
+        return
+    for stage, cost in costs.items():
+        typer.echo(f"{stage}: {in_words(cost, device)}")
+    typer.echo("Nothing was written.")
