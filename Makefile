@@ -43,8 +43,8 @@ lint: $(INSTALLED) ## check style, types and the one-way imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: data ## measure training against the chapter's own loop, as one JSON
-	@$(BIN)/python -W ignore -m tests.benchmarks.bench_training
+bench: data ## measure training against the chapter's own loop, and a large report, as one JSON
+	@$(BIN)/python -W ignore -m tests.benchmarks
 
 test-wheel: $(INSTALLED) ## build the wheel and try it in an empty environment
 	PYTHON=$(BIN)/python tests/end_to_end/try_wheel.sh

@@ -6,9 +6,14 @@ Absence is data: pruned, failed, diverged and stalled trials stay in both frames
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import fields
+from itertools import chain
+from types import NoneType
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import sqlalchemy as sa
 
@@ -24,12 +29,22 @@ from analysis.database import (
     study_id,
     trial_rows,
 )
-from study.records import EpochRecord
+from study.records import EpochRecord, from_bits
 from study.spec import SPEC_ATTR, StudySpec
 from study.storage import parse_spec
 from study.urls import StorageError
 
-__all__ = ["STATES", "StorageError", "final_attempts", "load", "spec", "studies"]
+__all__ = [
+    "STATES",
+    "WEIGHTS",
+    "StorageError",
+    "correctness",
+    "final_attempts",
+    "load",
+    "names",
+    "spec",
+    "studies",
+]
 
 STATES = (
     "complete",
@@ -45,9 +60,13 @@ RESULTS = ("complete", "diverged", "stalled")
 TERMINAL = (*RESULTS, "pruned")
 _SERIES = [f.name for f in fields(EpochRecord) if f.name not in ("weight_norm", "distance")]
 _METRICS = [name for name in _SERIES if name.split("_")[0] in ("train", "val", "averaged")]
-_TEST = ("loss", "accuracy", "averaged_loss", "averaged_accuracy")
+_TEST = (
+    *("loss", "accuracy", "averaged_loss", "averaged_accuracy"),
+    *("best_loss", "best_accuracy", "best_epoch", "images"),
+)
+WEIGHTS = ("last", "averaged", "best")
 _VERSIONS = ("lrstudy", "python", "torch", "optuna")
-_NUMBERS = ("slot", "attempt", "replicate", "diverged_epoch", "threads")
+_NUMBERS = ("slot", "attempt", "replicate", "arm", "diverged_epoch", "threads")
 _TEXTS = ("family", "outcome", "device", "device_name", "host", "revision", "error")
 _FLAGS = ("interrupted", "baseline")
 _KEYS = (*_NUMBERS, *_TEXTS, *_FLAGS, "seed", "config", "history", "test", "versions")
@@ -59,8 +78,9 @@ def load(url: str, name: str) -> tuple[pd.DataFrame, pd.DataFrame]:
 
     trials: a row per Optuna trial, that is per attempt at a slot, in the order of their numbers.
         study, trial, slot, attempt, state (one of STATES), value (what Optuna maximises), family,
-        replicate, seed, the sampled parameters, epochs (asked for), epochs_trained, the last
-        epoch's metrics, best_val_accuracy, test_*, mean_lr (over the epochs trained), final_lr,
+        replicate, seed, arm (NaN in a search), the sampled parameters, epochs (asked for),
+        epochs_trained, the last epoch's metrics, best_val_accuracy, test_* (of the last epoch's,
+        the averaged and the best epoch's weights), mean_lr (over the epochs trained), final_lr,
         device, versions, start and complete (UTC), seconds, config and error (texts).
     curves: a row per recorded epoch: study, trial, slot, family, state, the fields of EpochRecord,
         weight_norm.LAYER and distance.LAYER.
@@ -77,6 +97,33 @@ def load(url: str, name: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     rows = rows.drop(columns="study_id").reset_index(drop=True)
     curves = _curves(rows, [each.get("history") for each in found])
     return _trials(rows, curves), curves
+
+
+def correctness(url: str, name: str) -> dict[str, pd.DataFrame]:
+    """Which test images each trial got right, by WEIGHTS: a row per trial number, a column per
+    image, bool. Trials that did not read the test images, or whose bits are damaged, are missing.
+    """
+    with connect(url) as connection:
+        identity = study_id(connection, name)
+        numbers = trial_rows(connection, identity)["trial"]
+        known = attributes(connection, identity, ("test", "test_correct"))
+    rows: dict[str, dict[int, npt.NDArray[np.bool_]]] = {weights: {} for weights in WEIGHTS}
+    for trial, found in known.items():
+        count = _number(_dict(found.get("test")).get("images"))
+        for weights, text in _dict(found.get("test_correct")).items():
+            if weights in rows and count is not None and isinstance(text, str):
+                with suppress(ValueError):
+                    rows[weights][int(numbers[trial])] = from_bits(text, int(count))
+    return {
+        weights: pd.DataFrame.from_dict(bits, orient="index", dtype=bool).sort_index()
+        for weights, bits in rows.items()
+    }
+
+
+def names(url: str) -> list[str]:
+    """The names of the studies in the storage."""
+    with connect(url) as connection:
+        return list(fetch(connection, sa.select(STUDIES.c.study_name))["study_name"])
 
 
 def spec(url: str, name: str) -> StudySpec:
@@ -183,29 +230,35 @@ def _states(rows: pd.DataFrame) -> pd.Series:
 
 
 def _curves(rows: pd.DataFrame, histories: list[Any]) -> pd.DataFrame:
-    """A row per recorded epoch of every trial."""
-    keys = rows[_KEYS_OF_CURVES].to_dict("records")
-    records = [
-        {**key, **_flat(record)}
-        for key, history in zip(keys, histories, strict=True)
-        if isinstance(history, list)
-        for record in history
-        if isinstance(record, dict) and isinstance(record.get("epoch"), int)
-    ]
-    curves = pd.DataFrame(records, dtype=None if records else object)
-    layers = [str(name) for name in curves if "." in str(name)]
-    curves = curves.reindex(columns=[*_KEYS_OF_CURVES, *_SERIES, *layers])
-    numbers = dict.fromkeys(["slot", *_SERIES, *layers], float) | {"trial": int, "epoch": int}
-    return curves.astype(numbers)
-
-
-def _flat(record: dict[str, Any]) -> dict[str, Any]:
-    """An EpochRecord's JSON, its layers as columns ``weight_norm.LAYER``, ``distance.LAYER``."""
-    flat = {name: _number(record.get(name)) for name in _SERIES}
+    """A row per recorded epoch of every trial; built column by column, since there are many."""
+    found = [_records(history) for history in histories]
+    records = list(chain.from_iterable(found))
+    columns = {name: _floats([record.get(name) for record in records]) for name in _SERIES}
     for group in ("weight_norm", "distance"):
-        layers = _dict(record.get(group))
-        flat |= {f"{group}.{layer}": _number(value) for layer, value in layers.items()}
-    return flat
+        layers = [_dict(record.get(group)) for record in records]
+        names = dict.fromkeys(chain.from_iterable(layers))
+        columns |= {
+            f"{group}.{name}": _floats([layer.get(name) for layer in layers]) for name in names
+        }
+    keys = rows[_KEYS_OF_CURVES].reset_index(drop=True)
+    counts = np.array([len(each) for each in found], dtype=int)
+    curves = keys.loc[keys.index.repeat(counts)].reset_index(drop=True)
+    curves = curves.join(pd.DataFrame(columns))
+    return curves.astype({"trial": int, "slot": float, "epoch": int})
+
+
+def _records(history: Any) -> list[dict[str, Any]]:
+    """The EpochRecords of a trial as JSON; what is none is left out."""
+    if not isinstance(history, list):
+        return []
+    return [each for each in history if isinstance(each, dict) and type(each.get("epoch")) is int]
+
+
+def _floats(values: list[Any]) -> npt.NDArray[np.float64]:
+    """Numbers as an array, whatever else is there as NaN."""
+    if not set(map(type, values)) <= {float, int, NoneType}:
+        values = [_number(value) for value in values]
+    return np.array(values, dtype=np.float64)
 
 
 def _trials(rows: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:

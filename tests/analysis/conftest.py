@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,16 +13,21 @@ import pytest
 import sqlalchemy as sa
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 from optuna.trial import FixedTrial, TrialState, create_trial
+from scipy import stats
 
 from search_spaces.config import TrialConfig
 from search_spaces.spaces import find_space
-from study.records import EpochRecord
-from study.spec import SPEC_ATTR, StudySpec
+from study import confirm
+from study.confirm import confirm_spec, sibling
+from study.records import EpochRecord, to_bits
+from study.spec import SPEC_ATTR, StudySpec, TrainOn
+from tests.analysis.bulk import add_trials
 
 Plant = Callable[..., str]
 EDGE = 1.2  # base rate above which a trial without warmup diverges
 PEAK = 0.4  # base rate of the best accuracy
 EXPONENT = 1.5  # best exponent
+IMAGES = 400  # test images of a planted test stage
 
 
 def make_spec(space: str, trials: int, **changes: Any) -> StudySpec:
@@ -97,17 +102,20 @@ def make_trial(
     spec: StudySpec, slot: int, state: str, rng: np.random.Generator, noise: float, attempt: int
 ) -> optuna.trial.FrozenTrial:
     """One attempt at a slot, as lrstudy leaves it in the storage."""
-    family, params = spec.family(slot), sample(spec, slot, rng)
-    schedule = spec.search_space.suggest_schedule(
-        FixedTrial(params), family, spec.budget, spec.ranges
-    )
+    family, budget = spec.family(slot), spec.slot_budget(slot)
+    params = spec.given(slot) if spec.arms else sample(spec, slot, rng)
+    assert params is not None
+    schedule = spec.search_space.suggest_schedule(FixedTrial(params), family, budget, spec.ranges)
     seed = spec.training_seed(slot)
-    config = TrialConfig(schedule=schedule, epochs=spec.budget.epochs, seed=seed)
+    config = TrialConfig(schedule=schedule, epochs=budget.epochs, seed=seed)
     if state == "auto":
         edge = EDGE * (1 + params.get("warmup", 0.0))
         state = "diverged" if params.get("base_lr", 0.0) > edge else "complete"
-    designed = spec.search_space.DESIGNED
-    value = 0.1 if state in ("diverged", "stalled") else accuracy(params, rng, noise)
+    tests = spec.reads_test
+    value = accuracy(params, rng, noise)
+    if spec.arms:
+        value += arm_effect(spec, slot, noise)
+    value = 0.1 if state in ("diverged", "stalled") else value
     epochs = {"diverged": 1, "pruned": 2, "failed": 1, "interrupted": 1}.get(state, config.epochs)
     attributes: dict[str, Any] = {
         "slot": slot,
@@ -116,7 +124,7 @@ def make_trial(
         "replicate": spec.replicate(slot),
         "seed": seed,
         "config": config.model_dump(mode="json"),
-        "history": history(config, value, epochs, not designed),
+        "history": history(config, value, epochs, spec.validates),
         "device": "cpu",
         "device_name": "Planted CPU",
         "host": "nowhere",
@@ -125,6 +133,7 @@ def make_trial(
         "versions": {"lrstudy": "0.1.0", "python": "3.11", "torch": "2.9", "optuna": "5.0.0"},
         "revision": "0123456789abcdef",
         "baseline": spec.baseline(slot) is not None,
+        **({"arm": slot % len(spec.arms)} if spec.arms else {}),
     }
     return create_trial(
         state={"pruned": TrialState.PRUNED}.get(
@@ -133,9 +142,36 @@ def make_trial(
         value=None if state in ("failed", "interrupted") else value,
         params={**params, "schedule": family},
         distributions=distributions(spec, params),
-        user_attrs=attributes | _outcome(state, value, designed),
-        intermediate_values={epoch: value for epoch in range(epochs) if not designed},
+        user_attrs=attributes | _outcome(state, value, tests) | _bits(spec, state, value, seed),
+        intermediate_values={epoch: value for epoch in range(epochs) if spec.validates},
     )
+
+
+def arm_effect(spec: StudySpec, slot: int, noise: float) -> float:
+    """What a seed does to every configuration alike, and a smaller problem to its accuracy."""
+    seed = np.random.default_rng(spec.training_seed(slot))
+    full, own = spec.budget, spec.slot_budget(slot)
+    size = own.epochs / full.epochs * (own.train_size or 1) / (full.train_size or 1)
+    return float(noise * seed.standard_normal() + 0.02 * np.log2(size))
+
+
+def _bits(spec: StudySpec, state: str, value: float, seed: int) -> dict[str, Any]:
+    """Correctness of IMAGES test images of different difficulty, for each set of weights."""
+    if spec.stage != "test" or state not in ("complete", "stalled"):
+        return {}
+    difficulty = np.random.default_rng(0).normal(0.0, 0.6, IMAGES)
+    noise = np.random.default_rng(seed).normal(0.0, 0.8, IMAGES)
+    right = difficulty + noise < stats.norm.ppf(value)
+    sets = ("last", "averaged", "best") if spec.validates else ("last", "averaged")
+    bits = {weights: to_bits(right) for weights in sets}
+    return {"test_correct": bits, "test": _test(float(right.mean()), spec.validates)}
+
+
+def _test(value: float, best: bool) -> dict[str, Any]:
+    found = {"loss": 0.3, "accuracy": value, "averaged_loss": 0.29, "averaged_accuracy": value}
+    if best:
+        found |= {"best_loss": 0.31, "best_accuracy": value}
+    return found | {"best_epoch": 3 if best else None, "images": IMAGES}
 
 
 def _outcome(state: str, value: float, designed: bool) -> dict[str, Any]:
@@ -148,8 +184,7 @@ def _outcome(state: str, value: float, designed: bool) -> dict[str, Any]:
         "interrupted": {"interrupted": True},
     }.get(state, {})
     if designed and state == "complete":
-        names = ("loss", "accuracy", "averaged_loss", "averaged_accuracy")
-        found["test"] = dict(zip(names, (0.3, value, 0.29, value + 0.001), strict=True))
+        found["test"] = _test(value, False) | {"averaged_accuracy": value + 0.001}
     return found
 
 
@@ -172,23 +207,72 @@ def plant_study(
     states: state of a slot; others get ``everything``, where ``auto`` lets the planted edge decide.
     retries: state of an earlier attempt at a slot. upto: slots from there on were not run yet.
     """
-    url = f"sqlite:///{path}"
-    rng = np.random.default_rng(seed)
     spec = make_spec(space, trials, seed=seed, **changes)
+    rng = np.random.default_rng(seed)
+    return plant_spec(path, spec, name or space, rng, states, everything, retries, upto, noise)
+
+
+def plant_spec(
+    path: Path,
+    spec: StudySpec,
+    name: str,
+    rng: np.random.Generator,
+    states: dict[int, str] | None = None,
+    everything: str = "auto",
+    retries: dict[int, str] | None = None,
+    upto: int | None = None,
+    noise: float = 0.004,
+) -> str:
+    """Plants a study of that spec; see `plant_study`."""
+    url, trials = f"sqlite:///{path}", spec.trials
     storage = optuna.storages.RDBStorage(url)
     sa.event.listen(storage.engine, "connect", lambda raw, _: raw.execute("PRAGMA synchronous=OFF"))
     storage.engine.dispose()
-    study = optuna.create_study(storage=storage, study_name=name or space, direction="maximize")
+    study = optuna.create_study(storage=storage, study_name=name, direction="maximize")
     study.set_user_attr(SPEC_ATTR, spec.model_dump(mode="json"))
     begun = datetime(2026, 1, 2, 3, 4, 5)
+    planted: list[optuna.trial.FrozenTrial] = []
     for slot in range(trials if upto is None else upto):
         tries = [(retries or {})[slot]] if slot in (retries or {}) else []
         for attempt, state in enumerate([*tries, (states or {}).get(slot, everything)]):
             trial = make_trial(spec, slot, state, rng, noise, attempt)
             trial.datetime_start = begun + timedelta(seconds=10 * slot)
             trial.datetime_complete = trial.datetime_start + timedelta(seconds=7.5)
-            study.add_trial(trial)
+            planted.append(trial)
+    add_trials(storage, study._study_id, planted)
     storage.engine.dispose()
+    return url
+
+
+def plant_stages(
+    path: Path,
+    name: str,
+    *,
+    seeds: int = 3,
+    top: int = 2,
+    noise: float = 0.004,
+    states: dict[str, dict[int, str]] | None = None,
+    train_on: TrainOn = "train",
+    stages: Sequence[str] = ("confirm", "test"),
+) -> str:
+    """Plants the later stages of a planted search and returns the storage URL.
+
+    states: by stage, the state of a slot where the planted edge shall not decide it.
+    """
+    url = f"sqlite:///{path}"
+    spec = StudySpec.model_validate(
+        optuna.load_study(study_name=name, storage=url).user_attrs[SPEC_ATTR]
+    )
+    trials = optuna.load_study(study_name=name, storage=url).trials
+    images = spec.budget.train_size or 50_000
+    for stage in stages:
+        if stage == "confirm":
+            spec = confirm_spec(name, spec, trials, top=top, seeds=seeds, train_images=images)
+        else:
+            trials = optuna.load_study(study_name=sibling(name, "confirm"), storage=url).trials
+            spec = confirm.test_spec(name, spec, trials, seeds=seeds, train_on=train_on)
+        rng = np.random.default_rng([spec.seed, len(stage)])
+        plant_spec(path, spec, sibling(name, stage), rng, (states or {}).get(stage), noise=noise)
     return url
 
 

@@ -2,12 +2,11 @@
 
 Every contestant trains LeNet on the same 50,000 images and evaluates 10,000 others after each epoch
 (the harness twice: raw and averaged weights). They take turns for a few rounds, so that a noisy
-machine does not decide; medians are reported. Prints one JSON object.
+machine does not decide; medians are reported.
 """
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import os
 import statistics
@@ -39,7 +38,8 @@ CONV1, CONV2, DENSE = 28 * 28 * 6 * 25, 10 * 10 * 16 * 150, 400 * 120 + 120 * 84
 FLOP_PER_IMAGE = 2 * (3 * (CONV1 + CONV2 + DENSE) - CONV1)
 
 
-def main() -> None:
+def measure() -> dict[str, Any]:
+    """Images a second of each contestant, their ratios, and where a step's time goes."""
     spawn = multiprocessing.get_context("spawn")
     chapter = _start(spawn, _chapter, {})
     workers = [_start(spawn, _harness, WORKER_ENVIRONMENT) for _ in range(2)]
@@ -53,7 +53,7 @@ def main() -> None:
     anatomy = workers[0].recv()
     for connection in (chapter, *workers):
         connection.send("stop")
-    print(json.dumps(_summary(rates, anatomy), indent=2))
+    return _summary(rates, anatomy)
 
 
 def _start(spawn: Any, target: Callable[[Connection], None], extra: dict[str, str]) -> Connection:
@@ -224,7 +224,3 @@ def _chapter_epoch(
 
 def _right(logits: Tensor, labels: Tensor) -> float:
     return float((logits.argmax(dim=1) == labels).sum())
-
-
-if __name__ == "__main__":
-    main()
