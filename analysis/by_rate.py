@@ -8,9 +8,11 @@ from analysis.figures import Picture, family_legend, picture, rate_figure, spoke
 from analysis.findings import ENOUGH, SEED_SPREAD, Estimates, Study, count, percent, points
 from analysis.frames import TERMINAL
 from analysis.statistics import scored, summary
+from study.spec import Stage
 
 TITLE = "Accuracy against base rate"
 QUESTION = "Which base rates suit which schedule, and where does training diverge?"
+STAGE: Stage = "search"
 USES: tuple[str, ...] = TERMINAL
 NEEDS = ENOUGH
 TABLES = {

@@ -13,9 +13,11 @@ from analysis.frames import RESULTS
 from analysis.schedules import draw_variants, rates_of
 from analysis.statistics import mean_by, paired_difference, prediction_interval
 from search_spaces import chapter as space
+from study.spec import Stage
 
 TITLE = "The chapter's runs"
 QUESTION = space.QUESTION
+STAGE: Stage = "search"
 USES: tuple[str, ...] = RESULTS
 NEEDS = 3  # seeds of each run; two leave a t interval of 12.7 standard errors either way
 # Public PyTorch runs of the chapter's program, mean and SD over 4 or 5 of them: training loss

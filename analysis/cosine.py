@@ -10,9 +10,11 @@ from analysis.findings import ENOUGH, Estimates, Study, percent, points
 from analysis.frames import TERMINAL
 from analysis.statistics import scored, seeds_needed
 from search_spaces import cosine as space
+from study.spec import Stage
 
 TITLE = "Cosine and the other schedules"
 QUESTION = space.QUESTION
+STAGE: Stage = "search"
 USES: tuple[str, ...] = TERMINAL
 NEEDS = ENOUGH
 PAIRED_SD = 0.007  # of the difference of two schedules over common seeds, on this task

@@ -13,9 +13,11 @@ from analysis.findings import ENOUGH, Estimates, Study, count, percent, points
 from analysis.frames import TERMINAL
 from analysis.statistics import divergence_edge, scored
 from search_spaces import fixed_rate as space
+from study.spec import Stage
 
 TITLE = "The best fixed rate"
 QUESTION = space.QUESTION
+STAGE: Stage = "search"
 USES: tuple[str, ...] = TERMINAL
 NEEDS = ENOUGH
 # Trial numbers that may be missing, and that a row must not turn into floats.

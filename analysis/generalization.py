@@ -8,9 +8,11 @@ from scipy import stats
 
 from analysis.figures import INK, Picture, canvas, family_legend, picture, scatter_families, spoken
 from analysis.findings import ENOUGH, Estimates, Study
+from study.spec import Stage
 
 TITLE = "Generalization gap"
 QUESTION = "At the same training loss, does one schedule generalize better than another?"
+STAGE: Stage = "search"
 USES: tuple[str, ...] = ("complete",)
 NEEDS = ENOUGH
 TABLES = {

@@ -11,9 +11,11 @@ from analysis.figures import Picture, canvas, picture, spoken, style
 from analysis.findings import Estimates, Study, percent
 from analysis.frames import RESULTS
 from search_spaces.config import Ranges
+from study.spec import Stage
 
 TITLE = "Parameter importance"
 QUESTION = "Within a schedule, which sampled parameter mattered most for a good result?"
+STAGE: Stage = "search"
 USES: tuple[str, ...] = RESULTS
 EVALUATOR = "PED-ANOVA, best quarter of the trials"
 QUANTILE = 0.25

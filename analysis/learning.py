@@ -7,9 +7,11 @@ from matplotlib.ticker import MaxNLocator
 
 from analysis.figures import PALE, Picture, accuracy_axis, panels, picture, spoken, style
 from analysis.findings import ENOUGH, Estimates, Study, percent
+from study.spec import Stage
 
 TITLE = "Learning curves"
 QUESTION = "How does validation accuracy develop during training under each schedule?"
+STAGE: Stage = "search"
 USES: tuple[str, ...] = ("complete",)
 NEEDS = ENOUGH
 TABLES = {

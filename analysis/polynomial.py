@@ -11,9 +11,11 @@ from analysis.findings import ENOUGH, Estimates, Study, percent
 from analysis.frames import TERMINAL
 from analysis.statistics import binned, scored
 from search_spaces import polynomial as space
+from study.spec import Stage
 
 TITLE = "The exponent of the decay"
 QUESTION = space.QUESTION
+STAGE: Stage = "search"
 USES: tuple[str, ...] = TERMINAL
 NEEDS = ENOUGH
 BINS = 4

@@ -22,15 +22,15 @@ def facts(study: Study) -> dict[str, str]:
         "Trials": f"{spec.trials} planned; "
         + (", ".join(f"{n} {state}" for state, n in states.items()) or "none was started"),
         "Attempts": f"{len(attempts)}, repeated ones included",
-        "Schedules": f"{len(spec.families)}, each with {count(spec.turn(spec.trials), 'trial')}",
+        **_shared(spec),
         "Training seeds": f"{attempts['seed'].nunique()} used; trials of one seed share initial "
         "weights and the order of the images",
         "Epochs": f"{spec.budget.epochs} a trial",
         "Training images": _images(spec),
         "Judged on": "test images, once, at the end"
-        if spec.search_space.DESIGNED
+        if spec.reads_test
         else "validation images; the test images were not read",
-        "Sampler": "none: a fixed design" if spec.search_space.DESIGNED else spec.sampler,
+        "Sampler": _sampler(spec),
         "Pruner": spec.pruner,
         "Optimizer": _optimizer(spec),
         "Device": _distinct(attempts, "device_name"),
@@ -46,10 +46,33 @@ def facts(study: Study) -> dict[str, str]:
     return found | ({"To run it again": again} if again else {})
 
 
+def _shared(spec: StudySpec) -> dict[str, str]:
+    """What shares the trials equally."""
+    each = spec.turn(spec.trials)
+    if not spec.arms:
+        return {"Schedules": f"{len(spec.families)}, each with {count(each, 'trial')}"}
+    found = sum(arm.role == "candidate" for arm in spec.arms)
+    kinds = f"{found} from the search, {len(spec.arms) - found} for the question"
+    smaller = sum(arm.budget is not None for arm in spec.arms)
+    if smaller:
+        kinds += f", {smaller} of these on fewer images or epochs"
+    if spec.stage == "test":
+        kinds = "one for each schedule, chosen by mean validation accuracy"
+    return {"Configurations": f"{len(spec.arms)} ({kinds}), each with {count(each, 'seed')}"}
+
+
+def _sampler(spec: StudySpec) -> str:
+    if spec.arms:
+        return "none: given configurations"
+    if spec.search_space.DESIGNED:
+        return "none: a fixed design"
+    return f"{spec.sampler}, a bank of independent trials" if spec.bank else spec.sampler
+
+
 def _images(spec: StudySpec) -> str:
     if spec.budget.train_size is not None:
         return f"{spec.budget.train_size:,}"
-    return "all" if spec.search_space.DESIGNED else "all but the validation images"
+    return "all but the validation images" if spec.validates else "all"
 
 
 def _optimizer(spec: StudySpec) -> str:
@@ -66,6 +89,8 @@ def _distinct(attempts: pd.DataFrame, column: str) -> str:
 def command(name: str, spec: StudySpec) -> str | None:
     """The command that runs the same study again; None where no preset has its replicates and
     validation images, which only a program can choose."""
+    if spec.source is not None:
+        return _confirming(spec, spec.source)
     preset = _preset(spec)
     if preset is None:
         return None
@@ -77,7 +102,9 @@ def command(name: str, spec: StudySpec) -> str | None:
         words += ["--epochs", str(spec.budget.epochs)]
     if spec.budget.train_size != usual.train_size:
         words += ["--train-size", str(spec.budget.train_size)]
-    if not spec.search_space.DESIGNED:
+    if spec.bank:
+        words += ["--bank"]
+    elif not spec.search_space.DESIGNED:
         words += ["--sampler", spec.sampler, "--pruner", spec.pruner]
     words += ["--seed", str(spec.seed), *_choices(spec)]
     for field, value in optimizer.items():
@@ -85,10 +112,20 @@ def command(name: str, spec: StudySpec) -> str | None:
     return shlex.join(words)
 
 
+def _confirming(spec: StudySpec, source: str) -> str:
+    words = ["lrstudy", "confirm", source, "--seeds", str(spec.turn(spec.trials))]
+    if spec.stage == "confirm":
+        families = [arm.family for arm in spec.arms if arm.role == "candidate"]
+        words += ["--top", str(max(families.count(family) for family in families))]
+    elif spec.train_on == "all":
+        words += ["--train-on", "all"]
+    return shlex.join(words)
+
+
 def _preset(spec: StudySpec) -> str | None:
     for name, preset in spec.search_space.PRESETS.items():
         sizes = (None, preset.budget.train_size)
-        same = preset.replicates == spec.replicates
+        same = spec.bank or preset.replicates == spec.replicates
         same = same and preset.budget.val_size == spec.budget.val_size
         if same and (spec.budget.train_size is not None or sizes[1] is None):
             return name

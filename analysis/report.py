@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 import json
 import re
+import shlex
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,15 @@ from analysis import (
     spending,
     warmup,
 )
+from analysis.comparison import DELTA
+from analysis.confirmed import cosine as fresh_cosine
+from analysis.confirmed import fixed_rate as fresh_fixed_rate
+from analysis.confirmed import gap, winners
+from analysis.confirmed import polynomial as fresh_polynomial
+from analysis.confirmed import warmup as fresh_warmup
 from analysis.figures import Picture
-from analysis.findings import Finding, Section, Study, find, load_study
+from analysis.findings import Finding, Section, Study, count, find, load_study
+from analysis.links import anchors, linked, stages, trial_links, trial_rows
 from analysis.provenance import facts
 from analysis.tables import cells
 
@@ -39,6 +47,12 @@ ANSWERS: Mapping[str, Section] = {
     "warmup": warmup,
     "chapter": chapter,
 }
+CONFIRMED: Mapping[str, Section] = {
+    "fixed_rate": fresh_fixed_rate,
+    "polynomial": fresh_polynomial,
+    "cosine": fresh_cosine,
+    "warmup": fresh_warmup,
+}
 _SEARCH: tuple[Section, ...] = (
     by_rate,
     learning,
@@ -48,26 +62,57 @@ _SEARCH: tuple[Section, ...] = (
     spending,
 )
 PAGE = "report.html"
+_ELSEWHERE = re.compile(r"([a-z][a-z0-9+]*://.+)#(.+)")
 
 
 @dataclass(frozen=True)
 class StudyReport:
-    """What the report says of a study. slug: its name for files and anchors."""
+    """What the report says of a study.
+
+    slug: its name for files and anchors; label: for people, with the storage where two studies have
+    the same name. facts: how each stage was measured. trials: of each stage,
+    a row for every trial. anchors: names of these rows on the page.
+    """
 
     slug: str
+    label: str
     study: Study
     answer: Finding
     sections: Sequence[Finding]
-    facts: Mapping[str, str]
+    facts: Mapping[str, Mapping[str, str]]
+    trials: Mapping[str, pd.DataFrame]
+    anchors: frozenset[str]
 
     @property
     def findings(self) -> list[Finding]:
         """The answer and the sections."""
         return [self.answer, *self.sections]
 
+    @property
+    def unconfirmed(self) -> str | None:
+        """The command that would answer the question, where only a search was run."""
+        if self.study.confirm is not None or self.study.spec.search_space.DESIGNED:
+            return None
+        return f"lrstudy confirm {shlex.quote(self.study.name)}"
 
-def write_report(url: str, names: Sequence[str], out: Path) -> Path:
+    @property
+    def budget(self) -> str:
+        """What the search that tuned them spent."""
+        spec = self.study.spec
+        each = count(spec.turn(spec.trials), "trial")
+        return f"{each} of {count(spec.budget.epochs, 'epoch')} for each schedule"
+
+    def stem(self, finding: Finding, picture: Picture) -> str:
+        """The name of a picture's files."""
+        stage = "" if finding.stage == "search" else f"{finding.stage}-"
+        return f"{self.slug}-{stage}{picture.name}"
+
+
+def write_report(url: str, names: Sequence[str], out: Path, delta: float = DELTA) -> Path:
     """Write the report of the studies of those names into the directory ``out``.
+
+    A study of another storage is named ``URL#NAME``. delta: differences within +- this share do not
+    matter.
 
     report.html (pictures embedded, no network), findings.json, trials.parquet, curves.parquet and
     figures/. Returns the path of the HTML file. Other files in ``out`` stay; if writing fails, what
@@ -76,10 +121,10 @@ def write_report(url: str, names: Sequence[str], out: Path) -> Path:
     """
     if not names:
         raise ValueError("a report needs the name of at least one study")
-    distinct = list(dict.fromkeys(names))
-    studies = [load_study(url, name) for name in distinct]
-    slugs = _distinct_slugs(distinct)
-    reports = [report_study(study, slug) for study, slug in zip(studies, slugs, strict=True)]
+    studies = [replace(each, delta=delta) for each in _load(url, names)]
+    slugs = _distinct_slugs([study.name for study in studies])
+    parts = zip(studies, slugs, _labels(studies), strict=True)
+    reports = [report_study(*part) for part in parts]
     existed = out.exists()
     out.mkdir(parents=True, exist_ok=True)
     try:
@@ -94,20 +139,61 @@ def write_report(url: str, names: Sequence[str], out: Path) -> Path:
     return out / PAGE
 
 
-def report_study(study: Study, slug: str) -> StudyReport:
+def _load(url: str, names: Sequence[str]) -> list[Study]:
+    """The studies by name, each once: a later stage's name stands for its search."""
+    found: dict[tuple[str, str], Study] = {}
+    for name in names:
+        place, own = split_name(name, url)
+        study = load_study(place, own)
+        found.setdefault((place, study.name), study)
+    return list(found.values())
+
+
+def _labels(studies: Sequence[Study]) -> list[str]:
+    """The studies' names, with their storages where they would be confused."""
+    known = [study.name for study in studies]
+    return [
+        f"{study.name} ({study.storage})" if known.count(study.name) > 1 else study.name
+        for study in studies
+    ]
+
+
+def report_study(study: Study, slug: str, label: str) -> StudyReport:
     """All findings of a study."""
-    answer = find(ANSWERS[study.spec.space], study)
+    searched = find(ANSWERS[study.spec.space], study)
     sections = [find(section, study) for section in sections_of(study)]
-    return StudyReport(slug, study, answer, sections, facts(study))
+    answer = searched
+    if study.confirm is not None:
+        answer = find(CONFIRMED[study.spec.space], study)
+        later = [find(section, study) for section in (winners, gap)]
+        title = f"The search: {searched.title[0].lower()}{searched.title[1:]}"
+        sections = [*later, replace(searched, title=title), *sections]
+    begun = stages(study)
+    return StudyReport(
+        slug=slug,
+        label=label,
+        study=study,
+        answer=answer,
+        sections=sections,
+        facts={stage: facts(each) for stage, each in begun.items()},
+        trials={stage: trial_rows(each) for stage, each in begun.items()},
+        anchors=anchors(study, slug),
+    )
 
 
 def sections_of(study: Study) -> Sequence[Section]:
-    """What every study of this kind is asked, besides its own question."""
+    """What every search of this kind is asked, besides its own question."""
     if study.spec.search_space.DESIGNED:
         return (spending,)
     if study.spec.space == "fixed_rate":
         return _SEARCH[1:]  # its answer is the figure of the first
     return _SEARCH
+
+
+def split_name(name: str, url: str) -> tuple[str, str]:
+    """Storage and study of ``URL#NAME``, or of a plain name in the storage ``url``."""
+    found = _ELSEWHERE.fullmatch(name)
+    return (found[1], found[2]) if found else (url, name)
 
 
 def slug(name: str) -> str:
@@ -134,14 +220,15 @@ def _write(reports: Sequence[StudyReport], folder: Path) -> None:
     for report in reports:
         for finding in report.findings:
             for each in finding.pictures:
-                stem = folder / "figures" / f"{report.slug}-{each.name}"
+                stem = folder / "figures" / report.stem(finding, each)
                 stem.with_suffix(".png").write_bytes(each.png)
                 stem.with_suffix(".svg").write_bytes(each.svg)
+    studies = [study for report in reports for study in stages(report.study).values()]
     for name in ("attempts", "curves"):
-        frame = pd.concat([getattr(each.study, name) for each in reports], ignore_index=True)
+        frame = pd.concat([getattr(each, name) for each in studies], ignore_index=True)
         file = "trials" if name == "attempts" else name
         frame.to_parquet(folder / f"{file}.parquet", index=False)
-    values = {each.study.name: _values(each) for each in reports}
+    values = {each.label: _values(each) for each in reports}
     text = json.dumps(values, allow_nan=False)
     (folder / "findings.json").write_text(text, encoding="utf-8")
     (folder / PAGE).write_text(render_page(reports), encoding="utf-8")
@@ -160,10 +247,12 @@ def _values(report: StudyReport) -> dict[str, Any]:
     return {
         "question": report.answer.question,
         "verdict": report.answer.verdict,
-        "facts": dict(report.facts),
+        "storage": report.study.storage,
+        "facts": {stage: dict(each) for stage, each in report.facts.items()},
         "findings": [
             {
                 "title": finding.title,
+                "stage": finding.stage,
                 "question": finding.question,
                 "verdict": finding.verdict,
                 "basis": finding.basis,
@@ -172,7 +261,9 @@ def _values(report: StudyReport) -> dict[str, Any]:
                     name: json.loads(frame.to_json(orient="records", double_precision=12))
                     for name, frame in finding.estimates.items()
                 },
-                "figures": [f"figures/{report.slug}-{each.name}.png" for each in finding.pictures],
+                "figures": [
+                    f"figures/{report.stem(finding, each)}.png" for each in finding.pictures
+                ],
             }
             for finding in report.findings
         ],
@@ -189,9 +280,21 @@ def render_page(reports: Sequence[StudyReport]) -> str:
         lstrip_blocks=True,
     )
     environment.filters["source"] = _source
-    environment.filters["cells"] = cells
+    environment.filters["cells"] = _cells
+    environment.filters["zip"] = zip
+    environment.filters["linked"] = lambda text, report: linked(text, report.slug, report.anchors)
     template = environment.get_template("report.html.j2")
     return template.render(reports=reports)
+
+
+def _cells(
+    frame: pd.DataFrame, report: StudyReport, shares: bool = False
+) -> tuple[list[str], list[list[str]]]:
+    return cells(
+        frame,
+        shares,
+        lambda stage, numbers: trial_links(numbers, report.slug, stage, report.anchors),
+    )
 
 
 def _source(picture: Picture) -> str:

@@ -11,13 +11,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from pydantic import ValidationError
 
-from analysis.figures import Picture, canvas, panels, picture, render, spoken, style
+from analysis import figures
+from analysis.figures import Picture, canvas, panels, picture, spoken, style
 from analysis.findings import Estimates, Study
 from search_spaces.config import TrialConfig
 from search_spaces.schedules import Schedule
+from study.spec import Stage
 
 TITLE = "The schedules themselves"
 QUESTION = "Which learning rates did the best trial of each schedule train with?"
+STAGE: Stage = "search"
 USES: tuple[str, ...] = ("complete",)
 NEEDS = 1  # a description of one trial, not an estimate
 TABLES = {"chosen": "The best complete trial of each schedule and the rates it trained with."}
@@ -44,7 +47,7 @@ def draw_rates(rates: pd.DataFrame, out: Path) -> None:
             )
         _label(axes[0, 0])
         figure.legend(loc="outside lower left", fontsize="small")
-        picture = render(figure, out.suffix.removeprefix("."))
+        picture = figures.render(figure, out.suffix.removeprefix("."))
     draft = out.with_name(f".{out.name}.part")
     try:
         draft.write_bytes(picture)

@@ -9,9 +9,11 @@ from analysis.figures import INK, Picture, canvas, picture, spoken
 from analysis.findings import Estimates, Study, count, percent
 from analysis.frames import TERMINAL
 from analysis.statistics import budget
+from study.spec import Stage
 
 TITLE = "Budget"
 QUESTION = "How many epochs did the study spend, and how many did pruning save?"
+STAGE: Stage = "search"
 USES: tuple[str, ...] = (*TERMINAL, "failed", "interrupted")
 NEEDS = 0  # an account, not an estimate
 TABLES = {

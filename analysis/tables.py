@@ -2,28 +2,55 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from markupsafe import Markup
 
 from analysis.figures import spoken
 
 _NAMES = ("family", "run", "variant", "parameter", "metric")
 _RANGES = ("warmup", "exponent")  # NAME_low and NAME_high are the bounds of a bin
+# Columns of trial numbers, and the stage whose trials they are.
+_TRIALS = {
+    "confirm_trials": "confirm",
+    "test_trials": "test",
+    **dict.fromkeys(
+        ("trial", "trials", "best_trial", "origin_trial", "survivor", "diverger"), "search"
+    ),
+}
 _OUTCOMES = ("diverged", "stalled", "pruned", "failed")  # counts; without any, no column
-_HEADINGS = {"family": "schedule", "": "95 % interval", "behind accuracy": "behind the best"}
+_HEADINGS = {
+    "family": "schedule",
+    "": "95 % interval",
+    "behind accuracy": "behind the best",
+    "confirm trials": "runs",
+    "test trials": "test runs",
+    "origin trial": "trial of the search",
+}
 NONE = "–"  # noqa: RUF001 - a dash in a cell
 
 
-def cells(frame: pd.DataFrame, shares: bool) -> tuple[list[str], list[list[str]]]:
+Links = Callable[[str, Sequence[int]], Markup]
+
+
+def cells(frame: pd.DataFrame, shares: bool, links: Links) -> tuple[list[str], list[list[str]]]:
     """Headings and rows of text; columns ``NAMElow`` and ``NAMEhigh`` become one, and outcomes that
     no trial had are left out.
 
     shares: whether columns that do not say what they are (mean, low, published, ...) hold shares.
+    links: makes the links to trials of a stage, for columns of their numbers.
     """
     columns: dict[str, list[str]] = {}
     for name in map(str, frame.columns):
+        if name in _TRIALS:
+            found = [_numbers(each) for each in frame[name]]
+            columns[_heading(name, False)] = [
+                links(_TRIALS[name], numbers) if numbers else NONE for numbers in found
+            ]
+            continue
         stem = name.removesuffix("low")
         if name.endswith("high") and name.removesuffix("high") + "low" in frame:
             continue
@@ -36,6 +63,13 @@ def cells(frame: pd.DataFrame, shares: bool) -> tuple[list[str], list[list[str]]
         else:
             columns[_heading(name, shares)] = [text(name, value, shares) for value in frame[name]]
     return list(columns), [list(row) for row in zip(*columns.values(), strict=True)]
+
+
+def _numbers(value: Any) -> list[int]:
+    """One trial number or several, none where it is missing."""
+    if isinstance(value, list):
+        return value
+    return [] if pd.isna(value) else [int(value)]
 
 
 def text(name: str, value: Any, shares: bool = False) -> str:

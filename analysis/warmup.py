@@ -10,9 +10,11 @@ from analysis.findings import ENOUGH, Estimates, Study, percent
 from analysis.frames import TERMINAL
 from analysis.statistics import binned, divergence_edge, scored
 from search_spaces import warmup as space
+from study.spec import Stage
 
 TITLE = "The length of warmup"
 QUESTION = space.QUESTION
+STAGE: Stage = "search"
 USES: tuple[str, ...] = TERMINAL
 NEEDS = ENOUGH
 BINS = 3

@@ -130,7 +130,7 @@ def best(
         raise Failure(f"study {name!r} has no complete trial yet")
     with failures(ValueError):
         config = TrialConfig.model_validate_json(found["config"])
-    images = "test" if asked.search_space.DESIGNED else "validation"
+    images = "test" if asked.reads_test else "validation"
     facts = {
         "study": name,
         "trial": int(found["trial"]),
@@ -140,7 +140,8 @@ def best(
         "config": config.model_dump(mode="json"),
     }
     if export is not None:
-        facts |= _export(asked, config, export, device, int(found["threads"]))
+        slot, threads = int(found["slot"]), int(found["threads"])
+        facts |= _export(asked, slot, config, export, device, threads)
     if as_json:
         print_json(facts)
         return
@@ -153,33 +154,45 @@ def best(
         typer.echo(f"trained again: {facts['exported_accuracy']:.2%}; wrote {export}")
 
 
-def _export(asked: Any, config: Any, directory: Path, device: str, threads: int) -> dict[str, Any]:
+def _export(
+    asked: Any, slot: int, config: Any, directory: Path, device: str, threads: int
+) -> dict[str, Any]:
     from study import devices
     from study.data import DataError
     from study.export import export
 
     with failures(OSError, DataError), wrong_use():
         chosen = devices.resolve(device)
-        made = export(asked, config, directory, device=chosen, threads=threads)
+        made = export(asked, slot, config, directory, device=chosen, threads=threads)
     return {"exported": str(made.directory), "exported_accuracy": made.accuracy}
 
 
 def report(
-    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Studies to report on.")],
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="NAME...", help="Studies to report on; URL#NAME for one of another storage."
+        ),
+    ],
     out: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="Default: reports/NAME.")
     ] = None,
+    delta: Annotated[
+        float,
+        typer.Option("--delta", min=0.0, help="Points of accuracy that do not matter."),
+    ] = 0.3,
     storage: Storage = DEFAULT_STORAGE,
 ) -> None:
     """Write the report: one HTML page, its figures, and the data behind them.
 
     Example: lrstudy report cosine warmup --out reports/both
     """
-    from analysis.report import slug, write_report
+    from analysis.report import slug, split_name, write_report
 
-    directory = out or Path("reports") / "-".join(slug(name) for name in names)
+    own = [split_name(name, storage)[1] for name in names]
+    directory = out or Path("reports") / "-".join(map(slug, own))
     with storage_failures(storage), failures(OSError):
-        page = write_report(storage, names, directory)
+        page = write_report(storage, names, directory, delta / 100)
     typer.echo(f"wrote {page}")
 
 

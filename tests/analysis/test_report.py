@@ -15,10 +15,10 @@ import pytest
 
 from analysis import report
 from analysis.frames import load
-from analysis.report import ANSWERS, slug, write_report
+from analysis.report import ANSWERS, slug, split_name, write_report
 from search_spaces.spaces import SPACES
 from study.urls import StorageError
-from tests.analysis.conftest import Plant
+from tests.analysis.conftest import Plant, plant_stages, plant_study
 
 EVIL = '<script>alert("x")</script>/../../y&'
 NAMES = ("fixed_rate", "cosine", "chapter", "all diverged", "none yet")
@@ -177,7 +177,7 @@ def test_names_with_the_same_slug_keep_their_own_figures(plant: Plant, tmp_path:
 def test_a_study_named_twice_is_reported_once(plant: Plant, tmp_path: Path) -> None:
     url = plant("fixed_rate", 2, everything="complete")
     path = write_report(url, ["fixed_rate", "fixed_rate"], tmp_path / "out")
-    assert page(path).ids == ["fixed_rate"]
+    assert page(path).ids == ["fixed_rate", "fixed_rate-search-0", "fixed_rate-search-1"]
 
 
 def full_disk(*arguments: Any, **options: Any) -> None:
@@ -235,3 +235,38 @@ def test_a_study_that_is_not_there_leaves_nothing(plant: Plant, tmp_path: Path) 
     with pytest.raises(ValueError, match="a report needs the name of at least one study"):
         write_report(url, [], tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.usefixtures("unrendered")
+def test_studies_of_several_storages_stand_in_one_report(tmp_path: Path) -> None:
+    urls = []
+    for name in ("here", "there"):
+        path = tmp_path / f"{name}.db"
+        plant_study(path, "fixed_rate", 6, everything="complete")
+        urls.append(plant_stages(path, "fixed_rate", seeds=2, top=1))
+    names = ["fixed_rate", f"{urls[1]}#fixed_rate", "fixed_rate-confirm"]
+    path = write_report(urls[0], names, tmp_path / "out")
+    found = page(path)
+    assert {"fixed_rate", "fixed_rate-2"} < set(found.ids)
+    values = json.loads((path.parent / "findings.json").read_text(encoding="utf-8"))
+    assert list(values) == [f"fixed_rate ({url})" for url in urls]
+    for each in values.values():
+        assert set(each["facts"]) == {"search", "confirm", "test"}
+        stages = [finding["stage"] for finding in each["findings"]]
+        assert stages[:3] == ["confirm", "test", "confirm"]
+    trials = pd.read_parquet(path.parent / "trials.parquet")
+    assert set(trials["study"]) == {"fixed_rate", "fixed_rate-confirm", "fixed_rate-test"}
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("cosine", ("here", "cosine")),
+        ("sqlite:///a#b.db#cosine", ("sqlite:///a#b.db", "cosine")),
+        ("postgresql+psycopg://me@host/db#a b", ("postgresql+psycopg://me@host/db", "a b")),
+        ('<a href="http://x#y">', ("here", '<a href="http://x#y">')),
+        ("sqlite:///a.db", ("here", "sqlite:///a.db")),
+    ],
+)
+def test_a_name_may_carry_its_storage(name: str, expected: tuple[str, str]) -> None:
+    assert split_name(name, "here") == expected

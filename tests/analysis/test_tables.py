@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 import pytest
+from markupsafe import Markup
 
 from analysis.tables import NONE, cells, text
 
@@ -32,6 +35,24 @@ def test_text(name: str, value: object, shares: bool, expected: str) -> None:
     assert text(name, value, shares) == expected
 
 
+def links(stage: str, numbers: Sequence[int]) -> Markup:
+    return Markup(f"{stage}:{','.join(map(str, numbers))}")
+
+
+def test_columns_of_trials_become_links() -> None:
+    frame = pd.DataFrame(
+        {
+            "best_trial": pd.array([3, None], dtype="Int64"),
+            "confirm_trials": [[1, 2], []],
+            "test_trials": [[4], [5]],
+        }
+    )
+    assert cells(frame, False, links) == (
+        ["best trial", "runs", "test runs"],
+        [["search:3", "confirm:1,2", "test:4"], [NONE, NONE, "test:5"]],
+    )
+
+
 def test_bounds_become_one_column() -> None:
     frame = pd.DataFrame(
         {
@@ -46,7 +67,7 @@ def test_bounds_become_one_column() -> None:
             "high": [2.0],
         }
     )
-    headings, rows = cells(frame, shares=False)
+    headings, rows = cells(frame, False, links)
     assert headings == [
         "schedule",
         "n",
@@ -60,7 +81,7 @@ def test_bounds_become_one_column() -> None:
 
 def test_shares_are_per_cent_in_heading_and_cell() -> None:
     frame = pd.DataFrame({"run": ["cosine"], "n": [3], "mean": [0.9], "within": [True]})
-    assert cells(frame, shares=True) == (
+    assert cells(frame, True, links) == (
         ["run", "n", "mean (%)", "within"],
         [["cosine", "3", "90.0", "yes"]],
     )
