@@ -107,5 +107,6 @@ def grid(best: Mapping[str, Parameters], budget: Budget) -> list[Arm]:
     return [
         Arm(family=family, parameters=values, budget=rung)
         for rung in rungs
+        if rung != budget  # half of one epoch is one epoch
         for family, values in best.items()
     ]

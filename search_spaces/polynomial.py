@@ -16,7 +16,7 @@ FAMILIES: tuple[str, ...] = ("polynomial", "inverse_power")
 PRESETS: dict[str, Preset] = {"quick": quick(12), "standard": standard(60)}
 DESIGNED = False
 _EXPONENTS = (0.5, 1.0, 2.0, 4.0)
-_FACTORS = (0.5, 1.0, 2.0**0.5, 2.0)
+_FACTORS = (0.25, 0.5, 1.0, 2.0)
 
 
 def ranges(budget: Budget) -> Ranges:

@@ -142,9 +142,10 @@ def mean_scores(confirmed: StudySpec, trials: Iterable[FrozenTrial]) -> dict[int
     """The mean score of each arm that has a result, by its index."""
     scores: dict[int, list[float]] = {}
     for trial in trials:
-        if trial.state == TrialState.COMPLETE and trial.value is not None:
+        # Trials that were added by other means have no slot.
+        if trial.state == TrialState.COMPLETE and "slot" in trial.user_attrs:
             index = int(trial.user_attrs["slot"]) % len(confirmed.arms)
-            scores.setdefault(index, []).append(trial.value)
+            scores.setdefault(index, []).append(float(trial.value or 0))
     return {index: float(np.mean(scores[index])) for index in sorted(scores)}
 
 

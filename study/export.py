@@ -13,7 +13,7 @@ from search_spaces.schedules import Schedule, ScheduleConfig
 from search_spaces.words import in_words
 from study.objective import load_data
 from study.spec import StudySpec
-from study.tasks import TASKS
+from study.tasks import TASKS, first_images
 from study.torch_schedules import closed_form
 from study.training import evaluate, start, train
 
@@ -21,16 +21,22 @@ from study.training import evaluate, start, train
 @dataclass(frozen=True)
 class Exported:
     """Where the files are, and the accuracy that the weights have on the images that scored the
-    trial (validation, or test for a fixed design)."""
+    trial (validation, or test where the study reads the test images)."""
 
     directory: Path
     accuracy: float
 
 
 def export(
-    spec: StudySpec, config: TrialConfig, directory: Path, *, device: torch.device, threads: int
+    spec: StudySpec,
+    slot: int,
+    config: TrialConfig,
+    directory: Path,
+    *,
+    device: torch.device,
+    threads: int,
 ) -> Exported:
-    """Train the configuration again and write weights.safetensors (last epoch),
+    """Train the slot's configuration again and write weights.safetensors (last epoch),
     averaged_weights.safetensors (horizon-free average), config.json and schedule.py.
 
     Weights are not kept while a study runs: a run is a function of its configuration, and with the
@@ -40,6 +46,7 @@ def export(
     directory.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(threads)
     data, task = load_data(spec, device), TASKS[spec.task]
+    data = first_images(data, spec.slot_budget(slot).train_size)
     state = start(config, task, data, device)
     (directory / "config.json").write_text(config.model_dump_json(indent=2) + "\n")
     code = lambda_code(config.schedule, config.epochs, state.steps_per_epoch)

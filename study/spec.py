@@ -81,6 +81,8 @@ class StudySpec(BaseModel):
         later = self.stage != "search"
         if later != bool(self.arms) or later != (self.source is not None):
             raise ValueError("a search samples; a later stage has arms and a source")
+        if self.train_on == "all" and self.stage != "test":
+            raise ValueError("only the test stage trains on all images")
         for arm in self.arms:
             if arm.family not in self.families:
                 raise ValueError(unknown("schedule of an arm", arm.family, self.families))

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from search_spaces.config import Arm
-from study.cli.launching import check, command, create, in_words, launch, stop
+from study.cli.launching import (
+    check,
+    command,
+    create,
+    in_words,
+    launch,
+    report_failures,
+    stop,
+)
 from study.cli.options import (
     DEFAULT_STORAGE,
     Device,
@@ -42,9 +48,9 @@ def confirm(
         typer.Option("--seeds", min=1, help=f"Runs of each configuration; default: {SEEDS}."),
     ] = None,
     train_on: Annotated[
-        TrainOn,
-        typer.Option("--train-on", help="all: train the chosen ones on all training images."),
-    ] = "train",
+        TrainOn | None,
+        typer.Option("--train-on", help="Of the chosen ones: the search's images, or all of them."),
+    ] = None,
     workers: Workers = None,
     device: Device = "auto",
     timeout: Timeout = None,
@@ -64,21 +70,26 @@ def confirm(
 
     if as_json and not dry_run:
         raise Failure("--json prints a dry run: give --dry-run too", 2)
-    spec = _confirm_spec(storage, name, top, seeds, device, workers)
-    workers = check(spec, device, workers)
+    specs = {"confirm": _confirm_spec(storage, name, top, seeds, device, workers)}
+    images = _train_on(storage, name, train_on)
+    workers = check(specs["confirm"], device, workers)
     if dry_run:
-        _cost(name, spec, train_on, device, workers, as_json)
+        _cost(name, specs["confirm"], images, device, workers, as_json)
         return
     for stage in ("confirm", "test"):
         made = sibling(name, stage)
         if stage == "test":
-            spec = _test_spec(storage, name, seeds, train_on)
-            check(spec, device, workers)
+            specs[stage] = _test_spec(storage, name, images)
+            check(specs[stage], device, workers)
+        spec = specs[stage]
         _create_or_extend(storage, made, spec)
         left, ending = launch(storage, made, spec, device=device, workers=workers, timeout=timeout)
         if left:
-            stop(left, ending, command("confirm", name, storage))
+            verb = "confirm" if images == "train" else f"confirm --train-on {images}"
+            stop(left, ending, command(verb, name, storage))
             return
+    for stage, spec in specs.items():
+        report_failures(storage, sibling(name, stage), spec)
     typer.echo(f"study {name!r} is confirmed; show it: {command('report', name, storage)}")
 
 
@@ -95,23 +106,42 @@ def _confirm_spec(
         storage = open_storage(url)
         search = load_spec(storage, name)
         _check_search(storage, name, search)
-        check(search, device, workers)
-        images = len(load_data(search, resolve("cpu")).train.labels)
         stored = _stored(storage, sibling(name, "confirm"), name)
+        count = seeds or (SEEDS if stored is None else stored.turn(stored.trials))
         with wrong_use():
+            if stored is not None and top is None:
+                return stored.with_trials(len(stored.arms) * count)
+            check(search, device, workers)
             wanted = confirm_spec(
                 name,
                 search,
                 _trials(storage, name),
-                top=top or (TOP if stored is None else _top(stored)),
-                seeds=seeds or (SEEDS if stored is None else stored.turn(stored.trials)),
-                train_images=images,
+                top=top or TOP,
+                seeds=count,
+                train_images=len(load_data(search, resolve("cpu")).train.labels),
             )
             return wanted if stored is None else _same_arms(stored, wanted, name)
 
 
-def _test_spec(url: str, name: str, seeds: int | None, train_on: TrainOn) -> StudySpec:
-    """The test study's spec. What has met the test images once stays chosen."""
+def _train_on(url: str, name: str, train_on: TrainOn | None) -> TrainOn:
+    """Images of the test stage: as asked for, or as it is stored. Raises Failure where the two
+    differ."""
+    from study.confirm import sibling
+    from study.storage import open_storage
+
+    made = sibling(name, "test")
+    with storage_failures(url):
+        stored = _stored(open_storage(url), made, name)
+    if stored is None:
+        return train_on or "train"
+    if train_on not in (None, stored.train_on):
+        raise Failure(f"study {made!r} exists already with --train-on {stored.train_on}", 2)
+    return stored.train_on
+
+
+def _test_spec(url: str, name: str, train_on: TrainOn) -> StudySpec:
+    """The test study's spec, with as many seeds as the confirm study. What has met the test images
+    once stays chosen."""
     from study.confirm import sibling, test_spec
     from study.storage import load_spec, open_storage
 
@@ -119,17 +149,12 @@ def _test_spec(url: str, name: str, seeds: int | None, train_on: TrainOn) -> Stu
         storage = open_storage(url)
         confirmed = load_spec(storage, sibling(name, "confirm"))
         stored = _stored(storage, sibling(name, "test"), name)
-        count = seeds or (stored or confirmed).turn((stored or confirmed).trials)
-        if stored is not None and stored.train_on != train_on:
-            raise Failure(
-                f"study {sibling(name, 'test')!r} exists already with --train-on {stored.train_on}",
-                2,
-            )
+        seeds = confirmed.turn(confirmed.trials)
         with wrong_use():
             if stored is not None:
-                return stored.with_trials(len(stored.arms) * count)
+                return stored.with_trials(max(stored.trials, len(stored.arms) * seeds))
             trials = _trials(storage, sibling(name, "confirm"))
-            return test_spec(name, confirmed, trials, seeds=count, train_on=train_on)
+            return test_spec(name, confirmed, trials, seeds=seeds, train_on=train_on)
 
 
 def _check_search(storage: SlotStorage, name: str, spec: StudySpec) -> None:
@@ -162,21 +187,11 @@ def _same_arms(stored: StudySpec, wanted: StudySpec, name: str) -> StudySpec:
     """The stored stage, with more seeds if asked for. Raises Failure where its arms differ."""
     if stored.arms != wanted.arms:
         raise Failure(
-            f"study {name!r} is being confirmed with other configurations: "
-            f"{_counted(stored.arms)}, not {_counted(wanted.arms)}; --top {_top(stored)} goes on",
+            f"study {name!r} is being confirmed with other configurations, {len(stored.arms)} in "
+            "all; without --top it goes on with them",
             2,
         )
     return stored.with_trials(wanted.trials)
-
-
-def _counted(arms: Sequence[Arm]) -> str:
-    return f"{sum(arm.role == 'candidate' for arm in arms)} candidates of {len(arms)} in all"
-
-
-def _top(spec: StudySpec) -> int:
-    """The most candidates that a family has."""
-    families = [arm.family for arm in spec.arms if arm.role == "candidate"]
-    return max(families.count(family) for family in families)
 
 
 def _trials(storage: SlotStorage, name: str) -> list[FrozenTrial]:

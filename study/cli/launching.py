@@ -20,7 +20,6 @@ from study.spec import StudySpec
 if TYPE_CHECKING:
     from study.estimate import Cost
     from study.runner import Ending
-    from study.slots import SlotStorage
 
 
 def check(spec: StudySpec, device: str, workers: int | None) -> int:
@@ -104,28 +103,30 @@ def launch(
                 on_event=display.on_event,
                 timeout=timeout,
             )
-        left = spec.trials - len(slots_done(spec, attempts(storage, name)))
-        if not left:
-            report_failures(storage, name, spec)
-    return left, ending
+        return spec.trials - len(slots_done(spec, attempts(storage, name))), ending
 
 
-def report_failures(storage: SlotStorage, name: str, spec: StudySpec) -> None:
+def report_failures(url: str, name: str, spec: StudySpec) -> None:
     """Raises Failure where slots of a study that has ended failed for good."""
     from study.slots import attempts, slots_failed
-    from study.storage import last_error
+    from study.storage import last_error, open_storage
 
-    failed = len(slots_failed(spec, attempts(storage, name)))
+    with storage_failures(url):
+        storage = open_storage(url)
+        failed = len(slots_failed(spec, attempts(storage, name)))
+        error = last_error(storage, name)
     if failed:
         raise Failure(
             f"study {name!r} has ended, but {failed} of {spec.trials} trials failed for good; "
-            f"the last error: {last_error(storage, name)}"
+            f"the last error: {error}"
         )
 
 
-def say_how_to_go_on(url: str, name: str, left: int, ending: Ending) -> None:
-    """The next command; exit status 0 where the trials are done or the time was up."""
+def say_how_to_go_on(url: str, name: str, spec: StudySpec, left: int, ending: Ending) -> None:
+    """The next command; exit status 0 where the trials are done or the time was up. Raises Failure
+    where trials failed for good."""
     if not left:
+        report_failures(url, name, spec)
         typer.echo(f"study {name!r} is complete; show it: {command('report', name, url)}")
         return
     stop(left, ending, command("resume", name, url))

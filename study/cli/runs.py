@@ -105,7 +105,7 @@ def run(
     name = study or space
     create(storage, name, spec)
     left, ending = launch(storage, name, spec, device=device, workers=workers, timeout=timeout)
-    say_how_to_go_on(storage, name, left, ending)
+    say_how_to_go_on(storage, name, spec, left, ending)
 
 
 def resume(
@@ -131,10 +131,10 @@ def resume(
         with wrong_use():
             spec = spec.with_trials(trials or spec.trials)
         if len(slots_done(spec, attempts(opened, name))) == spec.trials:
-            report_failures(opened, name, spec)
+            report_failures(storage, name, spec)
             typer.echo(f"study {name!r} is finished: {spec.trials} of {spec.trials} trials")
             return
         workers = check(spec, device, workers)
         set_spec(opened, name, spec)
     left, ending = launch(storage, name, spec, device=device, workers=workers, timeout=timeout)
-    say_how_to_go_on(storage, name, left, ending)
+    say_how_to_go_on(storage, name, spec, left, ending)

@@ -180,6 +180,27 @@ def test_the_chapters_runs_meet_the_test_images_once(tmp_path: Path) -> None:
     assert constant["train_loss"].nunique() == constant["test_loss"].nunique() == 1
 
 
+def test_a_search_is_confirmed_and_its_best_meets_the_test_images(tmp_path: Path) -> None:
+    size = ["--preset", "quick", "--trials", "1", "--epochs", "1", "--train-size", "1000"]
+    learns = ["batch_size=16", "momentum=0.9", "init=xavier_uniform", "base_lr=0.02"]
+    options = [word for each in learns for word in ("--set", each)]
+    two = ["--workers", "2"]
+    lrstudy(tmp_path, "run", "fixed_rate", *size, *options, *two)
+    said = lrstudy(tmp_path, "confirm", "fixed_rate", "--top", "1", "--seeds", "1", *two)
+    assert said.endswith("study 'fixed_rate' is confirmed; show it: lrstudy report fixed_rate\n")
+    rows = {row["name"]: row for row in json.loads(lrstudy(tmp_path, "status", "--json"))}
+    assert {name: row["planned"] for name, row in rows.items()} == {
+        "fixed_rate": 1,
+        "fixed_rate-confirm": 7,  # seven rates, the search's among them
+        "fixed_rate-test": 1,
+    }
+    assert {name: row["complete"] for name, row in rows.items()}["fixed_rate-test"] == 1
+    best = json.loads(lrstudy(tmp_path, "best", "fixed_rate-test", "--json"))
+    assert best["measured_on"] == "test"
+    assert 0.2 < best["accuracy"] < 0.95
+    assert best["config"]["schedule"]["base_lr"] == 0.02
+
+
 def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
     said = json.loads(
         lrstudy(tmp_path, "run", "warmup", "--preset", "quick", "--dry-run", "--json")

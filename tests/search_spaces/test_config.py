@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from search_spaces.config import Budget, Range, TrialConfig
+from search_spaces.config import Arm, Budget, Range, TrialConfig
 from search_spaces.parsing import first_problem
 from search_spaces.schedules import Constant, Cosine, Plateau
 
 SCHEDULE = {"family": "constant", "base_lr": 0.1, "warmup": 3}
 TRIAL: dict[str, Any] = {"schedule": SCHEDULE, "epochs": 5, "seed": 0}
+
+ARM: dict[str, Any] = {"family": "constant", "parameters": {"base_lr": 0.1}}
 
 
 def test_defaults_are_the_chapters_optimizer() -> None:
@@ -66,6 +68,11 @@ WRONG: list[tuple[type[BaseModel], dict[str, Any], str]] = [
     (Budget, {"epochs": 0}, "epochs: Input should be greater than or equal to 1, not 0"),
     (Budget, {"train_size": 0}, "train_size: Input should be greater than or equal to 1, not 0"),
     (Budget, {"val_size": 0}, "val_size: Input should be greater than or equal to 1, not 0"),
+    (Arm, {"family": "constant"}, "parameters: Field required"),
+    (Arm, ARM | {"role": "winner"}, "role: Input should be 'candidate' or 'grid', not 'winner'"),
+    (Arm, ARM | {"origin": -1}, "origin: Input should be greater than or equal to 0, not -1"),
+    (Arm, ARM | {"parameters": {"base_lr": "big"}}, "base_lr: Input should be a valid number"),
+    (Arm, ARM | {"seed": 1}, "seed: Extra inputs are not permitted"),
 ]
 
 
@@ -94,7 +101,25 @@ def test_budget_defaults_are_the_chapters() -> None:
 
 
 def test_configurations_are_frozen() -> None:
-    for model in (TrialConfig.model_validate(TRIAL), Range(low=0, high=1), Budget()):
+    frozen = (TrialConfig.model_validate(TRIAL), Range(low=0, high=1), Budget(), Arm(**ARM))
+    for model in frozen:
         name = next(iter(type(model).model_fields))
         with pytest.raises(ValidationError, match="frozen"):
             setattr(model, name, None)
+
+
+def test_an_arm_survives_json() -> None:
+    for arm in (Arm(**ARM), Arm(**ARM, budget=Budget(epochs=2), role="candidate", origin=7)):
+        assert Arm.model_validate_json(arm.model_dump_json()) == arm
+
+
+def test_arms_are_the_same_run_whatever_they_are_there_for() -> None:
+    arm = Arm(**ARM)
+    assert arm.same_run(Arm(**ARM, role="candidate", origin=3))
+    for change in (
+        {"family": "cosine"},
+        {"parameters": {"base_lr": 0.1 + 1e-12}},
+        {"parameters": {"base_lr": 0.1, "warmup": 0.0}},
+        {"budget": Budget(epochs=2)},
+    ):
+        assert not arm.same_run(Arm(**ARM | change))

@@ -9,7 +9,7 @@ import pytest
 from optuna.trial import FixedTrial
 
 from search_spaces import chapter
-from search_spaces.config import Budget, Parameters, TrialConfig
+from search_spaces.config import Arm, Budget, Parameters, Range, TrialConfig
 from search_spaces.schedules import FAMILIES, Schedule
 from search_spaces.spaces import SPACES, find_space
 
@@ -190,3 +190,146 @@ def test_the_spaces_use_the_words_of_the_schedules() -> None:
     for name, family in CASES:
         if name != "chapter":
             assert family in FAMILIES
+
+
+# ---------------------------------------------------------------- grids around the best
+
+
+def best_of(name: str, epochs: int, share: float = 0.3) -> dict[str, Parameters]:
+    """Some parameters of every family, this far into each range."""
+    space, budget = SPACES[name], Budget(epochs=epochs)
+    ranges = space.ranges(budget)
+    found = {}
+    for family in space.FAMILIES:
+        inside = {key: each.low + share * (each.high - each.low) for key, each in ranges.items()}
+        trial = FixedTrial(inside)
+        space.suggest_schedule(trial, family, budget, ranges)
+        found[family] = dict(trial.params)
+    return found
+
+
+def grid_of(name: str, best: dict[str, Parameters], epochs: int = 8) -> list[Arm]:
+    return SPACES[name].grid(best, Budget(epochs=epochs, train_size=1000, val_size=200))
+
+
+def schedule_of_arm(name: str, arm: Arm, epochs: int) -> Schedule:
+    """The schedule of an arm, which may lie outside the ranges of the search."""
+    ranges = {key: Range(low=value, high=value) for key, value in arm.parameters.items()}
+    built = SPACES[name].suggest_schedule(
+        FixedTrial(arm.parameters), arm.family, Budget(epochs=epochs), ranges
+    )
+    schedule = TrialConfig(schedule=built, epochs=epochs, seed=0).schedule
+    assert isinstance(schedule, Schedule)
+    return schedule
+
+
+@pytest.mark.parametrize("epochs", range(1, 31))
+@pytest.mark.parametrize("name", SPACES)
+def test_every_arm_of_a_grid_is_a_valid_trial_and_none_comes_twice(name: str, epochs: int) -> None:
+    for share in (0.0, 0.3, 1.0):
+        best = best_of(name, epochs, share)
+        arms = grid_of(name, best, epochs)
+        assert bool(arms) != SPACES[name].DESIGNED
+        for index, arm in enumerate(arms):
+            length = (arm.budget or Budget(epochs=epochs)).epochs
+            assert length <= epochs
+            rates = schedule_of_arm(name, arm, length)(np.arange(length * 10), 10)
+            assert np.isfinite(rates).all()
+            assert np.all(rates <= arm.parameters["base_lr"] * (1 + 1e-12))
+            assert arm.parameters.keys() == best[arm.family].keys()
+            assert (arm.role, arm.origin) == ("grid", None)
+            assert not any(arm.same_run(other) for other in arms[:index])
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_a_grid_needs_only_the_families_that_the_search_had(name: str) -> None:
+    best = best_of(name, 8)
+    assert grid_of(name, {}) == []
+    for family, values in best.items():
+        alone = grid_of(name, {family: values})
+        assert {arm.family for arm in alone} <= {family}
+        others = {key: each for key, each in best.items() if key != family}
+        assert {arm.family for arm in grid_of(name, others)} <= set(others)
+
+
+def test_rates_around_the_best_fixed_rate() -> None:
+    arms = grid_of("fixed_rate", {"constant": {"base_lr": 0.2}})
+    rates = np.array([arm.parameters["base_lr"] for arm in arms])
+    assert 0.2 in rates
+    assert (rates.min(), rates.max()) == (0.05, 0.8)
+    assert np.all(np.diff(rates) > 0)
+    near = np.diff(np.log2(rates[(rates >= 0.1) & (rates <= 0.4)]))
+    np.testing.assert_allclose(near, 0.5, rtol=1e-12)
+    assert {arm.budget for arm in arms} == {None}
+
+
+def crossed(arms: list[Arm], *names: str) -> list[set[float]]:
+    """The values of each parameter; the arms must be their full crossing."""
+    pairs = [tuple(arm.parameters[name] for name in names) for arm in arms]
+    values = [set(column) for column in zip(*pairs, strict=True)]
+    assert set(pairs) == set(itertools.product(*values))
+    assert len(pairs) == len(set(pairs))
+    return values
+
+
+def test_exponents_are_crossed_with_rates_around_the_best() -> None:
+    arms = grid_of("polynomial", best_of("polynomial", 8))
+    assert {arm.family for arm in arms} == {"polynomial"}
+    rate = best_of("polynomial", 8)["polynomial"]["base_lr"]
+    rates, exponents = crossed(arms, "base_lr", "exponent")
+    assert {rate, rate / 2, rate * 2} < rates
+    assert exponents == {0.5, 1.0, 2.0, 4.0}
+    assert grid_of("polynomial", {"inverse_power": {"base_lr": 1.0, "exponent": 1.0}}) == []
+
+
+@pytest.mark.parametrize("epochs", [1, 8, 30])
+def test_warmups_up_to_the_longest_are_crossed_with_rates_up_to_four_times(epochs: int) -> None:
+    best = best_of("warmup", epochs)
+    arms = grid_of("warmup", best, epochs)
+    rates, lengths = crossed(arms, "base_lr", "warmup")
+    rate = best["cosine"]["base_lr"]
+    assert rate in rates
+    assert (min(rates), max(rates)) == (rate / 2, rate * 4)
+    longest = SPACES["warmup"].ranges(Budget(epochs=epochs))["warmup"].high
+    assert (min(lengths), max(lengths)) == (0.0, longest)
+
+
+def test_warmup_is_measured_under_one_schedule_the_first_that_the_search_has() -> None:
+    best = best_of("warmup", 8)
+    for known, family in [
+        (["constant", "polynomial", "cosine"], "cosine"),
+        (["constant", "polynomial"], "polynomial"),
+        (["constant"], "constant"),
+    ]:
+        arms = grid_of("warmup", {name: best[name] for name in known})
+        assert {arm.family for arm in arms} == {family}
+        assert best[family]["base_lr"] in {arm.parameters["base_lr"] for arm in arms}
+
+
+def test_a_ladder_of_smaller_problems_for_every_family_of_the_comparison() -> None:
+    best = best_of("cosine", 8)
+    arms = grid_of("cosine", best)
+    sizes = [(250, 8), (500, 8), (1000, 4)]
+    for family, values in best.items():
+        mine = [arm for arm in arms if arm.family == family]
+        assert all(arm.parameters == values for arm in mine)
+        budgets = [arm.budget for arm in mine]
+        assert budgets == [Budget(epochs=e, train_size=n, val_size=200) for n, e in sizes]
+    assert len(arms) == len(sizes) * len(best)
+
+
+@pytest.mark.parametrize("epochs", range(1, 31))
+@pytest.mark.parametrize("images", [1, 2, 3, 1000])
+def test_every_rung_of_the_ladder_is_smaller_than_the_whole(epochs: int, images: int) -> None:
+    """The whole problem is the candidate's own run."""
+    budget = Budget(epochs=epochs, train_size=images)
+    for arm in SPACES["cosine"].grid(best_of("cosine", epochs), budget):
+        assert arm.budget is not None
+        assert arm.budget.train_size is not None
+        assert (arm.budget.epochs, arm.budget.train_size) != (epochs, images)
+        assert 1 <= arm.budget.epochs <= epochs
+        assert 1 <= arm.budget.train_size <= images
+
+
+def test_a_ladder_needs_the_number_of_images() -> None:
+    assert SPACES["cosine"].grid(best_of("cosine", 8), Budget(epochs=8)) == []

@@ -1,17 +1,19 @@
-"""Studies on a real SQLite file."""
+"""Studies on a real SQLite file, and the command line in this process."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import optuna
 import pytest
 
 from search_spaces.config import Budget
 from search_spaces.spaces import SPACES
+from study.cli import main
 from study.pruning import make_pruner
 from study.sampling import SlotSampler
 from study.slots import SlotStorage
@@ -67,3 +69,41 @@ def make_study(tmp_path: Path, make_spec: MakeSpec) -> MakeStudy:
         return Stored(url, name, spec, storage)
 
     return made
+
+
+class Outcome(NamedTuple):
+    """Exit status and what was printed."""
+
+    status: int
+    out: str
+    err: str
+
+
+Command = Callable[..., Outcome]
+
+
+@pytest.fixture
+def lrstudy(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Command:
+    """Runs `lrstudy ARGUMENTS` in an empty directory, with a wide terminal."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.delenv("LRSTUDY_STORAGE", raising=False)
+    monkeypatch.delenv("LRSTUDY_DATA", raising=False)
+
+    def command(*arguments: str) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["lrstudy", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        printed = capsys.readouterr()
+        return Outcome(int(ended.value.code or 0), printed.out, printed.err)
+
+    return command
+
+
+def assert_one_line(outcome: Outcome, status: int, message: str) -> None:
+    assert (outcome.status, outcome.out) == (status, "")
+    assert message in outcome.err
+    assert outcome.err.startswith("lrstudy: ")
+    assert outcome.err.count("\n") == 1

@@ -22,6 +22,7 @@ NOTHING: dict[str, Any] = {
     "sampler": None,
     "pruner": None,
     "seed": 0,
+    "bank": False,
     "fixed": (),
     "bounds": (),
 }
@@ -52,7 +53,8 @@ def test_what_is_not_said_comes_from_the_space_and_its_preset(name: str, preset:
     assert spec.replicates == chosen.replicates
     sampled = ("random", "none") if space.DESIGNED else ("tpe", "percentile")
     assert (spec.sampler, spec.pruner) == sampled
-    assert (spec.seed, spec.optimizer) == (0, chosen.optimizer)
+    assert (spec.seed, spec.optimizer, spec.bank) == (0, chosen.optimizer, False)
+    assert (spec.stage, spec.arms, spec.source, spec.train_on) == ("search", (), None, "train")
 
 
 def test_every_option_lands_in_the_spec() -> None:
@@ -61,6 +63,19 @@ def test_every_option_lands_in_the_spec() -> None:
     )
     assert (spec.trials, spec.sampler, spec.pruner, spec.seed) == (12, "qmc", "asha", 9)
     assert spec.budget == Budget(epochs=5, train_size=700, val_size=5_000)
+
+
+@pytest.mark.parametrize(
+    "said", [{}, {"sampler": "random"}, {"pruner": "none"}, {"sampler": "random", "pruner": "none"}]
+)
+@pytest.mark.parametrize("name", [name for name, space in SPACES.items() if not space.DESIGNED])
+def test_a_bank_is_the_search_without_what_makes_trials_depend(
+    name: str, said: dict[str, Any]
+) -> None:
+    bank = made(space=name, bank=True, preset="quick", **said)
+    search = made(space=name, preset="quick")
+    drawn = {"bank": True, "sampler": "random", "pruner": "none", "replicates": None}
+    assert bank.model_dump() == search.model_dump() | drawn
 
 
 def test_epochs_move_the_ranges_that_are_in_epochs() -> None:
@@ -162,6 +177,11 @@ WRONG: list[tuple[dict[str, Any], str]] = [
         {"space": "chapter", "pruner": "median"},
         "chapter is a fixed design: nothing is sampled or pruned",
     ),
+    ({"bank": True, "space": "chapter"}, "chapter is a fixed design: it cannot be a bank"),
+    ({"bank": True, "sampler": "tpe"}, "--bank samples at random and prunes nothing"),
+    ({"bank": True, "sampler": "qmc"}, "--bank samples at random and prunes nothing"),
+    ({"bank": True, "pruner": "percentile"}, "--bank samples at random and prunes nothing"),
+    ({"bank": True, "trials": 7}, "7 trials cannot be shared equally by 6 schedule families; the"),
 ]
 
 

@@ -5,49 +5,18 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
+import analysis.schedules  # noqa: F401 - before a test replaces what it takes from figures
 from search_spaces.parsing import parse_schedule
 from search_spaces.spaces import SPACES
-from study.cli import main
 from tests.analysis.conftest import plant_study
-
-
-class Outcome(NamedTuple):
-    """Exit status and what was printed."""
-
-    status: int
-    out: str
-    err: str
-
-
-Command = Callable[..., Outcome]
-
-
-@pytest.fixture
-def lrstudy(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> Command:
-    """Runs `lrstudy ARGUMENTS` in an empty directory, with a wide terminal."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.delenv("LRSTUDY_STORAGE", raising=False)
-    monkeypatch.delenv("LRSTUDY_DATA", raising=False)
-
-    def command(*arguments: str) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["lrstudy", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        printed = capsys.readouterr()
-        return Outcome(int(ended.value.code or 0), printed.out, printed.err)
-
-    return command
+from tests.study.conftest import Command, Outcome, assert_one_line
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +43,8 @@ def test_version(lrstudy: Command) -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        *("spaces", "run", "resume", "status", "best", "plot", "report", "export", "dashboard"),
+        *("spaces", "run", "resume", "confirm", "status", "best", "plot", "report", "export"),
+        "dashboard",
         *("data fetch", "data where"),
     ],
 )
@@ -184,6 +154,14 @@ WRONG = [
         "lrstudy: Invalid value for '--pruner': 'foo' is not one of 'none'",
     ),
     ("run cosine --json", "--json prints a dry run: give --dry-run too"),
+    ("run cosine --bank --sampler tpe", "--bank samples at random and prunes nothing"),
+    ("run cosine --bank --pruner median", "--bank samples at random and prunes nothing"),
+    ("run chapter --bank", "chapter is a fixed design: it cannot be a bank"),
+    ("confirm", "Missing argument 'NAME'"),
+    ("confirm it --json", "--json prints a dry run: give --dry-run too"),
+    ("confirm it --train-on some", "Invalid value for '--train-on': 'some' is not one of"),
+    ("confirm it --top 0", "Invalid value for '--top'"),
+    ("confirm it --seeds 0", "Invalid value for '--seeds'"),
     ("plot cosin:base=1", "unknown schedule 'cosin'. Did you mean 'cosine'?"),
     ("plot cosine:base=1,horizn=3", "unknown parameter of cosine 'horizn'. Did you mean"),
     ("plot plateau:base=0.1", "the schedule 'plateau' has no closed form: it follows the loss"),
@@ -191,13 +169,6 @@ WRONG = [
     ("plot constant:base=1 --epochs 1000000000", "196,000,000,000 updates are too many to draw"),
     ("export half --out a.xlsx", "--out must end in .parquet or .csv, not 'a.xlsx'"),
 ]
-
-
-def assert_one_line(outcome: Outcome, status: int, message: str) -> None:
-    assert (outcome.status, outcome.out) == (status, "")
-    assert message in outcome.err
-    assert outcome.err.startswith("lrstudy: ")
-    assert outcome.err.count("\n") == 1
 
 
 @pytest.mark.parametrize(("arguments", "message"), WRONG)
@@ -214,6 +185,7 @@ FAILING = [
     ("status half", "there is no database lrstudy.db"),
     ("report half", "there is no database lrstudy.db"),
     ("resume half", "there is no database lrstudy.db; `lrstudy run SPACE` makes one"),
+    ("confirm half", "there is no database lrstudy.db; `lrstudy run SPACE` makes one"),
     ("status half --storage mysql://u:secret@h/d", "lrstudy: "),
     ("status half --storage nonsense", "the storage is not"),
     ("status half --storage postgresql://me:secret@127.0.0.1:1/d", "me:***@127.0.0.1:1/d"),
@@ -231,7 +203,7 @@ def test_a_storage_that_is_not_there_is_one_line_without_passwords(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("command", ["status", "best", "report", "resume", "export"])
+@pytest.mark.parametrize("command", ["status", "best", "report", "resume", "confirm", "export"])
 def test_an_unknown_study_is_named_with_the_nearest(
     lrstudy: Command, planted: Path, command: str
 ) -> None:

@@ -82,6 +82,46 @@ def test_a_design_evaluates_the_test_images_once(timed: list[int]) -> None:
     assert cost.hours == pytest.approx(4 * seconds / 3600)
 
 
+ARMS = [
+    {"family": "constant", "parameters": {"base_lr": 0.5}},
+    {
+        "family": "constant",
+        "parameters": {"base_lr": 0.5},
+        "budget": {"epochs": 1, "train_size": 100},
+    },
+]
+LATER: dict[str, Any] = {
+    "arms": ARMS,
+    "source": "it",
+    "trials": 6,
+    "pruner": "none",
+    "replicates": None,
+}
+
+
+def test_every_arm_costs_by_its_own_budget(timed: list[int]) -> None:
+    cost = estimate(spec(stage="confirm", **LATER), "cpu", 1)
+    long = 4 * (TRAIN_SECONDS + 2 * EVALUATION_SECONDS)
+    short = TRAIN_SECONDS / 5 + 2 * EVALUATION_SECONDS
+    assert cost.seconds_per_trial == pytest.approx((long + short) / 2)
+    assert cost.hours == pytest.approx(3 * (long + short) / 3600)
+    assert (cost.trials, cost.epochs) == (6, 4)
+
+
+@pytest.mark.parametrize(("train_on", "images", "sets"), [("train", 500, 3), ("all", 600, 2)])
+def test_the_test_stage_reads_the_test_images_with_each_set_of_weights(
+    timed: list[int], train_on: str, images: int, sets: int
+) -> None:
+    """With all images for training there is no best epoch, nor any validation."""
+    cost = estimate(spec(stage="test", train_on=train_on, **LATER | {"arms": ARMS[:1]}), "cpu", 1)
+    assert timed == [images]
+    # evaluation was timed on the 100 validation images, or on the 600 that are all for training
+    each = EVALUATION_SECONDS if train_on == "train" else EVALUATION_SECONDS / 6
+    validation = 4 * 2 * each if train_on == "train" else 0
+    assert cost.seconds_per_trial == pytest.approx(4 * TRAIN_SECONDS + validation + sets * each)
+    assert cost.train_images == images
+
+
 @pytest.mark.parametrize(("workers", "rounds"), [(1, 7), (2, 4), (3, 3), (6, 2), (7, 1), (8, 1)])
 def test_the_last_round_may_be_short(timed: list[int], workers: int, rounds: int) -> None:
     cost = estimate(spec(budget={"epochs": 1, "train_size": 20, "val_size": 10}), "cpu", workers)

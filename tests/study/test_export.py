@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 
-from search_spaces.config import Budget, Range, TrialConfig
+from search_spaces.config import Arm, Budget, Range, TrialConfig
 from search_spaces.schedules import (
     Constant,
     Cosine,
@@ -34,6 +34,7 @@ from study.export import export, lambda_code
 from study.spec import StudySpec
 from study.tasks import Task
 from study.torch_schedules import closed_form
+from study.training import start, train
 from tests.conftest import CPU
 
 EPOCHS = 12
@@ -134,8 +135,8 @@ def test_exported_files_hold_the_trained_run(
         ranges={"base_lr": Range(low=0.05, high=0.05, log=True)},
     )
     config = TrialConfig(schedule=Constant(base_lr=0.05), epochs=3, seed=4, batch_size=50)
-    made = export(spec, config, tmp_path / "best", device=CPU, threads=1)
-    again = export(spec, config, tmp_path / "again", device=CPU, threads=1)
+    made = export(spec, 0, config, tmp_path / "best", device=CPU, threads=1)
+    again = export(spec, 0, config, tmp_path / "again", device=CPU, threads=1)
     saved = json.loads((made.directory / "config.json").read_text())
     assert TrialConfig.model_validate(saved) == config
     for name in ("weights", "averaged_weights"):
@@ -150,3 +151,35 @@ def test_exported_files_hold_the_trained_run(
     assert made.accuracy == again.accuracy == pytest.approx(correct, abs=1e-6)
     rate = executed((made.directory / "schedule.py").read_text())["rate"]
     assert rate(0) == rate(29) == 0.05
+
+
+def test_an_arm_is_trained_again_on_as_many_images_as_it_was(
+    tiny_task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(tasks.TASKS, "tiny", tiny_task)
+    values = {"base_lr": 0.05}
+    spec = StudySpec(
+        space="fixed_rate",
+        task="tiny",
+        families=("constant",),
+        trials=2,
+        budget=Budget(epochs=2),
+        ranges={"base_lr": Range(low=0.05, high=0.05, log=True)},
+        stage="confirm",
+        source="it",
+        arms=(
+            Arm(family="constant", parameters=values),
+            Arm(family="constant", parameters=values, budget=Budget(epochs=2, train_size=40)),
+        ),
+    )
+    config = TrialConfig(schedule=Constant(base_lr=0.05), epochs=2, seed=4, batch_size=20)
+    for slot, images in ((0, 500), (1, 40)):
+        made = export(spec, slot, config, tmp_path / str(slot), device=CPU, threads=1)
+        names = executed((made.directory / "schedule.py").read_text())
+        assert names["steps_per_epoch"] == images // 20
+        data = tasks.load_task_data(tiny_task, train_size=images, device=CPU)
+        state = start(config, tiny_task, data, CPU)
+        list(train(state, data))
+        saved = load_file(made.directory / "weights.safetensors")
+        for name, tensor in state.model.state_dict().items():
+            torch.testing.assert_close(saved[name], tensor, rtol=0, atol=0)

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
 import pytest
 import torch
+from torch import nn
 
-from search_spaces.config import Range, TrialConfig
+from search_spaces.config import Arm, Budget, Range, TrialConfig
 from study import objective
 from study.data import Images, Split
-from study.objective import Interrupted, load_data, revision, run_trial, suggest_config
-from study.records import EpochRecord
-from study.tasks import TASKS, Task
+from study.objective import (
+    BestEpoch,
+    Interrupted,
+    load_data,
+    revision,
+    run_trial,
+    suggest_config,
+)
+from study.records import EpochRecord, from_bits
+from study.tasks import TASKS, Task, load_task_data
 from study.training import evaluate, start, train
 
 CPU = torch.device("cpu")
@@ -161,6 +171,16 @@ def test_a_trial_that_has_trained_its_last_epoch_is_finished_all_the_same(ask: T
     assert score == seen[-1].val_accuracy
 
 
+def assert_bits(attrs: dict[str, Any], **correct: Any) -> None:
+    """Which test images each set of weights had right, as the trial keeps it."""
+    assert set(attrs["test_correct"]) == set(correct)
+    for name, expected in correct.items():
+        found = from_bits(attrs["test_correct"][name], attrs["test"]["images"])
+        np.testing.assert_array_equal(found, expected)
+        prefix = "" if name == "last" else f"{name}_"
+        assert found.mean() == pytest.approx(attrs["test"][f"{prefix}accuracy"])
+
+
 def test_a_search_never_opens_the_test_files(ask: Trials, opened: list[Split]) -> None:
     trial, spec = ask()
     run(trial, spec)
@@ -187,7 +207,10 @@ def test_a_design_trains_on_every_image_and_reads_the_test_once(
         "accuracy": raw.accuracy,
         "averaged_loss": pytest.approx(averaged.loss),
         "averaged_accuracy": averaged.accuracy,
+        "best_epoch": None,
+        "images": 100,
     }
+    assert_bits(attrs, last=raw.correct, averaged=averaged.correct)
     assert [each["val_accuracy"] for each in attrs["history"]] == [None] * 6
     assert len(records) == 6
     assert trial.study.trials[trial.number].intermediate_values == {}
@@ -227,3 +250,123 @@ def test_the_revision_is_gits(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     revision.cache_clear()
     assert revision() == f"{commit}+"
     revision.cache_clear()
+
+
+# ---------------------------------------------------------------- later stages
+
+
+ARM = Arm(family="constant", parameters={"base_lr": 0.05})
+LATER: dict[str, Any] = {"arms": (ARM,), "source": "it", "replicates": None}
+
+
+def test_a_confirm_trial_is_a_validation_and_never_opens_the_test_files(
+    ask: Trials, opened: list[Split]
+) -> None:
+    trial, spec = ask(stage="confirm", **LATER)
+    score = run(trial, spec)
+    attrs = stored_attrs(trial)
+    assert set(opened) == {"train"}
+    assert not {"test", "test_correct"} & set(attrs)
+    assert attrs["arm"] == 0
+    assert attrs["config"]["schedule"]["base_lr"] == 0.05
+    assert score == pytest.approx(attrs["history"][-1]["val_accuracy"])
+
+
+def test_the_test_images_are_read_with_three_sets_of_weights(
+    ask: Trials, opened: list[Split]
+) -> None:
+    """Their numbers are those of a second training that keeps every epoch's weights by hand."""
+    trial, spec = ask(stage="test", epochs=5, **LATER)
+    score = run(trial, spec)
+    attrs = stored_attrs(trial)
+    assert set(opened) == {"train", "test"}
+    data = load_task_data(TASKS["tiny"], test=True, device=CPU)
+    assert data.test is not None
+    state = start(suggest_config(trial, spec), TASKS["tiny"], data, CPU)
+    kept, validated = [], []
+    for record in train(state, data):
+        kept.append(copy.deepcopy(state.model))
+        validated.append(record.val_accuracy or 0.0)
+    best = int(np.argmax(validated))
+    raw, averaged = evaluate(state.model, data.test), evaluate(state.averaged, data.test)
+    at_best = evaluate(kept[best], data.test)
+    assert attrs["test"] == {
+        "loss": pytest.approx(raw.loss),
+        "accuracy": raw.accuracy,
+        "averaged_loss": pytest.approx(averaged.loss),
+        "averaged_accuracy": averaged.accuracy,
+        "best_loss": pytest.approx(at_best.loss),
+        "best_accuracy": at_best.accuracy,
+        "best_epoch": best,
+        "images": 100,
+    }
+    assert_bits(attrs, last=raw.correct, averaged=averaged.correct, best=at_best.correct)
+    assert score == raw.accuracy
+    assert [each["val_accuracy"] for each in attrs["history"]] == pytest.approx(validated)
+
+
+def test_on_all_images_there_is_no_best_epoch(ask: Trials, opened: list[Split]) -> None:
+    trial, spec = ask(stage="test", train_on="all", **LATER)
+    assert len(load_data(spec, CPU).train.labels) == 600
+    score = run(trial, spec)
+    attrs = stored_attrs(trial)
+    assert set(attrs["test"]) == {
+        *("loss", "accuracy", "averaged_loss", "averaged_accuracy", "best_epoch", "images")
+    }
+    assert attrs["test"]["best_epoch"] is None
+    assert set(attrs["test_correct"]) == {"last", "averaged"}
+    assert score == attrs["test"]["accuracy"]
+    assert [each["val_accuracy"] for each in attrs["history"]] == [None] * EPOCHS
+
+
+def test_a_diverged_trial_does_not_read_the_test_images(
+    ask: Trials, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(objective, "evaluate", lambda *_: pytest.fail("evaluated"))
+    hot = Arm(family="constant", parameters={"base_lr": 1e6})
+    trial, spec = ask(base_lr=1e6, stage="test", **LATER | {"arms": (hot,)})
+    assert run(trial, spec) == 0.1
+    assert not {"test", "test_correct"} & set(stored_attrs(trial))
+
+
+def test_an_arm_trains_on_its_own_images_for_its_own_epochs(ask: Trials) -> None:
+    small = ARM.model_copy(update={"budget": Budget(epochs=2, train_size=60)})
+    trial, spec = ask(stage="confirm", trials=2, **LATER | {"arms": (small, ARM)})
+    run(trial, spec)
+    data = load_task_data(TASKS["tiny"], train_size=60, device=CPU)
+    records = list(train(start(suggest_config(trial, spec), TASKS["tiny"], data, CPU), data))
+    history = stored_attrs(trial)["history"]
+    assert len(history) == len(records) == 2
+    for found, expected in zip(history, records, strict=True):
+        for name in ("train_loss", "val_loss", "val_accuracy"):
+            assert found[name] == expected.to_json()[name]
+    second = trial.study.ask()
+    seen: list[EpochRecord] = []
+    with pytest.raises(Interrupted):
+        run(second, spec, on_epoch=seen.append, should_stop=lambda: True)
+    assert suggest_config(second, spec).epochs == EPOCHS
+    assert second.user_attrs["seed"] == trial.user_attrs["seed"]
+
+
+def epoch(number: int, accuracy: float | None) -> EpochRecord:
+    layers: dict[str, float] = {}
+    return EpochRecord(
+        number, 0.1, 0.1, 1.0, 0.5, accuracy, accuracy, accuracy, accuracy, layers, layers, 1.0
+    )
+
+
+def test_the_best_epoch_is_the_first_of_the_highest_with_its_own_weights() -> None:
+    model, best = nn.Linear(1, 1, bias=False), BestEpoch()
+    for number, accuracy in enumerate([0.0, 0.3, 0.7, 0.2, 0.7]):
+        with torch.no_grad():
+            model.weight.fill_(number)
+        best.see(epoch(number, accuracy), model)
+    assert (best.epoch, best.accuracy) == (2, 0.7)
+    assert best.model is not None
+    assert best.model.get_parameter("weight").item() == 2.0
+    guess = BestEpoch()
+    guess.see(epoch(0, 0.0), model)
+    assert guess.epoch == 0
+    never = BestEpoch()
+    never.see(epoch(0, None), model)
+    assert (never.epoch, never.model) == (None, None)

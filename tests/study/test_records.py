@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from study.records import EpochRecord
+from study.records import EpochRecord, from_bits, to_bits
 
 settings.register_profile(
     "lrstudy", derandomize=True, deadline=None, database=None, max_examples=60
@@ -120,3 +120,29 @@ def test_a_field_that_is_not_there_is_an_error() -> None:
     del written["train_loss"]
     with pytest.raises(KeyError, match="train_loss"):
         EpochRecord.from_json(written)
+
+
+# ---------------------------------------------------------------- which images were correct
+
+
+@given(st.lists(st.booleans(), max_size=70))
+def test_bits_survive_the_text(correct: list[bool]) -> None:
+    text = json.loads(json.dumps(to_bits(np.array(correct, dtype=bool))))
+    read = from_bits(text, len(correct))
+    assert read.dtype == bool
+    assert read.tolist() == correct
+    assert len(text) <= len(correct) / 6 + 4
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=70), st.integers(0, 100))
+def test_bits_of_another_number_of_images_are_refused(correct: list[bool], count: int) -> None:
+    text, kept = to_bits(np.array(correct)), -(-len(correct) // 8) * 8
+    if kept - 8 < count <= kept:  # the last byte does not say how much of it counts
+        assert len(from_bits(text, count)) == count
+        return
+    with pytest.raises(ValueError, match=rf"^{kept} bits cannot tell of {count} images$"):
+        from_bits(text, count)
+
+
+def test_bits_of_the_test_images_are_short() -> None:
+    assert len(to_bits(np.ones(10_000, dtype=bool))) < 1_700

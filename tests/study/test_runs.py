@@ -10,7 +10,7 @@ import typer
 from optuna.trial import TrialState
 
 from study import runner
-from study.cli import runs
+from study.cli import launching, runs
 from study.cli.options import Failure
 
 
@@ -34,8 +34,10 @@ def launched(stored: Any, monkeypatch: pytest.MonkeyPatch, ending: str, work: An
         return ending
 
     monkeypatch.setattr(runner, "launch", launch)
-    options: dict[str, Any] = {"device": "cpu", "workers": 1, "timeout": None}
-    runs._launch(stored.url, "it", stored.spec, **options)
+    left, why = launching.launch(
+        stored.url, "it", stored.spec, device="cpu", workers=1, timeout=None
+    )
+    launching.say_how_to_go_on(stored.url, "it", stored.spec, left, why)
 
 
 @pytest.mark.parametrize("ending", ["done", "stopped", "timeout"])
@@ -108,5 +110,5 @@ def test_a_study_that_exists_is_not_made_again(make_study: Any) -> None:
         "another"
     )
     with pytest.raises(Failure) as caught:
-        runs._create(stored.url, "it", stored.spec)
+        launching.create(stored.url, "it", stored.spec)
     assert (str(caught.value), caught.value.status) == (message, 2)

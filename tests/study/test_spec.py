@@ -5,13 +5,21 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from search_spaces.config import Budget, Range
+from search_spaces.config import Arm, Budget, Range
 from search_spaces.parsing import first_problem
 from search_spaces.spaces import SPACES
-from study.spec import StudySpec
+from study.spec import Stage, StudySpec
+
+ARMS = (
+    Arm(family="cosine", parameters={"base_lr": 0.3, "final_fraction": 0.1}, role="candidate"),
+    Arm(family="constant", parameters={"base_lr": 0.1}, budget=Budget(epochs=2, train_size=50)),
+    Arm(family="cosine", parameters={"base_lr": 0.2, "final_fraction": 0.01}),
+)
+BANK: dict[str, Any] = {"bank": True, "sampler": "random", "pruner": "none", "replicates": None}
 
 
 def spec(space: str = "cosine", epochs: int = 6, **changes: Any) -> StudySpec:
@@ -26,6 +34,12 @@ def spec(space: str = "cosine", epochs: int = 6, **changes: Any) -> StudySpec:
         "ranges": module.ranges(budget),
     }
     return StudySpec(**values | changes)
+
+
+def later(stage: Stage = "confirm", arms: tuple[Arm, ...] = ARMS, **changes: Any) -> StudySpec:
+    """A later stage with two seeds of every arm, and what differs from that."""
+    values: dict[str, Any] = {"stage": stage, "arms": arms, "source": "it", "replicates": None}
+    return spec(**values | {"trials": 2 * len(arms)} | changes)
 
 
 def refusal(**changes: Any) -> str:
@@ -78,6 +92,48 @@ WRONG: list[tuple[dict[str, Any], str]] = [
         "pruner: Input should be 'none', 'median', 'percentile', 'asha' or 'hyperband', not 'mean'",
     ),
     ({"colour": 1}, "colour: Extra inputs are not permitted"),
+    ({"stage": "test"}, "a search samples; a later stage has arms and a source"),
+    ({"stage": "confirm", "arms": ARMS}, "a search samples; a later stage has arms and a source"),
+    ({"stage": "test", "source": "it"}, "a search samples; a later stage has arms and a source"),
+    ({"arms": ARMS}, "a search samples; a later stage has arms and a source"),
+    ({"source": "it"}, "a search samples; a later stage has arms and a source"),
+    (
+        {"arms": ARMS, "source": "it"},
+        "a search samples; a later stage has arms and a source",
+    ),
+    ({"stage": "final"}, "stage: Input should be 'search', 'confirm' or 'test', not 'final'"),
+    ({"train_on": "all"}, "only the test stage trains on all images"),
+    (
+        {"stage": "confirm", "arms": ARMS, "source": "it", "train_on": "all"},
+        "only the test stage trains on all images",
+    ),
+    ({"train_on": "both"}, "train_on: Input should be 'train' or 'all', not 'both'"),
+    (
+        {"stage": "confirm", "arms": ARMS, "source": "it", "families": ("cosine", "factor")},
+        "unknown schedule of an arm 'constant'. Did you mean 'cosine'? There are: cosine, factor.",
+    ),
+    (
+        {"stage": "confirm", "arms": ARMS, "source": "it", "trials": 8},
+        "8 trials cannot be shared equally by 3 configurations; the next good number is 9",
+    ),
+    (
+        {
+            "stage": "confirm",
+            "arms": (*ARMS[:2], Arm(family="factor", parameters={"base_lr": 0.1, "alpha": 2})),
+            "source": "it",
+        },
+        "The value of the parameter 'final_fraction' is not found",
+    ),
+    *[
+        (BANK | wrong, "a bank is random, without pruning, each trial with its own seed")
+        for wrong in (
+            {"sampler": "tpe"},
+            {"sampler": "qmc"},
+            {"pruner": "percentile"},
+            {"replicates": 1},
+            {"replicates": 2},
+        )
+    ],
     (
         {"ranges": {"base_lr": Range(low=0.1, high=1)}},
         "no range for alpha, exponent, final_fraction",
@@ -123,6 +179,21 @@ def test_an_unknown_range_is_answered_with_the_nearest_parameter() -> None:
     )
 
 
+def test_an_arm_that_cannot_be_trained_is_refused() -> None:
+    """By its own budget, where it has one."""
+    ranges = SPACES["warmup"].ranges(Budget(epochs=9))
+    long = {"base_lr": 0.5, "warmup": 3.0}
+    values = {"space": "warmup", "epochs": 9, "ranges": ranges, "source": "it", "stage": "confirm"}
+    for budget, message in [
+        (Budget(epochs=2), "constant with base_lr=0.5, warmup=3: a warmup of 3 epochs is longer"),
+        (Budget(epochs=1), "constant with base_lr=0.5, warmup=3: a warmup of 3 epochs is longer"),
+    ]:
+        arm = Arm(family="constant", parameters=long, budget=budget)
+        assert refusal(**values, arms=(arm,), trials=3).startswith(message)
+    arm = Arm(family="constant", parameters=long, budget=Budget(epochs=3))
+    assert later(arms=(arm,), space="warmup", epochs=9, ranges=ranges).slot_budget(1).epochs == 3
+
+
 @pytest.mark.parametrize("space", SPACES)
 @pytest.mark.parametrize("epochs", [6, 30])
 def test_every_space_can_be_studied_and_survives_json(space: str, epochs: int) -> None:
@@ -139,24 +210,30 @@ def test_a_spec_is_frozen() -> None:
 
 
 def test_the_fingerprint_ignores_the_number_of_trials_and_nothing_else() -> None:
-    made = spec()
-    assert spec(trials=60).fingerprint() == made.fingerprint()
+    made, bank = spec(**BANK), BANK | {"bank": False}
+    assert spec(**BANK, trials=60).fingerprint() == made.fingerprint()
     changes: dict[str, Any] = {
         "families": tuple(reversed(made.families)),
         "budget": Budget(epochs=6, train_size=100),
         "ranges": made.ranges | {"base_lr": Range(low=0.1, high=1, log=True)},
         "optimizer": {"momentum": 0.9},
         "sampler": "qmc",
-        "pruner": "none",
+        "pruner": "median",
         "seed": 1,
         "replicates": 2,
         "max_retries": 1,
         "task": "other",
     }
-    assert set(changes) | {"space", "trials"} == set(StudySpec.model_fields)
-    others = [spec("polynomial").fingerprint()]
-    others += [spec(**{name: value}).fingerprint() for name, value in changes.items()]
-    assert len({made.fingerprint(), *others}) == len(changes) + 2
+    stages: dict[str, Any] = {"stage": "test", "arms": ARMS[:2], "source": "other"}
+    assert set(changes) | set(stages) | {"space", "trials", "bank", "train_on"} == set(
+        StudySpec.model_fields
+    )
+    found = [made, spec(**bank), spec("polynomial", **bank), later()]
+    found += [later("test", train_on="all")]
+    found += [spec(**bank | {name: value}) for name, value in changes.items()]
+    found += [later(**{name: value}) for name, value in stages.items()]
+    assert len({each.fingerprint() for each in found}) == len(found)
+    assert later(trials=60).fingerprint() == later().fingerprint()
 
 
 def test_a_total_can_be_raised_but_not_lowered() -> None:
@@ -219,3 +296,102 @@ def test_baselines_come_first_in_each_family_and_stay_in_the_ranges() -> None:
     assert clipped.baseline(3) == {"base_lr": 0.5, "warmup": 2.0}
     assert clipped.longest_warmup == 2.0
     assert spec("cosine").longest_warmup == 0.0
+
+
+# ---------------------------------------------------------------- later stages and banks
+
+
+def test_a_stage_with_arms_survives_json() -> None:
+    made = later("test", seed=3, train_on="all")
+    again = StudySpec.model_validate_json(made.model_dump_json())
+    assert again == made == StudySpec.model_validate(made.model_dump(mode="json"))
+    assert again.arms == ARMS
+    assert again.fingerprint() == made.fingerprint()
+
+
+@pytest.mark.parametrize("space", SPACES)
+def test_a_spec_that_was_stored_before_there_were_stages_is_a_search(space: str) -> None:
+    made = spec(space, seed=3)
+    stored = made.model_dump(mode="json")
+    for name in ("bank", "stage", "arms", "source", "train_on"):
+        del stored[name]
+    again = StudySpec.model_validate(stored)
+    assert again == made
+    assert (again.stage, again.bank) == ("search", False)
+    slots = range(again.trials)
+    assert [again.training_seed(slot) for slot in slots] == [
+        int(np.random.SeedSequence([3, again.replicate(slot)]).generate_state(1)[0])
+        for slot in slots
+    ]
+
+
+@pytest.mark.parametrize("stage", ["confirm", "test"])
+def test_every_arm_gets_every_seed(stage: Stage) -> None:
+    made = later(stage, trials=12)
+    assert made.shares == 3
+    seeds: list[set[int]] = [set(), set(), set()]
+    for slot in range(12):
+        arm = ARMS[slot % 3]
+        assert made.arm(slot) == arm
+        assert made.family(slot) == arm.family
+        assert made.given(slot) == arm.parameters
+        assert made.slot_budget(slot) == (arm.budget or made.budget)
+        assert made.turn(slot) == made.replicate(slot) == slot // 3
+        seeds[slot % 3].add(made.training_seed(slot))
+    assert seeds[0] == seeds[1] == seeds[2]
+    assert len(seeds[0]) == 4
+
+
+def test_no_two_stages_share_a_seed() -> None:
+    """What chose a configuration must not judge it."""
+    found = [
+        made.training_seed(slot)
+        for seed in range(3)
+        for made in (
+            spec(families=("constant",), trials=40, replicates=None, seed=seed),
+            *(later(stage, ARMS[:1], trials=40, seed=seed) for stage in ("confirm", "test")),
+        )
+        for slot in range(40)
+    ]
+    assert len(set(found)) == 3 * 3 * 40
+
+
+def test_more_seeds_keep_the_slots_that_were_there() -> None:
+    small, large = later(trials=6), later().with_trials(15)
+    for slot in range(6):
+        assert small.arm(slot) == large.arm(slot)
+        assert small.training_seed(slot) == large.training_seed(slot)
+
+
+def test_what_a_stage_may_read() -> None:
+    """Only the test stage and a fixed design read the test images; `all` leaves no validation."""
+    found = {
+        (made.stage, made.train_on): (made.validates, made.reads_test)
+        for made in (spec(), later(), later("test"), later("test", train_on="all"))
+    }
+    assert found == {
+        ("search", "train"): (True, False),
+        ("confirm", "train"): (True, False),
+        ("test", "train"): (True, True),
+        ("test", "all"): (False, True),
+    }
+    assert (spec("chapter").validates, spec("chapter").reads_test) == (False, True)
+
+
+@pytest.mark.parametrize("space", [name for name in SPACES if name != "chapter"])
+def test_a_bank_has_no_baselines_and_every_slot_its_own_seed(space: str) -> None:
+    search, bank = spec(space, trials=60), spec(space, trials=60, **BANK)
+    assert any(search.baseline(slot) for slot in range(60))
+    assert [bank.baseline(slot) for slot in range(60)] == [None] * 60
+    assert [bank.given(slot) for slot in range(60)] == [None] * 60
+    assert len({bank.training_seed(slot) for slot in range(60)}) == 60
+    assert [bank.replicate(slot) for slot in range(60)] == list(range(60))
+    assert [bank.family(slot) for slot in range(60)] == [search.family(slot) for slot in range(60)]
+
+
+def test_what_is_given_in_a_search_is_its_baselines() -> None:
+    made = spec("warmup", 30, trials=12)
+    assert [made.given(slot) for slot in range(12)] == [made.baseline(slot) for slot in range(12)]
+    assert [made.arm(slot) for slot in range(12)] == [None] * 12
+    assert {made.slot_budget(slot) for slot in range(12)} == {made.budget}
+    assert [later().baseline(slot) for slot in range(6)] == [None] * 6

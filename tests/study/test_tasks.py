@@ -15,7 +15,14 @@ from hypothesis import strategies as st
 from search_spaces.config import TrialConfig
 from search_spaces.schedules import Constant
 from study.data import Images, Split
-from study.tasks import TASKS, Task, TaskData, load_task_data, stratified_order
+from study.tasks import (
+    TASKS,
+    Task,
+    TaskData,
+    first_images,
+    load_task_data,
+    stratified_order,
+)
 
 settings.register_profile(
     "lrstudy", derandomize=True, deadline=None, database=None, max_examples=60
@@ -152,6 +159,17 @@ def test_a_smaller_set_is_part_of_a_larger_one(tiny_task: Task, size: int, large
     assert rows(small.train) == rows(large.train)[:size]
     assert rows(small.val) == rows(large.val)[:size]
     assert len(rows(small.train)) == size
+
+
+@pytest.mark.parametrize("size", [1, 10, 499, 500, None])
+def test_the_first_images_are_those_of_a_study_of_that_size(
+    tiny_task: Task, tiny_data: TaskData, size: int | None
+) -> None:
+    smaller = load_task_data(tiny_task, train_size=size, test=True, device=CPU)
+    found = first_images(tiny_data, size)
+    for mine, theirs in zip(vars(found).values(), vars(smaller).values(), strict=True):
+        assert rows(mine) == rows(theirs)
+    assert len(rows(tiny_data.train)) == 500
 
 
 def test_all_images_are_for_training_without_validation(tiny_task: Task) -> None:
