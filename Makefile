@@ -8,7 +8,7 @@ QUESTIONS := fixed_rate polynomial cosine warmup
 SEEDS ?= 5
 
 .DEFAULT_GOAL := help
-.PHONY: help study answers test lint data bench test-wheel clean
+.PHONY: help study answers unit test lint data bench test-wheel clean
 
 help: ## list these targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -36,6 +36,9 @@ answers: data ## answer questions 1 to 4, in about an hour on two CPU cores
 
 test: data ## run all tests and print the coverage of branches
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --cov --cov-report=term-missing:skip-covered
+
+unit: $(INSTALLED) ## run the unit tests alone, in under two minutes
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile -m "not integration and not end_to_end"
 
 lint: $(INSTALLED) ## check style, types and the one-way imports
 	$(BIN)/ruff check .

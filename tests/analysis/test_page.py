@@ -18,6 +18,8 @@ from tests.analysis.conftest import plant_stages, plant_study
 
 NARROW, WIDE = 390, 1280
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -27,6 +27,8 @@ from tests.study.conftest import Command, Outcome, assert_one_line
 URL = "sqlite:///study.db"
 IN_ALL = 3  # two candidates and the grid's two rates, one of which is the best candidate's
 
+pytestmark = pytest.mark.integration
+
 
 class Launches:
     """A stand-in for `runner.launch`: one worker, here.

@@ -107,12 +107,14 @@ def output(script: str, environment: dict[str, str]) -> int:
     return int(run.stdout)
 
 
+@pytest.mark.integration
 def test_a_worker_has_one_thread() -> None:
     script = "import torch; print(torch.get_num_threads())"
     assert output(script, devices.WORKER_ENVIRONMENT) == 1
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the variables are glibc's")
+@pytest.mark.integration
 def test_a_worker_keeps_its_memory() -> None:
     """An array of 40 MB, made again and again, takes its pages from the system only once."""
     script = (

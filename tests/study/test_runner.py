@@ -56,6 +56,8 @@ elif name in ("deaf", "waits"):
         time.sleep(0.01)
 """
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture
 def talk(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[str, Events]]:

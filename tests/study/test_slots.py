@@ -104,6 +104,7 @@ def finish(study: optuna.Study) -> list[int]:
 # ---------------------------------------------------------------- exact totals
 
 
+@pytest.mark.integration
 def test_processes_that_start_at_once_share_the_slots_exactly(
     make_study: Any, processes: Processes
 ) -> None:
@@ -259,6 +260,7 @@ def test_a_slot_that_ended_well_once_has_not_failed(make_spec: Any) -> None:
 # ---------------------------------------------------------------- workers that die
 
 
+@pytest.mark.integration
 def test_kill_9_in_the_middle_of_a_trial_frees_its_slot_at_once(
     make_study: Any, processes: Processes
 ) -> None:

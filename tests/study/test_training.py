@@ -478,6 +478,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.integration
 def test_another_process_gets_the_same_numbers(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)

@@ -24,6 +24,8 @@ from study.worker import Worker
 CPU = torch.device("cpu")
 Start = Callable[..., tuple[Worker, Any, io.StringIO]]
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture
 def begin(make_study: Any, monkeypatch: pytest.MonkeyPatch, tiny_task: Task) -> Start:
