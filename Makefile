@@ -15,7 +15,7 @@ help: ## list these targets
 
 study: data ## answer one question in small: search, confirm on fresh seeds, test, report
 	@if $(BIN)/lrstudy status $(STUDY) >/dev/null 2>&1; then $(BIN)/lrstudy resume $(STUDY); \
-	else $(BIN)/lrstudy run fixed_rate --preset quick --trials 8 --epochs 4 --study $(STUDY); fi
+	else $(BIN)/lrstudy run fixed_rate --preset quick --trials 8 --epochs 3 --study $(STUDY); fi
 	@$(BIN)/lrstudy confirm $(STUDY) --top 1 --seeds 3
 	@$(BIN)/lrstudy report $(STUDY)
 	@echo "open reports/$(STUDY)/report.html in a browser; next: $(BIN)/lrstudy --help"
