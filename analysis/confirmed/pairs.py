@@ -22,6 +22,10 @@ _NAMES = {"second": "family", "mean": "difference_accuracy"} | {
     for end in ("low", "high")
 }
 _SUPERIORITY = {f"superiority{end}": f"wins_share{end}" for end in ("", "_low", "_high")}
+_BOUNDS = [
+    *("difference_accuracy_low", "difference_accuracy_high", "low90", "high90"),
+    *("adjusted_accuracy_low", "adjusted_accuracy_high"),
+]
 PRINTED = [
     *("family", "n", "difference_accuracy", "difference_accuracy_low", "difference_accuracy_high"),
     *("adjusted_accuracy_low", "adjusted_accuracy_high"),
@@ -59,6 +63,8 @@ def compare(scores: Scores, first: str, delta: float) -> pd.DataFrame:
     correct = scores.correct or None
     frame = compare_pairs(scores.accuracy, first, others, correct=correct, delta=delta)
     frame = frame.rename(columns=_NAMES | _SUPERIORITY)
+    # With two or three seeds Student's bounds may leave what a difference of shares can be.
+    frame[_BOUNDS] = frame[_BOUNDS].clip(-1.0, 1.0)
     return frame.sort_values("difference_accuracy", ascending=False, ignore_index=True)
 
 
@@ -99,6 +105,8 @@ def forest(frame: pd.DataFrame, first: str, alt: str) -> list[Picture]:
             right.text(0, place, _beside(row), va="center", fontsize=9)
         left.set_yticks(range(len(rows)), [spoken(row["family"]) for row in rows])
         left.set_ylim(len(rows) - 0.4, -0.6)
+        reach = _reach(known, delta)
+        left.set_xlim(-reach, reach)
         left.grid(visible=False, axis="y")
         left.set_xlabel(f"{spoken(first)} minus the other,\n{images} accuracy (points)")
         percent_ticks(left.xaxis)
@@ -106,11 +114,21 @@ def forest(frame: pd.DataFrame, first: str, alt: str) -> list[Picture]:
         caption = (
             f"Marks: mean difference over common seeds. Thick: 90 % interval; equivalent where it "
             f"lies within the shaded zone of +-{points(delta)}. Thin: 95 % interval after Holm's "
-            "correction; better or worse where it excludes 0. In brackets: about how many more "
+            "correction, cut off where it leaves the picture; better or worse where it excludes 0. "
+            "In brackets: about how many more "
             "seeds would resolve it (∞: none, it takes more test images). P: share of seeds on "
             f"which {spoken(first)} wins, with Wilson's interval; it describes and decides nothing."
         )
         return [picture(figure, f"{first}-against-others".replace("_", "-"), alt, caption)]
+
+
+def _reach(frame: pd.DataFrame, delta: float) -> float:
+    """How far the axis goes: to the longest interval, but no further than four times the largest
+    difference, so that one wide interval does not hide where all the others lie."""
+    ends = frame[["adjusted_accuracy_low", "adjusted_accuracy_high", "low90", "high90"]]
+    marks = max(float(frame["difference_accuracy"].abs().max()), 2 * delta)
+    longest = np.nanmax([ends.abs().to_numpy(dtype=float).max(initial=0.0), marks])
+    return 1.08 * min(float(longest), 4 * marks)
 
 
 def _beside(row: Row) -> str:

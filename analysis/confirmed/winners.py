@@ -36,7 +36,9 @@ def estimate(study: Study) -> Estimates:
             known = known[~np.isnan(known).any(axis=1)]
             if len(known):
                 found = crossed_interval(known)
-                values = (found.n, found.mean, found.low, found.high)
+                # With two or three seeds the bounds may leave what a share can be.
+                low, high = np.clip([found.low, found.high], 0.0, 1.0)
+                values = (found.n, found.mean, float(low), float(high))
                 tables.append((family, weights, *values, found.seed_se, found.image_se))
                 singles += [(family, weights, value) for value in known.mean(axis=1)]
     columns = ["family", "weights", "n", "accuracy", "accuracy_low", "accuracy_high"]
