@@ -226,3 +226,8 @@ def percent(share: float) -> str:
 def points(difference: float) -> str:
     """A difference of two shares in percentage points."""
     return f"{100 * difference:.1f} points"
+
+
+def listed(words: Sequence[str]) -> str:
+    """``a, b and c``."""
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)

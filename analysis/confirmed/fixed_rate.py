@@ -14,14 +14,14 @@ import pandas as pd
 
 from analysis.comparison import best_set
 from analysis.confirmed.fixed_rate_figures import gap_figure, learning_figure, response_figure
-from analysis.confirmed.missing import listed, missing, said
-from analysis.confirmed.stages import by_seed, chosen, ids, on_test, runs
-from analysis.confirmed.winners import with_interval
+from analysis.confirmed.missing import missing, said
+from analysis.confirmed.stages import by_seed, chosen, ids, runs
+from analysis.confirmed.winners import accuracies, with_interval
 from analysis.figures import Picture
-from analysis.findings import Estimates, Study, count
+from analysis.findings import Estimates, Study, count, listed
 from analysis.frames import RESULTS
 from analysis.responses import half_lost, peak, response
-from analysis.statistics import crossed_interval, mean_by
+from analysis.statistics import mean_by
 from search_spaces import fixed_rate as space
 from study.spec import Stage
 
@@ -115,18 +115,14 @@ def _lost(found: pd.DataFrame, best: float) -> pd.DataFrame:
 def _tested(study: Study) -> pd.DataFrame:
     """family, origin_trial, base_lr, n, accuracy with its crossed interval, test_trials; empty
     before the first test run."""
-    rows = []
-    known, stage = on_test(study, "last").correct, study.stage("test")
-    for arm in chosen(study).to_dict("records"):
-        correct = known.get(arm["family"], np.empty((0, 2)))
-        correct = correct[~np.isnan(correct).any(axis=1)]
-        if len(correct):
-            found = crossed_interval(correct)
-            row = {"family": arm["family"], "origin_trial": arm["origin"], "n": found.n}
-            row |= {"base_lr": arm["base_lr"], "accuracy": found.mean}
-            row |= {"accuracy_low": found.low, "accuracy_high": found.high}
-            rows.append(row | {"test_trials": ids(stage.ended(RESULTS))})
-    return pd.DataFrame(rows)
+    found = accuracies(study)
+    last = found[found["weights"] == "last"]
+    arms = chosen(study).rename(columns={"origin": "origin_trial"})
+    frame = arms.merge(last, on="family")
+    columns = ["family", "origin_trial", "n", "base_lr", "accuracy"]
+    frame = frame.reindex(columns=[*columns, "accuracy_low", "accuracy_high"])
+    trials = ids(study.stage("test").ended(RESULTS))
+    return frame.assign(test_trials=pd.Series([trials] * len(frame), frame.index, dtype=object))
 
 
 def _curves(found: pd.DataFrame, curves: pd.DataFrame, rates: pd.DataFrame) -> pd.DataFrame:

@@ -94,10 +94,8 @@ def _alt(found: pd.DataFrame) -> str:
         return "No epoch was recorded."
     low, high = ratios.min(), ratios.max()
     return (
-        f"After one epoch the layers have moved {low:.0%} to {high:.0%} as far with ".replace(
-            "%", " %"
-        )
-        + f"{length(float(after.columns[-1]))} as with {length(float(after.columns[0]))}."
+        f"After one epoch the layers have moved {100 * low:.0f} % to {100 * high:.0f} % as far "
+        f"with {length(float(after.columns[-1]))} as with {length(float(after.columns[0]))}."
     )
 
 

@@ -26,8 +26,3 @@ def said(missing: pd.DataFrame) -> str:
         f"{'has' if row['missing'] == 1 else 'have'} no result"
         for row in missing[missing["missing"] > 0].to_dict("records")
     )
-
-
-def listed(words: list[str]) -> str:
-    """``a, b and c``."""
-    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)

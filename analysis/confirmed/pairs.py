@@ -11,7 +11,7 @@ import pandas as pd
 from analysis.comparison import compare_pairs
 from analysis.confirmed.stages import Scores, by_seed, ids, on_test, runs
 from analysis.figures import INK, Picture, canvas, percent_ticks, picture, spoken, style
-from analysis.findings import Study, count, points
+from analysis.findings import Study, count, listed, points
 from analysis.frames import RESULTS
 
 Row = Mapping[Hashable, Any]
@@ -150,15 +150,13 @@ def sentence(frame: pd.DataFrame, first: str) -> str:
         mine = frame[(frame["verdict"] == verdict) & (frame["n"] > 1)]
         if len(mine):
             each = [_words(row, verdict) for row in mine.to_dict("records")]
-            groups.append(lead.format(points(float(mine["delta"].iloc[0]))) + _listed(each))
+            groups.append(lead.format(points(float(mine["delta"].iloc[0]))) + listed(each))
     single = [spoken(name) for name in frame.loc[frame["n"] == 1, "family"]]
     absent = [spoken(name) for name in frame.loc[frame["n"] == 0, "family"]]
     if single:
-        groups.append(
-            "known from one seed alone, which decides nothing, against " + _listed(single)
-        )
+        groups.append("known from one seed alone, which decides nothing, against " + listed(single))
     if absent:
-        groups.append("without a common run with " + _listed(absent))
+        groups.append("without a common run with " + listed(absent))
     text = head + "; ".join(groups)
     if (frame["n"] > 1).any():
         compared = int((frame["n"] > 1).sum())
@@ -212,7 +210,3 @@ def exact(difference: float) -> str:
     """A difference of shares in points with two decimals and its sign, since rounding to one may
     turn a bound into 0."""
     return f"{100 * difference:+.2f}".replace("+0.00", "0.00").replace("-0.00", "0.00")
-
-
-def _listed(words: list[str]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

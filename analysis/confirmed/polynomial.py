@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 
 from analysis.comparison import compare_pairs
-from analysis.confirmed.missing import listed, missing, said
+from analysis.confirmed.missing import missing, said
 from analysis.confirmed.polynomial_figures import loss_figure, map_figure, mean_rate_figure
 from analysis.confirmed.stages import by_seed, ids, runs
 from analysis.figures import Picture
-from analysis.findings import Estimates, Study, count, percent
+from analysis.findings import Estimates, Study, count, listed, percent
 from analysis.frames import RESULTS
 from analysis.milestones import epochs_to_target
 from analysis.responses import Peak, kept, mean_rate_share, peak, response, tuned

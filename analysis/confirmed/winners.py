@@ -29,22 +29,31 @@ _MARKS = {"last": "o", "averaged": "s", "best": "^"}
 def estimate(study: Study) -> Estimates:
     """winners: a row for each family; accuracies: family, weights, n, accuracy, accuracy_low,
     accuracy_high, seed_se, image_se (what more seeds cannot remove); seeds: single runs."""
-    tables, singles = [], []
+    frame = accuracies(study)
+    singles = [
+        (str(family), weights, value)
+        for weights in WEIGHTS
+        for family, values in on_test(study, weights).accuracy.items()
+        for value in values.dropna()
+    ]
+    seeds = pd.DataFrame(singles, columns=["family", "weights", "accuracy"])
+    return {"winners": _wide(study, frame), "accuracies": frame, "seeds": seeds}
+
+
+def accuracies(study: Study) -> pd.DataFrame:
+    """Test accuracy of each family and set of weights with its `crossed_interval`, within [0, 1]:
+    with two or three seeds the bounds may leave what a share can be."""
+    rows = []
     for weights in WEIGHTS:
-        scores = on_test(study, weights)
-        for family, known in scores.correct.items():
+        for family, known in on_test(study, weights).correct.items():
             known = known[~np.isnan(known).any(axis=1)]
             if len(known):
                 found = crossed_interval(known)
-                # With two or three seeds the bounds may leave what a share can be.
                 low, high = np.clip([found.low, found.high], 0.0, 1.0)
                 values = (found.n, found.mean, float(low), float(high))
-                tables.append((family, weights, *values, found.seed_se, found.image_se))
-                singles += [(family, weights, value) for value in known.mean(axis=1)]
+                rows.append((family, weights, *values, found.seed_se, found.image_se))
     columns = ["family", "weights", "n", "accuracy", "accuracy_low", "accuracy_high"]
-    frame = pd.DataFrame(tables, columns=[*columns, "seed_se", "image_se"])
-    seeds = pd.DataFrame(singles, columns=["family", "weights", "accuracy"])
-    return {"winners": _wide(study, frame), "accuracies": frame, "seeds": seeds}
+    return pd.DataFrame(rows, columns=[*columns, "seed_se", "image_se"])
 
 
 def _wide(study: Study, frame: pd.DataFrame) -> pd.DataFrame:
