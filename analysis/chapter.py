@@ -35,12 +35,12 @@ PUBLISHED = pd.DataFrame(
 )
 METRICS = ("train_loss", "test_accuracy")
 TABLES = {
-    "train_loss": "Training loss of the last epoch (nats): mean with 95 % t interval over the n "
+    "train_loss": "Training loss of the last epoch (nats): mean with 95 % interval over the n "
     f"seeds that learned, beside the published mean and SD (n taken as {PUBLISHED_N}) and the 95 % "
     "prediction interval for a mean of as many runs as were measured.",
     "test_accuracy": "Test accuracy after the last epoch, in the same way.",
     "train_loss_differences": "Training loss as intended minus as published over common seeds that "
-    "learned under both, with 95 % t interval.",
+    "learned under both, with 95 % interval.",
     "test_accuracy_differences": "Test accuracy, in the same way (points).",
 }
 
@@ -168,7 +168,7 @@ def _beside(frame: pd.DataFrame, seeds: pd.DataFrame, metric: str) -> Picture:
             "published mean and its prediction interval, a row for each run.",
             "Grey: 95 % prediction interval of the published runs, with their mean as a line. Open "
             "circles: measured, as published; filled: as intended; small dots: single seeds; "
-            "lines: 95 % t intervals over seeds, cut off where they leave the picture.",
+            "lines: 95 % intervals over seeds, cut off where they leave the picture.",
         )
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 from scipy import stats
 
 from analysis.frames import TERMINAL
-from analysis.statistics import LEVEL, t_interval
+from analysis.statistics import LEVEL, mean_interval
 
 
 def epochs_to_target(
@@ -75,9 +75,9 @@ def gap_at_equal_loss(
     train_loss: the highest of the runs' lowest losses, which all of them reach. Gap: validation
     minus training error (a share), and weight_norm: L2 norm over all layers, both interpolated
     linearly between the epochs around the first at which a run's training loss is that low (the
-    first epoch itself where it starts there); mean with `t_interval` over replicates. Complete runs
-    alone count, without epochs that have no validation accuracy. Training loss and accuracy are
-    running means over the epoch, measured while the weights change.
+    first epoch itself where it starts there); mean with `mean_interval` over replicates. Complete
+    runs alone count, without epochs that have no validation accuracy. Training loss and accuracy
+    are running means over the epoch, measured while the weights change.
     """
     complete = trials.loc[trials["state"] == "complete", ["trial", "family", "replicate"]]
     layers = [str(name) for name in curves if str(name).startswith("weight_norm.")]
@@ -98,7 +98,7 @@ def gap_at_equal_loss(
         runs = pd.DataFrame([_at(run, loss) for _, run in group.groupby("trial")], replicates.index)
         runs["replicate"] = replicates
         means = runs.groupby("replicate")[["gap", "weight_norm"]].mean()
-        n, gap, _, low, high = t_interval(means["gap"], level)
+        n, gap, _, low, high = mean_interval(means["gap"], level)
         rows.append((family, n, gap, low, high, means["weight_norm"].mean(), loss))
     columns = ["family", "n", "gap", "low", "high", "weight_norm", "train_loss"]
     return pd.DataFrame(rows, columns=columns)

@@ -113,7 +113,7 @@ def _by_exponent(trials: pd.DataFrame, exponents: pd.DataFrame, verdict: str) ->
             "Validation accuracy of each complete trial against the exponent of its decay, a panel "
             "for each schedule. " + verdict,
             "Marks: complete trials. Lines: mean of the complete trials in a range of exponents, "
-            "with its 95 % t interval; base rates vary within it. The accuracy axis is logarithmic "
+            "with its 95 % interval; base rates vary within it. The accuracy axis is logarithmic "
             "in the error.",
         )
 

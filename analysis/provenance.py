@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.findings import Study, count
+from analysis.statistics import N_BOOTSTRAP
 from search_spaces.config import TrialConfig
 from study.spec import StudySpec
 
@@ -23,6 +24,7 @@ def facts(study: Study) -> dict[str, str]:
         + (", ".join(f"{n} {state}" for state, n in states.items()) or "none was started"),
         "Attempts": f"{len(attempts)}, repeated ones included",
         **_shared(spec),
+        **_intervals(spec),
         "Training seeds": f"{attempts['seed'].nunique()} used; trials of one seed share initial "
         "weights and the order of the images",
         "Epochs": f"{spec.budget.epochs} a trial",
@@ -59,6 +61,15 @@ def _shared(spec: StudySpec) -> dict[str, str]:
     if spec.stage == "test":
         kinds = "one for each schedule, chosen by mean validation accuracy"
     return {"Configurations": f"{len(spec.arms)} ({kinds}), each with {count(each, 'seed')}"}
+
+
+def _intervals(spec: StudySpec) -> dict[str, str]:
+    """How intervals of means over a later stage's seeds are made."""
+    if not spec.arms:
+        return {}
+    return {
+        "Intervals of means": f"Student's t over seeds; from {N_BOOTSTRAP} seeds on a BCa bootstrap"
+    }
 
 
 def _sampler(spec: StudySpec) -> str:

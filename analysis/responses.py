@@ -18,7 +18,7 @@ import pandas as pd
 from scipy import optimize, special, stats
 
 from analysis.frames import RESULTS
-from analysis.statistics import LEVEL, Interval, t_interval, wilson
+from analysis.statistics import LEVEL, Interval, mean_interval, t_interval, wilson
 
 Array = npt.NDArray[np.float64]
 # Cells this close to the highest mean make the parabola of `peak`. Further from the top a curve is
@@ -268,7 +268,7 @@ def response(runs: pd.DataFrame, by: list[str], level: float = LEVEL) -> pd.Data
     """A row a cell of ``by``, sorted: ``by``, n, complete, diverged, stalled, survival_share with
     survival_low and survival_high (Wilson), mean, low, high and best.
 
-    mean: of complete runs, with `t_interval` over replicates. In a cell that lost runs it is the
+    mean: of complete runs, with `mean_interval` over replicates. In a cell that lost runs it is the
     mean of the survivors alone, which are not a fair sample of the cell.
     """
     ended = runs[runs["state"].isin(RESULTS)]
@@ -276,7 +276,7 @@ def response(runs: pd.DataFrame, by: list[str], level: float = LEVEL) -> pd.Data
     for key, cell in ended.groupby(by, observed=True):
         counts = {state: int((cell["state"] == state).sum()) for state in RESULTS}
         values = cell[cell["state"] == "complete"].groupby("replicate")["value"].mean()
-        _, mean, _, low, high = t_interval(values, level)
+        _, mean, _, low, high = mean_interval(values, level)
         bounds = wilson(counts["complete"], len(cell), level)
         survival = (counts["complete"] / len(cell), *bounds)
         rows.append((*key, len(cell), *counts.values(), *survival, mean, low, high, values.max()))
@@ -292,7 +292,7 @@ def tuned(runs: pd.DataFrame, by: str, over: str, level: float = LEVEL) -> pd.Da
 
     found is False, and the rest NaN, where every cell lost a run. The best of k cells flatters its
     own mean (winner's curse), as much for each value of ``by`` as long as ``tried`` is the same;
-    the interval (`t_interval` over replicates) does not allow for it.
+    the interval (`mean_interval` over replicates) does not allow for it.
     """
     tried = runs[runs["state"].isin(RESULTS)].groupby(by)[over].nunique()
     usable = kept(runs, [by, over])
@@ -302,7 +302,7 @@ def tuned(runs: pd.DataFrame, by: str, over: str, level: float = LEVEL) -> pd.Da
     for value, count in tried.items():
         _, rate = best.get(value, (value, np.nan))
         cell = usable[(usable[by] == value) & (usable[over] == rate)]
-        n, mean, _, low, high = t_interval(cell.groupby("replicate")["value"].mean(), level)
+        n, mean, _, low, high = mean_interval(cell.groupby("replicate")["value"].mean(), level)
         rows.append((value, rate, count, value in best, n, mean, low, high))
     columns = [by, over, "tried", "found", "n", "mean", "low", "high"]
     return pd.DataFrame(rows, columns=columns).astype({"found": bool})
@@ -356,7 +356,7 @@ def shortest_warmup(runs: pd.DataFrame, delta: float = 0.003, level: float = LEV
     best = float(usable["mean"].sort_values().index[-1]) if len(usable) else None
     differences = table.sub(table[best], axis=0) if best is not None else table
     compared = [
-        t_interval(differences.get(length, ()), 2 * level - 1) for length in lengths["warmup"]
+        mean_interval(differences.get(length, ()), 2 * level - 1) for length in lengths["warmup"]
     ]
     frame = lengths[["warmup", "base_lr", "mean"]].assign(
         behind=[each.mean for each in compared],
@@ -371,8 +371,8 @@ def shortest_warmup(runs: pd.DataFrame, delta: float = 0.003, level: float = LEV
 
 
 def slope(ladder: pd.DataFrame, x: str, level: float = LEVEL) -> Interval:
-    """How a paired difference changes for each doubling of the problem: mean and `t_interval` over
-    replicates of the least-squares slope of ``difference`` against log2 of ``x`` (> 0).
+    """How a paired difference changes for each doubling of the problem: mean with `mean_interval`
+    over replicates of the least-squares slope of ``difference`` against log2 of ``x`` (> 0).
 
     ladder: replicate, x, difference (a share; say cosine minus another family, same replicate and
     size), NaN where either run was pruned, failed or lost. n counts the replicates with at least
@@ -383,4 +383,4 @@ def slope(ladder: pd.DataFrame, x: str, level: float = LEVEL) -> Interval:
     z = used["z"] - centred["z"]
     sums = pd.DataFrame({"zy": z * used["difference"], "zz": z**2}).groupby(used["replicate"]).sum()
     sums = sums[sums["zz"] > 0]
-    return t_interval(sums["zy"] / sums["zz"], level)
+    return mean_interval(sums["zy"] / sums["zz"], level)

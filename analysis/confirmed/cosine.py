@@ -30,9 +30,9 @@ TABLES = {
     "resolve it.",
     "slopes": "By how many points cosine's lead over each other schedule changes with every "
     "doubling of the problem (images x epochs), on validation images: least-squares slope, mean "
-    "over seeds with 95 % t interval. Rates were tuned at the full size.",
+    "over seeds with 95 % interval. Rates were tuned at the full size.",
     "ladder": "Cosine minus each other schedule by size of the problem, on validation images: mean "
-    "over seeds with 95 % t interval; pairs with a lost run are left out.",
+    "over seeds with 95 % interval; pairs with a lost run are left out.",
     "literature": "From the literature, not measured here: top-1 accuracy on ImageNet, single "
     "published values without intervals.",
 }

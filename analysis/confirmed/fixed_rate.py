@@ -32,7 +32,7 @@ USES: tuple[str, ...] = RESULTS
 NEEDS = 3
 TABLES = {
     "rates": "Each rate over fresh seeds: mean accuracy on validation images and on the training "
-    "images of the last epoch, of the runs that were not lost, with 95 % t intervals; "
+    "images of the last epoch, of the runs that were not lost, with 95 % intervals; "
     "the best of several means flatters itself. In the best "
     "set: cannot be told from the best mean, lost runs counted with their own score or, if they "
     "diverged, as a guess (one-sided paired t tests at 5 %, Bonferroni).",

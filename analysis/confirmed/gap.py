@@ -15,7 +15,7 @@ from analysis.figures import INK, Picture, canvas, percent_ticks, picture, spoke
 from analysis.findings import Estimates, Study, points
 from analysis.frames import RESULTS
 from analysis.milestones import gap_at_equal_loss
-from analysis.statistics import t_interval
+from analysis.statistics import mean_interval
 from study.spec import Stage
 
 TITLE = "Generalization gap at equal training loss"
@@ -25,7 +25,7 @@ USES: tuple[str, ...] = RESULTS
 NEEDS = 3
 TABLES = {
     "gaps": "Validation minus training error of the chosen configurations where their training "
-    "loss first reaches a loss that all of them reach: mean with 95 % t interval over seeds; norm "
+    "loss first reaches a loss that all of them reach: mean with 95 % interval over seeds; norm "
     "of all weights there; and test minus training error at the end, where losses differ. Diverged "
     "and stalled runs are left out."
 }
@@ -59,7 +59,7 @@ def _at_end(study: Study, family: object) -> dict[str, object]:
     """Test minus training error after the last epoch of the family's complete test runs."""
     tested = study.stage("test").ended(["complete"])
     own = tested[tested["family"] == family]
-    gap = t_interval(own["train_accuracy"] - own["test_accuracy"])
+    gap = mean_interval(own["train_accuracy"] - own["test_accuracy"])
     return {
         "test_gap_accuracy": gap.mean,
         "test_gap_accuracy_low": gap.low,
@@ -100,7 +100,7 @@ def draw(estimates: Estimates) -> list[Picture]:
                 "weights, a row for each schedule. " + conclude(estimates),
                 "Gap: validation minus training error. "
                 f"At a training loss of {frame['train_loss'].iloc[0]:.3f} nats, which every run "
-                "reaches. Marks: means over seeds; lines: 95 % t intervals. The training error is "
+                "reaches. Marks: means over seeds; lines: 95 % intervals. The training error is "
                 "a running mean over the epoch, measured while the weights still change, so that "
                 "a gap below 0 is no error.",
             )

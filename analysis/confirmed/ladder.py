@@ -11,7 +11,7 @@ from analysis.confirmed.stages import ids, runs
 from analysis.figures import INK, Picture, panels, percent_ticks, picture, spoken, style
 from analysis.findings import Estimates, Study, count, points
 from analysis.responses import slope
-from analysis.statistics import t_interval
+from analysis.statistics import mean_interval
 
 ALL = "mean of the others"
 _SIZE = ["images", "epochs"]
@@ -48,7 +48,7 @@ def climb(climbing: pd.DataFrame, first: str) -> Estimates:
         both = climbing if family == ALL else climbing[climbing["family"].isin([first, family])]
         for key, cell in own.groupby(_SIZE):
             mine = both[(both[_SIZE] == list(key)).all(axis=1)]
-            n, mean, _, low, high = t_interval(cell["difference"])
+            n, mean, _, low, high = mean_interval(cell["difference"])
             rows.append((family, *key, cell["size"].iloc[0], n, mean, low, high, ids(mine)))
         n, mean, _, low, high = slope(own, "size")
         slopes.append((family, n, mean, low, high, ids(both)))
@@ -127,7 +127,7 @@ def steps(estimates: Estimates, first: str, delta: float) -> list[Picture]:
                 f"Validation accuracy of {spoken(first)} minus that of each other schedule against "
                 "the size of the problem, a panel for each. " + _capital(trend(estimates)) + ".",
                 "Filled: all epochs, on fewer images or all of them; open: fewer epochs, all "
-                "images (drawn a little to the right). Lines: 95 % t intervals over seeds; dashed: "
+                "images (drawn a little to the right). Lines: 95 % intervals over seeds; dashed: "
                 f"the slope; shaded: differences of at most {points(delta)}. The rates were tuned "
                 "at the full size.",
             )

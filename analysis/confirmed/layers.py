@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from analysis.figures import PALE, Picture, panels, picture
 from analysis.findings import count
 from analysis.responses import kept
-from analysis.statistics import t_interval
+from analysis.statistics import mean_interval
 
 _PREFIX = "distance."
 COLUMNS = ["layer", "warmup", "base_lr", "epoch", "n", "distance", "low", "high"]
@@ -25,7 +25,7 @@ def moved(grid: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
     """Distance of each layer from its start with the shortest and the longest warmup of the grid.
 
     At the highest base rate at which both lost no run. layer, warmup, base_lr, epoch (trained: 0 at
-    the start), n seeds, distance (L2, mean over seeds), low, high (t interval); epochs up to twice
+    the start), n seeds, distance (L2, mean over seeds), low, high (interval); epochs up to twice
     the longest warmup. Empty where the two lengths have no such rate in common.
     """
     survived = kept(grid, ["warmup", "base_lr"])
@@ -44,7 +44,7 @@ def moved(grid: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
             name, own = layer.removeprefix(_PREFIX), used[used["warmup"] == warmup]
             rows.append((name, warmup, rate, 0, own["trial"].nunique(), 0.0, 0.0, 0.0))
             for epoch, group in own.groupby("epoch"):
-                n, mean, _, low, high = t_interval(group[layer])
+                n, mean, _, low, high = mean_interval(group[layer])
                 rows.append((name, warmup, rate, epoch + 1, n, mean, low, high))
     return pd.DataFrame(rows, columns=COLUMNS)
 
@@ -80,7 +80,7 @@ def draw(found: pd.DataFrame) -> list[Picture]:
                 "layers",
                 f"{alt}for each layer. {_alt(found)}",
                 f"Both at a base rate of {found['base_lr'].iloc[0]:.2g}, the highest at which "
-                "neither lost a run. Lines: means over seeds, bands: 95 % t intervals; dotted: end "
+                "neither lost a run. Lines: means over seeds, bands: 95 % intervals; dotted: end "
                 "of the longest warmup.",
             )
         ]

@@ -34,10 +34,10 @@ TABLES = {
     "interval, and the epochs until half of the seeds reach the target, which is the lowest of "
     "these mean accuracies (Kaplan-Meier; not reached counts as censored).",
     "pairs": "The best exponent against each other one at tuned rates: paired difference in "
-    "validation accuracy over common seeds with 95 % t interval, P(best > other) with Wilson's, "
+    "validation accuracy over common seeds with 95 % interval, P(best > other) with Wilson's, "
     "and the verdict of the one rule (Holm over these pairs).",
     "cells": "Validation accuracy of every exponent and base rate: mean over the seeds that were "
-    "not lost, with 95 % t interval, and the mean rate of the schedule.",
+    "not lost, with 95 % interval, and the mean rate of the schedule.",
 }
 _PAIR = {
     "mean": "difference_accuracy",

@@ -28,7 +28,7 @@ USES: tuple[str, ...] = RESULTS
 NEEDS = 3
 TABLES = {
     "lengths": "Each length of warmup (epochs) at its own best base rate among those at which no "
-    "run was lost: mean validation accuracy with 95 % t interval over seeds; how far it lies "
+    "run was lost: mean validation accuracy with 95 % interval over seeds; how far it lies "
     "behind the best length on the same seeds, and the most that may be (one-sided 95 % bound): "
     "not inferior where that is within the margin; how many more seeds would resolve the pair.",
     "usable": "Largest base rate of the grid at which no run was lost, and smallest at which one "

@@ -140,7 +140,7 @@ def by_length(scores: pd.DataFrame, seeds: pd.DataFrame, verdict: str) -> list[P
                 "score-by-warmup",
                 "Validation accuracy against the length of warmup at the tuned rate of each length "
                 "and at one that is too high. " + verdict,
-                "Small marks: single seeds; large ones: means with 95 % t intervals, where no run "
+                "Small marks: single seeds; large ones: means with 95 % intervals, where no run "
                 "was lost. Numbers below: runs lost of all. The accuracy axis is logarithmic in "
                 "the error.",
             )
