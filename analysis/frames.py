@@ -66,7 +66,10 @@ _TEST = (
 )
 WEIGHTS = ("last", "averaged", "best")
 _VERSIONS = ("lrstudy", "python", "torch", "optuna")
-_NUMBERS = ("slot", "attempt", "replicate", "arm", "diverged_epoch", "threads")
+_NUMBERS = (
+    *("slot", "attempt", "replicate", "arm"),
+    *("epochs_restored", "diverged_epoch", "threads"),
+)
 _TEXTS = ("family", "outcome", "device", "device_name", "host", "revision", "error")
 _FLAGS = ("interrupted", "baseline")
 _KEYS = (*_NUMBERS, *_TEXTS, *_FLAGS, "seed", "config", "history", "test", "versions")
@@ -79,9 +82,10 @@ def load(url: str, name: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     trials: a row per Optuna trial, that is per attempt at a slot, in the order of their numbers.
         study, trial, slot, attempt, state (one of STATES), value (what Optuna maximises), family,
         replicate, seed, arm (NaN in a search), the sampled parameters, epochs (asked for),
-        epochs_trained, the last epoch's metrics, best_val_accuracy, test_* (of the last epoch's,
-        the averaged and the best epoch's weights), mean_lr (over the epochs trained), final_lr,
-        device, versions, start and complete (UTC), seconds, config and error (texts).
+        epochs_trained and of these epochs_restored (from an earlier attempt), the last epoch's
+        metrics, best_val_accuracy, test_* (of the last epoch's, the averaged and the best epoch's
+        weights), mean_lr (over the epochs trained), final_lr, device, versions, start and complete
+        (UTC), seconds, config and error (texts).
     curves: a row per recorded epoch: study, trial, slot, family, state, the fields of EpochRecord,
         weight_norm.LAYER and distance.LAYER.
     Losses are in nats, accuracies shares in [0, 1], missing numbers NaN. Raises StorageError.
@@ -265,6 +269,7 @@ def _trials(rows: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
     """The trials frame: identity and result first, parameters last."""
     rows = rows.join(_trained(curves), on="trial")
     rows["epochs_trained"] = rows["epochs_trained"].fillna(rows.pop("reports")).fillna(0)
+    rows["epochs_restored"] = rows["epochs_restored"].fillna(0)
     for side in ("start", "complete"):
         rows[side] = pd.to_datetime(rows.pop(f"datetime_{side}"), utc=True)
     rows["seconds"] = (rows["complete"] - rows["start"]).dt.total_seconds()

@@ -34,6 +34,7 @@ def progress(trials: pd.DataFrame, spec: StudySpec) -> dict[str, Any]:
         "states": {str(state): int(count) for state, count in counts.items()},
         "best": _best(slots),
         "epochs": {str(name): int(value) for name, value in spent.items()},
+        "slots_left": left,
         "seconds_left": _seconds_left(slots, left, int(counts["running"])),
     }
 

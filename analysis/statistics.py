@@ -292,7 +292,8 @@ def binned(trials: pd.DataFrame, column: str, edges: Sequence[float]) -> pd.Data
 
 def budget(trials: pd.DataFrame) -> pd.DataFrame:
     """Epochs of each family: family, asked, trained, saved_by_pruning, unspent_by_divergence, and
-    lost (trained by attempts that failed or were interrupted and had to be repeated).
+    lost (trained by attempts that failed or were interrupted and had to be repeated, that is not
+    restored from a checkpoint).
 
     trials: one row per attempt, so that retries are paid for. ``asked`` counts the attempts that
     ended with a result or were pruned; asked = trained + saved + unspent. A stalled trial spends
@@ -306,7 +307,8 @@ def budget(trials: pd.DataFrame) -> pd.DataFrame:
         "trained": trials["epochs_trained"].where(ended),
         "saved_by_pruning": left.where(trials["state"] == "pruned"),
         "unspent_by_divergence": left.where(trials["state"] == "diverged"),
-        "lost": trials["epochs_trained"].where(lost),
+        # What a later attempt restored is in its own epochs.
+        "lost": trials["epochs_trained"].where(lost, 0) - trials["epochs_restored"],
     }
     frame = trials[["family"]].assign(**parts)
     return frame.groupby("family", sort=False).sum().reset_index()

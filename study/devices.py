@@ -38,6 +38,15 @@ def resolve(name: str) -> torch.device:
     return torch.device(wanted)
 
 
+def all_of(name: str) -> list[str]:
+    """The devices that workers may be spread over: every GPU for ``auto`` and ``cuda`` where there
+    are several, else the one called ``name``. Raises ValueError where it is not there."""
+    first = resolve(name)
+    if name in ("auto", "cuda") and first.type == "cuda":
+        return [each for each in available() if each.startswith("cuda:")]
+    return [str(first)]
+
+
 def describe(device: torch.device) -> str:
     """The hardware behind a device in words, e.g. the name of the GPU or of the processor."""
     if device.type == "cuda":

@@ -81,8 +81,11 @@ class Display:
             case "ready":
                 self._workers[event["worker"]] = {}
             case "epoch":
+                before = _trained(self._workers.get(event["worker"], {}))
                 self._workers[event["worker"]] = event
-                self._progress.advance(self._task)
+                self._progress.advance(self._task, _trained(event) - before)
+            case "warning":
+                self._print(f"trial {event['trial']}: {event['text']}")
             case "end":
                 self._end(event)
             case "lost":

@@ -19,6 +19,7 @@ from torch import nn
 
 from search_spaces.config import TrialConfig
 from study import devices
+from study.checkpoints import Checkpoint, Checkpoints
 from study.data import Images
 from study.records import EpochRecord, to_bits
 from study.sampling import FAMILY_PARAM
@@ -27,6 +28,7 @@ from study.tasks import TASKS, TaskData, first_images, load_task_data
 from study.training import TrainingState, diverged, evaluate, stalled, start, train
 
 OnEpoch = Callable[[EpochRecord], None]
+Report = Callable[[str], None]
 
 
 class Interrupted(Exception):  # noqa: N818 - a request, not an error
@@ -66,39 +68,93 @@ def run_trial(
     *,
     on_epoch: OnEpoch,
     should_stop: Callable[[], bool],
+    checkpoints: Checkpoints | None = None,
+    report: Report = lambda _line: None,
 ) -> float:
     """Train the trial's configuration and return its score: the last epoch's validation accuracy
     of the raw weights, or the test accuracy where the study reads the test images.
 
-    A diverged trial scores as the task's worst. Raises optuna.TrialPruned, or Interrupted if
-    `should_stop` says so after an epoch that is not the last.
+    Where an earlier attempt at the slot left a checkpoint, training goes on from it, and the trial
+    has the epochs of both. A diverged trial scores as the task's worst. on_epoch: told of every
+    epoch trained here, and of the last one that was not. report: told of what a person should know,
+    in one line. Raises optuna.TrialPruned, or Interrupted if `should_stop` says so after an epoch
+    that is not the last.
     """
     task, config = TASKS[spec.task], suggest_config(trial, spec)
     for key, value in _origin(device).items():
         trial.set_user_attr(key, value)
     trial.set_user_attr("config", config.model_dump(mode="json"))
     data = first_images(data, spec.slot_budget(trial.user_attrs["slot"]).train_size)
-    state = start(config, task, data, device)
-    records: list[EpochRecord] = []
-    best = BestEpoch()
-    for record in train(state, data):
-        records.append(record)
+    run = Run(start(config, task, data, device), BestEpoch(), [])
+    if checkpoints is not None:
+        _go_on(trial, run, checkpoints, device, report=report, on_epoch=on_epoch)
+    elif trial.user_attrs["attempt"]:
+        report("there is no directory of checkpoints: it starts again from its first epoch")
+    for record in train(run.state, data):
+        run.records.append(record)
         if data.test is not None:
-            best.see(record, state.model)
-        trial.set_user_attr("history", [each.to_json() for each in records])
+            run.best.see(record, run.state.model)
+        trial.set_user_attr("history", [each.to_json() for each in run.records])
         on_epoch(record)
-        if diverged(records, task.classes):
+        if diverged(run.records, task.classes):
             trial.set_user_attr("diverged_epoch", record.epoch)
             trial.set_user_attr("outcome", "diverged")
             return task.worst_score
+        if checkpoints is not None:
+            _save(trial, run, checkpoints, report)
         _report(trial, record)
-        if should_stop() and state.next_epoch < config.epochs:
+        if should_stop() and run.state.next_epoch < config.epochs:
             raise Interrupted
-    outcome = "stalled" if stalled(records, task.classes) else "finished"
+    outcome = "stalled" if stalled(run.records, task.classes) else "finished"
     trial.set_user_attr("outcome", outcome)
     if data.test is None:
-        return _validation(records[-1])
-    return _test(trial, state, best, data.test)
+        return _validation(run.records[-1])
+    return _test(trial, run.state, run.best, data.test)
+
+
+@dataclass
+class Run:
+    """A trial in training: its state, its best epoch, and the records of all its epochs."""
+
+    state: TrainingState
+    best: BestEpoch
+    records: list[EpochRecord]
+
+
+def _go_on(
+    trial: optuna.Trial,
+    run: Run,
+    checkpoints: Checkpoints,
+    device: torch.device,
+    *,
+    report: Report,
+    on_epoch: OnEpoch,
+) -> None:
+    """Put the run where an earlier attempt left it, and write that attempt's epochs down."""
+    slot, config = trial.user_attrs["slot"], run.state.config.model_dump_json()
+    found = checkpoints.load(slot, config, device, report)
+    if found is None:
+        return
+    run.state.load_state_dict(found.training)
+    run.best.load_state_dict(found.best, run.state.model)
+    run.records.extend(found.records)
+    trial.set_user_attr("epochs_restored", len(run.records))
+    trial.set_user_attr("history", [each.to_json() for each in run.records])
+    for record in run.records:
+        if record.averaged_val_accuracy is not None:
+            trial.report(record.averaged_val_accuracy, record.epoch)
+            trial.should_prune()  # for what pruners note down; these epochs were judged before
+    on_epoch(run.records[-1])
+
+
+def _save(trial: optuna.Trial, run: Run, checkpoints: Checkpoints, report: Report) -> None:
+    """A checkpoint that cannot be written costs a retry its epochs, not the trial its result."""
+    slot, attempt = trial.user_attrs["slot"], trial.user_attrs["attempt"]
+    state = Checkpoint(run.records, run.state.state_dict(), run.best.state_dict())
+    try:
+        checkpoints.save(slot, attempt, run.state.config.model_dump_json(), state)
+    except OSError as error:
+        report(f"cannot write a checkpoint to {checkpoints.root}: {error.strerror}")
 
 
 @dataclass
@@ -115,6 +171,18 @@ class BestEpoch:
         if record.val_accuracy is not None and record.val_accuracy > self.accuracy:
             self.epoch, self.accuracy = record.epoch, record.val_accuracy
             self.model = copy.deepcopy(model)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What `load_state_dict` needs, as tensors and numbers."""
+        weights = None if self.model is None else self.model.state_dict()
+        return {"epoch": self.epoch, "accuracy": self.accuracy, "model": weights}
+
+    def load_state_dict(self, saved: dict[str, Any], like: nn.Module) -> None:
+        """Be what ``saved`` says; ``like``: a model of the same kind."""
+        self.epoch, self.accuracy, self.model = saved["epoch"], saved["accuracy"], None
+        if saved["model"] is not None:
+            self.model = copy.deepcopy(like)
+            self.model.load_state_dict(saved["model"])
 
 
 def _report(trial: optuna.Trial, record: EpochRecord) -> None:

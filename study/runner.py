@@ -11,19 +11,19 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
-import torch
-
 from study import devices
+from study.checkpoints import DIRECTORY_VARIABLE
 from study.worker import STORAGE_VARIABLE
 
 Event = dict[str, Any]
 OnEvent = Callable[[Event], None]
-Ending = Literal["done", "stopped", "timeout"]
+Ending = Literal["done", "stopped", "timeout", "asked"]
 WORKER = (sys.executable, "-m", "study.worker")
 _POLL_SECONDS = 0.2
 
@@ -48,11 +48,21 @@ class Process:
         return self.follower is not None and self.follower.is_alive()
 
 
-def default_workers(device: torch.device, trials: int) -> int:
-    """Workers when the user names no number: one a core on a CPU (at most 8), else one."""
-    if device.type != "cpu":
-        return 1
-    return max(1, min(_cores(), 8, trials))
+def place(device: str, workers: int | None, per_device: int | None, trials: int) -> list[str]:
+    """The device of each worker. Raises ValueError where the device is not there, or has no room.
+
+    workers: their number on this machine; per_device: the most on one device. Without both, a GPU
+    has one worker and the CPU one a core (at most 8); there are never more than trials unless they
+    are asked for. Several GPUs are filled in turn.
+    """
+    there = devices.all_of(device)
+    room = per_device or (1 if there[0] != "cpu" else min(_cores(), 8))
+    wanted = workers or max(1, min(room * len(there), trials))
+    if per_device is not None and wanted > room * len(there):
+        raise ValueError(
+            f"{wanted} workers do not fit on {', '.join(there)} with at most {per_device} each"
+        )
+    return [there[index % len(there)] for index in range(wanted)]
 
 
 def _cores() -> int:
@@ -66,26 +76,31 @@ def launch(
     url: str,
     name: str,
     *,
-    workers: int,
-    device: str,
+    places: Sequence[str],
     on_event: OnEvent,
     timeout: float | None = None,
+    checkpoints: Path | None = None,
 ) -> Ending:
     """Run worker processes until no trial is left to run, or until they were stopped before.
 
-    timeout: seconds after which the workers are asked to leave. Ctrl-C or SIGTERM asks them to
-    finish their epoch and leave; a second one ends them at once. Raises WorkersFailed.
+    places: the device of each worker. timeout: seconds after which the workers are asked to leave.
+    Ctrl-C or SIGTERM asks them to finish their epoch and leave; a second one ends them at once. A
+    worker that was killed is replaced, unless it was before it finished an epoch: what kills it
+    then would kill the next one too. Raises WorkersFailed.
     """
     events: queue.SimpleQueue[Event] = queue.SimpleQueue()
     asked: list[Ending] = []
     processes: list[Process] = []
+
+    def spawn(index: int) -> Process:
+        return _spawn(index, url, name, places, checkpoints, events)
+
     with _stop_on_signals(processes, asked):
-        for index in range(workers):
-            process = _spawn(index, url, name, device, workers, events)
-            processes.append(process)
+        for index in range(len(places)):
+            processes.append(spawn(index))  # noqa: PERF401 - a signal must find it
         if asked:  # while they were started
             _tell(processes, signal.SIGTERM)
-        _watch(processes, events, on_event, asked, timeout)
+        _watch(processes, events, on_event, asked, timeout, spawn)
     if asked:
         return asked[0]
     if all(each.popen.returncode != 0 for each in processes):
@@ -99,15 +114,24 @@ def _watch(
     on_event: OnEvent,
     asked: list[Ending],
     timeout: float | None,
+    spawn: Callable[[int], Process],
 ) -> None:
     deadline = None if timeout is None else time.monotonic() + timeout
+    useful: set[int] = set()  # workers that have finished an epoch since they were started
     while any(each.followed for each in processes) or not events.empty():
         try:
             event = events.get(timeout=_POLL_SECONDS)
         except queue.Empty:
             event = {"event": "tick"}
+        if event["event"] == "epoch":
+            useful.add(event["worker"])
         if event["event"] != "lost" or not asked:  # who is asked to leave may be lost
             on_event(event)
+        if event["event"] == "lost" and event["killed"] and event["worker"] in useful and not asked:
+            useful.discard(event["worker"])
+            processes[event["worker"]] = spawn(event["worker"])
+            if asked:  # while it was started
+                _tell(processes, signal.SIGTERM)
         if deadline is not None and time.monotonic() > deadline and not asked:
             asked.append("timeout")
             _tell(processes, signal.SIGTERM)
@@ -117,14 +141,16 @@ def _spawn(
     index: int,
     url: str,
     name: str,
-    device: str,
-    workers: int,
+    places: Sequence[str],
+    checkpoints: Path | None,
     events: queue.SimpleQueue[Event],
 ) -> Process:
     """Start a worker in a session of its own, so that Ctrl-C reaches the launcher alone."""
-    environment = os.environ | {STORAGE_VARIABLE: url} | _cpu_environment(workers)
+    environment = os.environ | {STORAGE_VARIABLE: url} | _cpu_environment(len(places))
+    if checkpoints is not None:
+        environment[DIRECTORY_VARIABLE] = str(checkpoints)
     popen = subprocess.Popen(
-        [*WORKER, name, device],
+        [*WORKER, name, places[index]],
         env=environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -156,7 +182,9 @@ def _follow(process: Process, events: queue.SimpleQueue[Event]) -> None:
             events.put({"worker": process.index, **json.loads(line)})
         errors.join()
     if process.popen.returncode != 0:
-        events.put({"event": "lost", "worker": process.index, "error": _last_words(process)})
+        killed = process.popen.returncode < 0
+        lost = {"event": "lost", "worker": process.index, "killed": killed}
+        events.put({**lost, "error": _last_words(process)})
 
 
 def _keep_errors(process: Process) -> None:
@@ -166,6 +194,8 @@ def _keep_errors(process: Process) -> None:
 
 def _last_words(process: Process) -> str:
     code = process.popen.returncode
+    if code < 0:  # what it said before has nothing to do with it
+        return f"it was killed by signal {-code}"
     return process.errors[-1] if process.errors else f"a worker ended with status {code}"
 
 

@@ -43,8 +43,12 @@ class SomeTrials(optuna.Study):
 
 
 def one_family(study: optuna.Study, family: str) -> SomeTrials:
-    """The study with the trials of one schedule family."""
-    return SomeTrials(study, lambda trial: trial.user_attrs.get("family") == family)
+    """The study with the trials of one schedule family, without attempts that failed: what they
+    measured is in the retry, and would count twice."""
+    return SomeTrials(
+        study,
+        lambda trial: trial.user_attrs.get("family") == family and trial.state != TrialState.FAIL,
+    )
 
 
 class SlotSampler(BaseSampler):

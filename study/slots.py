@@ -11,9 +11,11 @@ from __future__ import annotations
 import json
 import os
 import socket
+import uuid
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -21,16 +23,17 @@ from typing import Any
 
 import optuna
 import sqlalchemy as sa
-from optuna.storages import RDBStorage
+from optuna.distributions import json_to_distribution
 from optuna.storages._rdb import models
 from optuna.trial import TrialState
 from sqlalchemy import orm
 
+from study.outages import PatientStorage, patient
 from study.spec import SPEC_ATTR, StudySpec
 
-# A live worker signs every 15 s; a silent one is given up after 120 s, or at once where its process
-# can be seen to be dead.
-HEARTBEAT_SECONDS = 15.0
+# A live worker signs eight times in this time; a silent one is given up after it, or at once where
+# its process can be seen to be dead. All workers of a study should have the same.
+GRACE_VARIABLE = "LRSTUDY_GRACE_SECONDS"
 GRACE_SECONDS = 120.0
 _ENDED_WELL = (TrialState.COMPLETE, TrialState.PRUNED)
 
@@ -63,13 +66,26 @@ class Attempt:
         return self.state == TrialState.FAIL and not self.attrs.get("interrupted")
 
 
-class SlotStorage(RDBStorage):
+# Names one call that creates a trial, however often it is repeated.
+_CLAIM: ContextVar[str | None] = ContextVar("claim", default=None)
+
+
+class SlotStorage(PatientStorage):
     """RDBStorage whose `create_new_trial` claims the lowest free slot, or raises NoFreeSlot.
 
     The new trial carries the user attributes slot, attempt, family, replicate, seed, baseline, arm
-    (where the study has arms), host, pid and born, and its first heartbeat, all written in the
-    creating transaction.
+    (where the study has arms), host, pid, born and claim, and its first heartbeat, all written in
+    the creating transaction. A further attempt at a slot has the parameters of the earlier ones.
     """
+
+    def _create_new_trial(
+        self, study_id: int, template_trial: optuna.trial.FrozenTrial | None = None
+    ) -> optuna.trial.FrozenTrial:
+        token = _CLAIM.set(uuid.uuid4().hex)
+        try:
+            return super()._create_new_trial(study_id, template_trial)
+        finally:
+            _CLAIM.reset(token)
 
     def _get_prepared_new_trial(
         self,
@@ -80,7 +96,8 @@ class SlotStorage(RDBStorage):
         spec = _read_spec(session, study_id)
         if spec is not None and template_trial is None:
             found = [self._reap(session, each) for each in _attempts(session, study_id)]
-            template_trial = _slot_trial(spec, found)
+            slot = _free_slot(spec, found)
+            template_trial = _slot_trial(spec, slot, found, _params(session, slot, found))
         trial = super()._get_prepared_new_trial(study_id, template_trial, session)
         session.add(models.TrialHeartbeatModel(trial_id=trial.trial_id))
         return trial
@@ -98,9 +115,10 @@ class SlotStorage(RDBStorage):
         return replace(attempt, state=TrialState.FAIL, attrs=attempt.attrs | {"interrupted": True})
 
 
-def _slot_trial(spec: StudySpec, found: list[Attempt]) -> optuna.trial.FrozenTrial:
-    """A running trial for the lowest free slot. Raises NoFreeSlot."""
-    slot = _free_slot(spec, found)
+def _slot_trial(
+    spec: StudySpec, slot: int, found: list[Attempt], params: dict[str, Any]
+) -> optuna.trial.FrozenTrial:
+    """A running trial for the slot; ``params`` are fixed, the others will be sampled."""
     attrs = {
         "slot": slot,
         "attempt": sum(each.slot == slot for each in found),
@@ -112,6 +130,7 @@ def _slot_trial(spec: StudySpec, found: list[Attempt]) -> optuna.trial.FrozenTri
         "host": process_space(),
         "pid": os.getpid(),
         "born": born(os.getpid()),
+        "claim": _CLAIM.get(),
     }
     return optuna.trial.FrozenTrial(
         number=-1,
@@ -123,9 +142,24 @@ def _slot_trial(spec: StudySpec, found: list[Attempt]) -> optuna.trial.FrozenTri
         params={},
         distributions={},
         user_attrs=attrs,
-        system_attrs={},
+        # Where Optuna's own enqueued trials keep what is not to be sampled.
+        system_attrs={"fixed_params": params} if params else {},
         intermediate_values={},
     )
+
+
+def _params(session: orm.Session, slot: int, found: Sequence[Attempt]) -> dict[str, Any]:
+    """The parameters that earlier attempts at a slot had: a retry is the same trial again."""
+    earlier = [each.trial_id for each in found if each.slot == slot]
+    if not earlier:
+        return {}
+    param = models.TrialParamModel
+    rows = session.execute(
+        sa.select(param.param_name, param.param_value, param.distribution_json)
+        .where(param.trial_id.in_(earlier))
+        .order_by(param.trial_id)
+    )
+    return {name: json_to_distribution(text).to_external_repr(value) for name, value, text in rows}
 
 
 def _now() -> datetime:
@@ -169,6 +203,7 @@ def _failures(found: Sequence[Attempt]) -> Counter[int]:
     return Counter(each.slot for each in found if each.failed_by_itself)
 
 
+@patient
 def attempts(storage: SlotStorage, name: str) -> list[Attempt]:
     """Every trial of a study, in the order of creation."""
     study_id = storage.get_study_id_from_name(name)
@@ -194,7 +229,7 @@ def _attempts(session: orm.Session, study_id: int) -> list[Attempt]:
         .where(trial.study_id == study_id)
         .order_by(trial.trial_id)
     ).all()
-    wanted = ("slot", "interrupted", "host", "pid", "born")
+    wanted = ("slot", "interrupted", "host", "pid", "born", "claim")
     attrs: dict[int, dict[str, Any]] = {trial_id: {} for trial_id, _ in rows}
     query = (
         sa.select(attr.trial_id, attr.key, attr.value_json)
@@ -206,16 +241,37 @@ def _attempts(session: orm.Session, study_id: int) -> list[Attempt]:
     return [Attempt(trial_id, state, attrs[trial_id]) for trial_id, state in rows]
 
 
+def grace_seconds() -> float:
+    """After how many seconds of silence a running trial is given up. Raises ValueError."""
+    text = os.environ.get(GRACE_VARIABLE)
+    if text is None:
+        return GRACE_SECONDS
+    with suppress(ValueError):
+        if 1 <= float(text) < float("inf"):
+            return float(text)
+    raise ValueError(f"{GRACE_VARIABLE} must be a number of seconds from 1 on, not {text!r}")
+
+
+def heartbeat_seconds() -> float:
+    """How often a live worker signs."""
+    return grace_seconds() / 8
+
+
 def _worker_is_gone(session: orm.Session, attempt: Attempt) -> bool:
-    if attempt.attrs.get("host") == process_space():
-        return not _alive(int(attempt.attrs["pid"]), attempt.attrs.get("born"))
+    """Whether its process is dead, or silent for too long, or is this one, which asks for another
+    trial because it never learned of that one."""
+    if _CLAIM.get() is not None and attempt.attrs.get("claim") == _CLAIM.get():
+        return True
+    pid, here = attempt.attrs.get("pid"), attempt.attrs.get("host") == process_space()
+    if here and isinstance(pid, int) and not _alive(pid, attempt.attrs.get("born")):
+        return True
     beat = models.TrialHeartbeatModel
     query = sa.select(beat.heartbeat, sa.func.now()).where(beat.trial_id == attempt.trial_id)
     row = session.execute(query).one_or_none()
     if row is None:
         return False  # not ours: our trials are born with a heartbeat
     last, now = (value.replace(tzinfo=None) for value in row)
-    return bool(now - last > timedelta(seconds=GRACE_SECONDS))
+    return bool(now - last > timedelta(seconds=grace_seconds()))
 
 
 def process_space() -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import time
+import uuid
 from contextlib import suppress
 from typing import Any
 
@@ -18,6 +20,9 @@ from study.slots import SlotStorage
 from study.spec import SPEC_ATTR, StudySpec
 from study.urls import StorageError, database_file, opening_errors, parse_url, safe_url
 
+IDENTITY_ATTR = "lrstudy_identity"
+STOPPING_ATTR = "lrstudy_stopping"
+_IDENTITY = re.compile(r"[0-9a-f]{32}")
 _OPTUNAS_TABLES = {"studies", "trials", "version_info"}
 # Seconds to wait, in turn, for another process that makes the tables at the same moment.
 _CREATION_WAITS = (0.3, 1.0)
@@ -118,10 +123,30 @@ def _serialise_writers(storage: RDBStorage) -> None:
 
 
 def create_study(storage: SlotStorage, name: str, spec: StudySpec) -> optuna.Study:
-    """A new study that carries its spec. Raises optuna.exceptions.DuplicatedStudyError."""
+    """A new study that carries its spec, and an identity that no other study has, in whichever
+    database. Raises optuna.exceptions.DuplicatedStudyError."""
     study = optuna.create_study(study_name=name, storage=storage, direction="maximize")
+    study.set_user_attr(IDENTITY_ATTR, uuid.uuid4().hex)
     study.set_user_attr(SPEC_ATTR, spec.model_dump(mode="json"))
     return study
+
+
+def identity(storage: SlotStorage, name: str) -> str | None:
+    """The study's identity: 32 hexadecimal digits, None where it has none that can be used."""
+    attrs = storage.get_study_user_attrs(storage.get_study_id_from_name(name))
+    found = attrs.get(IDENTITY_ATTR)
+    return found if isinstance(found, str) and _IDENTITY.fullmatch(found) else None
+
+
+def set_stopping(storage: SlotStorage, name: str, stopping: bool) -> None:
+    """Ask the workers of a study, wherever they are, to leave after their epoch; or no longer."""
+    study_id = storage.get_study_id_from_name(name)
+    storage.set_study_user_attr(study_id, STOPPING_ATTR, stopping)
+
+
+def is_stopping(storage: SlotStorage, study_id: int) -> bool:
+    """Whether the workers of a study are asked to leave."""
+    return storage.get_study_user_attrs(study_id).get(STOPPING_ATTR) is True
 
 
 def best_trial(storage: SlotStorage, name: str) -> tuple[float, str] | None:

@@ -43,9 +43,22 @@ def safe_url(url: str | sa.URL) -> str:
     return sa.make_url(url).set(query={}).render_as_string(hide_password=True)
 
 
+def has_password(url: str) -> bool:
+    """Whether a storage URL holds a password; False where it is no URL."""
+    try:
+        parsed = sa.make_url(url)
+    except (sa.exc.ArgumentError, ValueError):
+        return False
+    return parsed.password is not None or "password" in parsed.query
+
+
 def database_file(url: sa.URL) -> Path | None:
     """The file of a SQLite URL, None for a server."""
     return Path(str(url.database)) if url.get_backend_name() == "sqlite" else None
+
+
+class StorageAwayError(StorageError):
+    """The storage cannot be reached, now."""
 
 
 @contextmanager
@@ -58,7 +71,9 @@ def database_errors(url: str | sa.URL) -> Iterator[None]:
     except (sa.exc.SQLAlchemyError, StorageInternalError) as error:
         cause = error.__cause__ if isinstance(error, StorageInternalError) else error
         reason = str(getattr(cause, "orig", cause)).strip().partition("\n")[0]
-        raise StorageError(f"cannot use the storage {safe_url(url)}: {reason}") from None
+        away = isinstance(cause, sa.exc.OperationalError | sa.exc.InterfaceError)
+        kind = StorageAwayError if away else StorageError
+        raise kind(f"cannot use the storage {safe_url(url)}: {reason}") from None
 
 
 @contextmanager

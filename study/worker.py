@@ -1,8 +1,9 @@
-"""A worker process: claims slots of a study and trains them until none is left.
+"""A worker: claims slots of a study and trains them until none is left.
 
-`python -m study.worker NAME DEVICE` with the storage in LRSTUDY_STORAGE. It tells its launcher
-what happens by one JSON object a line on standard output, and leaves after the running epoch when
-it gets SIGTERM or when nobody reads any more. What libraries print goes to standard error.
+`python -m study.worker NAME DEVICE` with the storage in LRSTUDY_STORAGE and, where there is one,
+the directory of checkpoints in LRSTUDY_CHECKPOINTS. It tells its launcher what happens by one JSON
+object a line on standard output, and leaves after the running epoch when it gets SIGTERM, when the
+study is to stop, or when nobody reads any more. What libraries print goes to standard error.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, TextIO
 
 import optuna
@@ -24,14 +26,16 @@ from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.trial import TrialState
 
 from study import devices
+from study.checkpoints import DIRECTORY_VARIABLE, Checkpoints
 from study.data import DataError
 from study.objective import Interrupted, load_data, run_trial
+from study.outages import patient
 from study.pruning import make_pruner
 from study.records import EpochRecord
 from study.sampling import SlotSampler
-from study.slots import HEARTBEAT_SECONDS, NoFreeSlot, SlotStorage
+from study.slots import NoFreeSlot, SlotStorage, heartbeat_seconds
 from study.spec import StudySpec
-from study.storage import load_spec, open_storage
+from study.storage import identity, is_stopping, load_spec, open_storage
 from study.tasks import TaskData
 from study.urls import StorageError
 
@@ -41,24 +45,40 @@ SAME_FAILURES = 3
 _WAIT_SECONDS = 0.5
 
 
+Event = dict[str, Any]
+
+
 class Worker:
-    """One process's work on one study; what happens goes to ``events`` as JSON lines."""
+    """One process's work on one study.
+
+    tell: gets what happens, as JSON values; it raises BrokenPipeError where nobody listens.
+    checkpoints: directory of all studies; None: an interrupted trial starts again from its first
+    epoch.
+    """
 
     def __init__(
-        self, storage: SlotStorage, name: str, device: torch.device, events: TextIO
+        self,
+        storage: SlotStorage,
+        name: str,
+        device: torch.device,
+        tell: Callable[[Event], None],
+        checkpoints: Path | None = None,
     ) -> None:
         self.spec: StudySpec = load_spec(storage, name)
-        self.storage, self.device, self.events = storage, device, events
+        self.storage, self.device, self.tell = storage, device, tell
         self.study = optuna.load_study(
             study_name=name,
             storage=storage,
             sampler=SlotSampler(self.spec),
             pruner=make_pruner(self.spec),
         )
+        known = identity(storage, name)
+        self.checkpoints = Checkpoints(checkpoints, known) if checkpoints and known else None
         self.data: TaskData = load_data(self.spec, device)
         # A plain flag: a signal handler must not wait for the lock of a threading.Event.
         self.leaving = False
         self.failures: list[str] = []
+        self._said: set[str] = set()
 
     def work(self) -> None:
         """Train slots until all are done, or until asked to leave.
@@ -66,17 +86,23 @@ class Worker:
         Waits while others still train: should one of them die, its slot becomes free again.
         Raises RuntimeError when the same failure ends one trial after another.
         """
-        while not self.leaving:
+        while not self._should_stop():
             try:
                 trial = self.study.ask()
             except NoFreeSlot as none:
                 if none.running == 0:
+                    if self.checkpoints is not None:
+                        self.checkpoints.clear()
                     return
                 time.sleep(_WAIT_SECONDS)
                 continue
             self._run(trial)
             if len(self.failures) == SAME_FAILURES and len(set(self.failures)) == 1:
                 raise RuntimeError(f"{SAME_FAILURES} trials in a row failed: {self.failures[0]}")
+
+    def _should_stop(self) -> bool:
+        """Whether this worker is asked to leave, or all are."""
+        return self.leaving or is_stopping(self.storage, self.study._study_id)
 
     def _run(self, trial: optuna.Trial) -> None:
         """Run a trial to its end and record what became of it."""
@@ -90,6 +116,8 @@ class Worker:
         if given_away:  # to another worker, while this one was held up
             self.emit("end", trial, state="given away", value=None)
             return
+        if self.checkpoints is not None and state != TrialState.FAIL:
+            self.checkpoints.remove(trial.user_attrs["slot"])
         error = self.failures[-1] if state == TrialState.FAIL and self.failures else None
         self.emit("end", trial, state=state.name.lower(), value=value, error=error)
 
@@ -101,7 +129,9 @@ class Worker:
                 self.data,
                 self.device,
                 on_epoch=lambda record: self._on_epoch(trial, record),
-                should_stop=lambda: self.leaving,
+                should_stop=self._should_stop,
+                checkpoints=self.checkpoints,
+                report=lambda line: self._warn(trial, line),
             )
         except optuna.TrialPruned:
             return TrialState.PRUNED, None
@@ -120,13 +150,19 @@ class Worker:
     def _on_epoch(self, trial: optuna.Trial, record: EpochRecord) -> None:
         self.emit("epoch", trial, epoch=record.epoch, accuracy=record.val_accuracy)
 
+    def _warn(self, trial: optuna.Trial, line: str) -> None:
+        """Tell of something once."""
+        if line not in self._said:
+            self._said.add(line)
+            self.emit("warning", trial, text=line)
+
     @contextmanager
     def _signing(self, trial_id: int) -> Iterator[None]:
         """Sign the trial's heartbeat from a thread while it runs."""
         done = threading.Event()
 
         def sign() -> None:
-            while not done.wait(HEARTBEAT_SECONDS):
+            while not done.wait(heartbeat_seconds()):
                 # A missed sign is made up by the next one; the grace period covers several.
                 with suppress(StorageInternalError):
                     self.storage.record_heartbeat(trial_id)
@@ -140,9 +176,9 @@ class Worker:
             thread.join()
 
     def emit(self, kind: str, trial: optuna.Trial, **facts: Any) -> None:
-        """One line for the launcher; where nobody listens any more, leave."""
+        """Tell what happened; where nobody listens any more, leave."""
         attrs = trial.user_attrs
-        line = {
+        event = {
             "event": kind,
             "trial": trial.number,
             "slot": attrs["slot"],
@@ -154,10 +190,10 @@ class Worker:
             **facts,
         }
         try:
-            print(json.dumps(line), file=self.events, flush=True)
+            self.tell(event)
         except BrokenPipeError:
             self.leaving = True
-            self.events = open(os.devnull, "w")  # noqa: SIM115, PTH123 - until the process ends
+            self.tell = lambda _event: None
 
 
 def _event_stream() -> TextIO:
@@ -167,18 +203,51 @@ def _event_stream() -> TextIO:
     return stream
 
 
+def start(name: str, device: str, tell: Callable[[Event], None]) -> Worker:
+    """A worker for the study in the storage of the environment, ready to `work`.
+
+    Raises StorageError, DataError, ValueError.
+    """
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", torch.get_num_threads())))
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    heartbeat_seconds()  # a wrong setting is told before anything is claimed
+    storage = patient(open_storage)(os.environ[STORAGE_VARIABLE])
+    found = os.environ.get(DIRECTORY_VARIABLE)
+    checkpoints = Path(found) if found else None
+    return Worker(storage, name, devices.resolve(device), tell, checkpoints)
+
+
+def leave_on_signals(worker: Worker) -> list[int]:
+    """SIGTERM and SIGINT ask the worker to leave after its epoch; returns those that came."""
+    came: list[int] = []
+
+    def leave(number: int, _frame: Any) -> None:
+        came.append(number)
+        worker.leaving = True
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, leave)
+    return came
+
+
+def utc() -> None:
+    """Optuna writes the local time without a zone: let all machines write the same."""
+    os.environ["TZ"] = "UTC"
+    time.tzset()
+
+
 def main(name: str, device: str) -> int:
     """Work on the study; the exit status, after one line on standard error if that is not 0."""
     began, events = time.monotonic(), _event_stream()
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", torch.get_num_threads())))
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    utc()
+
+    def tell(event: Event) -> None:
+        print(json.dumps(event), file=events, flush=True)
+
     try:
-        storage = open_storage(os.environ[STORAGE_VARIABLE])
-        worker = Worker(storage, name, devices.resolve(device), events)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: setattr(worker, "leaving", True))
-        ready = {"event": "ready", "seconds": time.monotonic() - began}
-        print(json.dumps(ready), file=events, flush=True)
+        worker = start(name, device, tell)
+        leave_on_signals(worker)
+        tell({"event": "ready", "seconds": time.monotonic() - began})
         worker.work()
     except StorageInternalError as error:
         print(f"the storage failed: {error.__cause__}".splitlines()[0], file=sys.stderr)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import time
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
+from rich.console import Console, Group
+from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
@@ -26,30 +29,88 @@ from study.cli.options import (
     wrong_use,
 )
 
+_WATCH_SECONDS = 2.0
+
 
 def status(
     name: Annotated[
         str | None,
         typer.Argument(metavar="[NAME]", help="A study; without it, all.", callback=checked_name),
     ] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Show it and its workers until it ends, or Ctrl-C.")
+    ] = False,
     storage: Storage = DEFAULT_STORAGE,
     as_json: AsJson = False,
 ) -> None:
     """Say how far a study is, or list the studies of the storage.
 
-    Example: lrstudy status cosine
+    Example: lrstudy status cosine --watch
     """
+    if watch and (name is None or as_json):
+        raise Failure("--watch shows one study to a person: give its name, without --json", 2)
     if name is None:
         _list_studies(storage, as_json)
         return
+    if watch:
+        _watch(storage, name)
+        return
+    facts = _progress(storage, name)
+    if as_json:
+        print_json({"study": name, "workers": _workers(storage, name), **facts})
+        return
+    Console().print(_status_table(name, facts), highlight=False)
+
+
+def _progress(url: str, name: str) -> dict[str, Any]:
     from analysis.frames import load, spec
     from analysis.progress import progress
 
-    with storage_failures(storage):
-        facts = progress(load(storage, name)[0], spec(storage, name))
-    if as_json:
-        print_json({"study": name, **facts})
-        return
+    with storage_failures(url):
+        return progress(load(url, name)[0], spec(url, name))
+
+
+def _workers(url: str, name: str) -> list[dict[str, Any]]:
+    """The running trials as JSON values."""
+    from analysis.presence import running
+
+    with storage_failures(url):
+        found: list[dict[str, Any]] = json.loads(running(url, name).to_json(orient="records"))
+        return found
+
+
+def _watch(url: str, name: str) -> None:
+    """The status and the workers, every few seconds, until nothing is left to run."""
+    facts = _progress(url, name)
+    with Live(console=Console(), auto_refresh=False) as live, suppress(KeyboardInterrupt):
+        while True:
+            shown = Group(_status_table(name, facts), "", _workers_table(_workers(url, name)))
+            live.update(shown, refresh=True)
+            if facts["slots_left"] == 0:
+                return
+            time.sleep(_WATCH_SECONDS)
+            facts = _progress(url, name)
+
+
+def _workers_table(rows: list[dict[str, Any]]) -> Table | str:
+    if not rows:
+        return "no worker trains at the moment"
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for heading in ("host", "pid", "device", "trial", "schedule", "epoch", "last sign"):
+        table.add_column(heading, justify="right" if heading in ("pid", "trial") else "left")
+    for row in rows:
+        of = "" if row["epochs"] is None else f"/{row['epochs']}"
+        silent = "never" if row["silent"] is None else f"{row['silent']:.0f} s ago"
+        cells = (row["host"], row["pid"], row["device"], row["trial"], row["family"])
+        table.add_row(
+            *(escape("?" if cell is None else str(cell)) for cell in cells),
+            f"{row['epoch']}{of}",
+            silent,
+        )
+    return table
+
+
+def _status_table(name: str, facts: dict[str, Any]) -> Table:
     states, epochs = facts["states"], facts["epochs"]
     done = sum(states[state] for state in ("complete", "diverged", "stalled", "pruned"))
     counted = ", ".join(f"{count} {state}" for state, count in states.items() if count)
@@ -65,7 +126,7 @@ def status(
     table = Table(box=None, show_header=False, pad_edge=False)
     for label, text in rows.items():
         table.add_row(f"[bold]{escape(label)}[/bold]", escape(text))
-    Console().print(table, highlight=False)
+    return table
 
 
 def _list_studies(url: str, as_json: bool) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from study.cli.launching import (
+    Crew,
     check,
     command,
     create,
@@ -17,12 +19,14 @@ from study.cli.launching import (
 )
 from study.cli.options import (
     DEFAULT_STORAGE,
+    Checkpoints,
     Device,
     Failure,
     Storage,
     StudyName,
     Timeout,
     Workers,
+    WorkersPerDevice,
     print_json,
     storage_failures,
     wrong_use,
@@ -52,7 +56,9 @@ def confirm(
         typer.Option("--train-on", help="Of the chosen ones: the search's images, or all of them."),
     ] = None,
     workers: Workers = None,
+    workers_per_device: WorkersPerDevice = None,
     device: Device = "auto",
+    checkpoints: Checkpoints = None,
     timeout: Timeout = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say how much it is, and for how long.")
@@ -70,20 +76,21 @@ def confirm(
 
     if as_json and not dry_run:
         raise Failure("--json prints a dry run: give --dry-run too", 2)
-    specs = {"confirm": _confirm_spec(storage, name, top, seeds, device, workers)}
+    crew = Crew(workers, workers_per_device, device, timeout, checkpoints)
+    specs = {"confirm": _confirm_spec(storage, name, top, seeds, crew)}
     images = _train_on(storage, name, train_on)
-    workers = check(specs["confirm"], device, workers)
+    places = check(specs["confirm"], crew)
     if dry_run:
-        _cost(name, specs["confirm"], images, device, workers, as_json)
+        _cost(name, specs["confirm"], images, places, as_json)
         return
     for stage in ("confirm", "test"):
         made = sibling(name, stage)
         if stage == "test":
             specs[stage] = _test_spec(storage, name, images)
-            check(specs[stage], device, workers)
+            check(specs[stage], crew)
         spec = specs[stage]
         _create_or_extend(storage, made, spec)
-        left, ending = launch(storage, made, spec, device=device, workers=workers, timeout=timeout)
+        left, ending = launch(storage, made, spec, places, crew)
         if left:
             verb = "confirm" if images == "train" else f"confirm --train-on {images}"
             stop(left, ending, command(verb, name, storage))
@@ -93,9 +100,7 @@ def confirm(
     typer.echo(f"study {name!r} is confirmed; show it: {command('report', name, storage)}")
 
 
-def _confirm_spec(
-    url: str, name: str, top: int | None, seeds: int | None, device: str, workers: int | None
-) -> StudySpec:
+def _confirm_spec(url: str, name: str, top: int | None, seeds: int | None, crew: Crew) -> StudySpec:
     """The confirm study's spec: the stored one with the seeds asked for, or a new one."""
     from study.confirm import confirm_spec, sibling
     from study.devices import resolve
@@ -111,7 +116,7 @@ def _confirm_spec(
         with wrong_use():
             if stored is not None and top is None:
                 return stored.with_trials(len(stored.arms) * count)
-            check(search, device, workers)
+            check(search, crew)
             wanted = confirm_spec(
                 name,
                 search,
@@ -201,28 +206,30 @@ def _trials(storage: SlotStorage, name: str) -> list[FrozenTrial]:
 
 
 def _create_or_extend(url: str, made: str, spec: StudySpec) -> None:
-    from study.storage import open_storage, set_spec
+    from study.storage import open_storage, set_spec, set_stopping
 
     with storage_failures(url):
         storage = open_storage(url)
         if made in [each.study_name for each in storage.get_all_studies()]:
             set_spec(storage, made, spec)
+            set_stopping(storage, made, False)
             return
     create(url, made, spec)
 
 
 def _cost(
-    name: str, spec: StudySpec, train_on: TrainOn, device: str, workers: int, as_json: bool
+    name: str, spec: StudySpec, train_on: TrainOn, places: Sequence[str], as_json: bool
 ) -> None:
     """What both stages cost; which configurations the second one tests is not known before."""
     from study.confirm import likely_test_spec
     from study.estimate import estimate
 
     second = likely_test_spec(name, spec, spec.turn(spec.trials), train_on)
-    costs = {"confirm": estimate(spec, device, workers), "test": estimate(second, device, workers)}
+    crew = (places[0], len(places))
+    costs = {"confirm": estimate(spec, *crew), "test": estimate(second, *crew)}
     if as_json:
         print_json({stage: cost.to_json() for stage, cost in costs.items()})
         return
     for stage, cost in costs.items():
-        typer.echo(f"{stage}: {in_words(cost, device)}")
+        typer.echo(f"{stage}: {in_words(cost, places[0])}")
     typer.echo("Nothing was written.")

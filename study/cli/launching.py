@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -22,27 +26,57 @@ if TYPE_CHECKING:
     from study.runner import Ending
 
 
-def check(spec: StudySpec, device: str, workers: int | None) -> int:
-    """The number of workers, once device and data are known to be there: before anything is
+@dataclass(frozen=True)
+class Crew:
+    """The workers of this machine: how many, where, for how long, and where they keep checkpoints.
+
+    None: as `study.runner.place` decides; no time limit; beside a SQLite file.
+    """
+
+    workers: int | None = None
+    per_device: int | None = None
+    device: str = "auto"
+    timeout: float | None = None
+    checkpoints: Path | None = None
+
+
+def check(spec: StudySpec, crew: Crew) -> list[str]:
+    """The device of each worker, once device and data are known to be there: before anything is
     written."""
     from study import devices
     from study.data import DataError
     from study.objective import load_data
-    from study.runner import default_workers
+    from study.runner import place
 
     with failures(DataError), wrong_use():
-        chosen = devices.resolve(device)
+        places = place(crew.device, crew.workers, crew.per_device, spec.trials)
         load_data(spec, devices.resolve("cpu"))
-    return workers or default_workers(chosen, spec.trials)
+    return places
 
 
-def in_words(cost: Cost, device: str) -> str:
-    """What a study costs, in one sentence."""
-    from study.devices import resolve
+def checkpoint_directory(url: str, given: Path | None) -> Path | None:
+    """Where the checkpoints of a storage's studies lie: as given, or beside a SQLite file. Raises
+    Failure where it cannot be written to."""
+    from study.urls import database_file, parse_url
 
+    with storage_failures(url):
+        file = database_file(parse_url(url))
+    if given is None:
+        return None if file is None else file.with_name(f"{file.name}.checkpoints").absolute()
+    try:
+        given.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Failure(f"cannot make the directory {given}: {error.strerror}", 2) from None
+    if not os.access(given, os.W_OK):
+        raise Failure(f"cannot write checkpoints to {given}", 2)
+    return given.absolute()
+
+
+def in_words(cost: Cost, place: str) -> str:
+    """What a study costs, in one sentence; place: the device of the first worker."""
     return (
         f"{cost.trials} trials x {cost.epochs} epochs on {cost.train_images:,} images, "
-        f"{cost.workers} worker{'s' if cost.workers > 1 else ''} on {resolve(device)}: "
+        f"{cost.workers} worker{'s' if cost.workers > 1 else ''} on {place}: "
         f"about {cost.hours:.2g} hours without pruning "
         f"({cost.seconds_per_trial:.0f} s a trial)."
     )
@@ -71,10 +105,8 @@ def launch(
     url: str,
     name: str,
     spec: StudySpec,
-    *,
-    device: str,
-    workers: int,
-    timeout: float | None,
+    places: Sequence[str],
+    crew: Crew,
 ) -> tuple[int, Ending]:
     """Run the workers with a display: how many trials are left, and why it ended."""
     from study.display import Display
@@ -98,10 +130,10 @@ def launch(
             ending = run_workers(
                 url,
                 name,
-                workers=workers,
-                device=device,
+                places=places,
                 on_event=display.on_event,
-                timeout=timeout,
+                timeout=crew.timeout,
+                checkpoints=checkpoint_directory(url, crew.checkpoints),
             )
         return spec.trials - len(slots_done(spec, attempts(storage, name))), ending
 
@@ -123,20 +155,31 @@ def report_failures(url: str, name: str, spec: StudySpec) -> None:
 
 
 def say_how_to_go_on(url: str, name: str, spec: StudySpec, left: int, ending: Ending) -> None:
-    """The next command; exit status 0 where the trials are done or the time was up. Raises Failure
-    where trials failed for good."""
+    """The next command; exit status 0 where the trials are done, the time was up, or `lrstudy stop`
+    ended it. Raises Failure where trials failed for good."""
     if not left:
         report_failures(url, name, spec)
         typer.echo(f"study {name!r} is complete; show it: {command('report', name, url)}")
         return
-    stop(left, ending, command("resume", name, url))
+    stop(left, _ending(url, name, ending), command("resume", name, url))
+
+
+def _ending(url: str, name: str, ending: Ending) -> Ending:
+    """Why the workers left: because all of the study's were asked to?"""
+    from study.storage import is_stopping, open_storage
+
+    with storage_failures(url):
+        storage = open_storage(url)
+        asked = is_stopping(storage, storage.get_study_id_from_name(name))
+    return "asked" if ending == "done" and asked else ending
 
 
 def stop(left: int, ending: Ending, going_on: str) -> None:
-    """Name the command that goes on; raises typer.Exit unless the time was up."""
+    """Name the command that goes on; raises typer.Exit unless the time was up, or `lrstudy stop`
+    ended it."""
     are = "trial is" if left == 1 else "trials are"
     typer.echo(f"{left} {are} left; go on with: {going_on}")
-    if ending != "timeout":
+    if ending not in ("timeout", "asked"):
         raise typer.Exit(130 if ending == "stopped" else 1)
 
 

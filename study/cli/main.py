@@ -11,7 +11,7 @@ import optuna
 import typer
 from typer.exceptions import TyperException
 
-from study.cli import answers, catalogue, runs
+from study.cli import answers, catalogue, joining, runs
 from study.cli.confirm import confirm
 from study.cli.options import Failure
 
@@ -27,7 +27,8 @@ data_app = typer.Typer(no_args_is_help=True, help="Find or get the Fashion-MNIST
 data_app.command()(catalogue.fetch)
 data_app.command()(catalogue.where)
 _COMMANDS: tuple[Callable[..., None], ...] = (
-    *(catalogue.spaces, runs.run, runs.resume, confirm, answers.status, answers.best),
+    *(catalogue.spaces, runs.run, runs.resume, joining.worker, joining.stop, confirm),
+    *(answers.status, answers.best),
     *(catalogue.plot, answers.report, answers.export, answers.dashboard),
 )
 for _command in _COMMANDS:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -14,12 +15,28 @@ from search_spaces.parsing import first_problem
 
 DEFAULT_STORAGE = "sqlite:///lrstudy.db"
 
+
+def warned_of_password(context: typer.Context, url: str) -> str:
+    """The URL, after a warning where it shows a password to all users of the machine."""
+    from study.urls import has_password
+
+    source = context.get_parameter_source("storage")
+    if source is not None and source.name == "COMMANDLINE" and has_password(url):
+        typer.echo(
+            "lrstudy: a password on the command line can be seen by all users of this machine; "
+            "set LRSTUDY_STORAGE, PGPASSWORD or ~/.pgpass instead",
+            err=True,
+        )
+    return url
+
+
 Storage = Annotated[
     str,
     typer.Option(
         "--storage",
         envvar="LRSTUDY_STORAGE",
         show_envvar=True,
+        callback=warned_of_password,
         help="Database URL, sqlite:///FILE or postgresql://USER@HOST/DATABASE.",
     ),
 ]
@@ -42,7 +59,23 @@ Workers = Annotated[
     int | None,
     typer.Option("--workers", min=1, help="Processes on this machine; default: one a CPU core."),
 ]
+WorkersPerDevice = Annotated[
+    int | None,
+    typer.Option(
+        "--workers-per-device", min=1, help="Processes that share a GPU; default: 1, or a core."
+    ),
+]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1 or mps.")]
+Checkpoints = Annotated[
+    Path | None,
+    typer.Option(
+        "--checkpoints",
+        envvar="LRSTUDY_CHECKPOINTS",
+        show_envvar=True,
+        help="Directory, shared by all machines, from which interrupted trials go on; default: "
+        "beside a SQLite file.",
+    ),
+]
 Timeout = Annotated[
     float | None,
     typer.Option("--timeout", min=1, help="Seconds after which the workers stop, resumable."),

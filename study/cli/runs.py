@@ -8,7 +8,9 @@ import typer
 
 from study.cli.choices import Choices, make_spec
 from study.cli.launching import (
+    Crew,
     check,
+    command,
     create,
     in_words,
     launch,
@@ -17,12 +19,14 @@ from study.cli.launching import (
 )
 from study.cli.options import (
     DEFAULT_STORAGE,
+    Checkpoints,
     Device,
     Failure,
     Storage,
     StudyName,
     Timeout,
     Workers,
+    WorkersPerDevice,
     checked_name,
     print_json,
     storage_failures,
@@ -42,8 +46,18 @@ def run(
     train_size: Annotated[
         int | None, typer.Option("--train-size", min=1, help="Training images of each trial.")
     ] = None,
-    workers: Workers = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            "--workers",
+            min=0,
+            help="Processes on this machine; default: one a CPU core. 0: only make the study, for "
+            "`lrstudy worker`.",
+        ),
+    ] = None,
+    workers_per_device: WorkersPerDevice = None,
     device: Device = "auto",
+    checkpoints: Checkpoints = None,
     sampler: Annotated[Sampler | None, typer.Option("--sampler", help="Default: tpe.")] = None,
     pruner: Annotated[
         Pruner | None,
@@ -92,19 +106,23 @@ def run(
     )
     with wrong_use():
         spec = make_spec(choices)
-    workers = check(spec, device, workers)
+    crew = Crew(workers or None, workers_per_device, device, timeout, checkpoints)
+    places = check(spec, crew)
     if dry_run:
         from study.estimate import estimate
 
-        cost = estimate(spec, device, workers)
+        cost = estimate(spec, places[0], len(places))
         if as_json:
             print_json(cost.to_json())
         else:
-            typer.echo(f"{in_words(cost, device)} Nothing was written.")
+            typer.echo(f"{in_words(cost, places[0])} Nothing was written.")
         return
     name = study or space
     create(storage, name, spec)
-    left, ending = launch(storage, name, spec, device=device, workers=workers, timeout=timeout)
+    if workers == 0:
+        typer.echo(f"made study {name!r}; join it: {command('worker', name, storage)}")
+        return
+    left, ending = launch(storage, name, spec, places, crew)
     say_how_to_go_on(storage, name, spec, left, ending)
 
 
@@ -114,7 +132,9 @@ def resume(
         int | None, typer.Option("--trials", min=1, help="New total, not an addition.")
     ] = None,
     workers: Workers = None,
+    workers_per_device: WorkersPerDevice = None,
     device: Device = "auto",
+    checkpoints: Checkpoints = None,
     timeout: Timeout = None,
     storage: Storage = DEFAULT_STORAGE,
 ) -> None:
@@ -123,7 +143,7 @@ def resume(
     Example: lrstudy resume cosine --trials 60
     """
     from study.slots import attempts, slots_done
-    from study.storage import load_spec, open_storage, set_spec
+    from study.storage import load_spec, open_storage, set_spec, set_stopping
 
     with storage_failures(storage):
         opened = open_storage(storage)
@@ -134,7 +154,9 @@ def resume(
             report_failures(storage, name, spec)
             typer.echo(f"study {name!r} is finished: {spec.trials} of {spec.trials} trials")
             return
-        workers = check(spec, device, workers)
+        crew = Crew(workers, workers_per_device, device, timeout, checkpoints)
+        places = check(spec, crew)
         set_spec(opened, name, spec)
-    left, ending = launch(storage, name, spec, device=device, workers=workers, timeout=timeout)
+        set_stopping(opened, name, False)
+    left, ending = launch(storage, name, spec, places, crew)
     say_how_to_go_on(storage, name, spec, left, ending)

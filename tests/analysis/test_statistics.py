@@ -347,8 +347,22 @@ def test_the_budget_adds_up() -> None:
         state=["complete", "stalled", "diverged", "pruned", "failed", "running"],
         epochs=[10.0] * 6,
         epochs_trained=[10.0, 10.0, 2.0, 4.0, 3.0, 5.0],
+        epochs_restored=[0.0] * 6,
     )
     row = budget(trials).iloc[0]
     assert row["asked"] == 40
     assert row["asked"] == row["trained"] + row["saved_by_pruning"] + row["unspent_by_divergence"]
     assert (row["saved_by_pruning"], row["unspent_by_divergence"], row["lost"]) == (6, 8, 3)
+
+
+def test_what_a_checkpoint_restored_is_not_lost() -> None:
+    """Attempts at one slot: 5 epochs; 4 of them and 3 more; these 7 and the last 3."""
+    trials = frame(
+        family=["a"] * 3,
+        state=["interrupted", "interrupted", "complete"],
+        epochs=[10.0] * 3,
+        epochs_trained=[5.0, 7.0, 10.0],
+        epochs_restored=[0.0, 4.0, 7.0],
+    )
+    row = budget(trials).iloc[0]
+    assert (row["asked"], row["trained"], row["lost"]) == (10, 10, 1)

@@ -186,20 +186,43 @@ FAILING = [
     ("report half", "there is no database lrstudy.db"),
     ("resume half", "there is no database lrstudy.db; `lrstudy run SPACE` makes one"),
     ("confirm half", "there is no database lrstudy.db; `lrstudy run SPACE` makes one"),
-    ("status half --storage mysql://u:secret@h/d", "lrstudy: "),
     ("status half --storage nonsense", "the storage is not"),
-    ("status half --storage postgresql://me:secret@127.0.0.1:1/d", "me:***@127.0.0.1:1/d"),
-    ("resume half --storage postgresql://me:secret@127.0.0.1:1/d", "me:***@127.0.0.1:1/d"),
+]
+SECRET = [
+    ("status half", "mysql://u:secret@h/d", "use sqlite"),
+    ("status half", "postgresql://me:secret@127.0.0.1:1/d", "me:***@127.0.0.1:1/d"),
+    ("resume half", "postgresql://me:secret@127.0.0.1:1/d", "me:***@127.0.0.1:1/d"),
+    ("worker half", "postgresql://me:secret@127.0.0.1:1/d", "me:***@127.0.0.1:1/d"),
 ]
 
 
 @pytest.mark.parametrize(("arguments", "message"), FAILING)
-def test_a_storage_that_is_not_there_is_one_line_without_passwords(
+def test_a_storage_that_is_not_there_is_one_line(
     lrstudy: Command, tmp_path: Path, arguments: str, message: str
 ) -> None:
-    outcome = lrstudy(*arguments.split())
-    assert_one_line(outcome, 1, message)
-    assert "secret" not in outcome.err
+    assert_one_line(lrstudy(*arguments.split()), 1, message)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("arguments", "url", "message"), SECRET)
+def test_a_password_is_never_printed(
+    lrstudy: Command,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    arguments: str,
+    url: str,
+    message: str,
+) -> None:
+    """On the command line it is warned of, since all users of the machine see it there."""
+    outcome = lrstudy(*arguments.split(), "--storage", url)
+    warning, error = outcome.err.splitlines()
+    assert warning.startswith("lrstudy: a password on the command line can be seen by all users")
+    assert message in error
+    assert (outcome.status, outcome.out) == (1, "")
+    monkeypatch.setenv("LRSTUDY_STORAGE", url)
+    silent = lrstudy(*arguments.split())
+    assert_one_line(silent, 1, message)
+    assert "secret" not in outcome.err + silent.err
     assert list(tmp_path.iterdir()) == []
 
 

@@ -12,12 +12,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-import torch
 from optuna.trial import TrialState
 
 from search_spaces.config import Budget
-from study import runner
-from study.runner import WorkersFailed, default_workers, launch
+from study import devices, runner
+from study.runner import WorkersFailed, launch, place
 from study.slots import attempts
 
 Events = list[dict[str, Any]]
@@ -73,7 +72,7 @@ def talk(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[str, Events]]:
                 if on_event is not None:
                     on_event(event, events)
 
-        settings = {"workers": 2, "device": "cpu"} | options
+        settings = {"places": ["cpu"] * options.pop("workers", 2)} | options
         return launch("sqlite:///a.db", name, on_event=hear, **settings), events
 
     return talked
@@ -102,7 +101,7 @@ def test_everything_that_workers_say_arrives_in_order(talk: Any) -> None:
 def test_several_workers_have_one_thread_each_and_a_lone_one_all(talk: Any) -> None:
     cores = len(os.sched_getaffinity(0))
     for workers, threads in [(1, cores), (2, 1)]:
-        _, events = talk("ends", workers=workers, device="cuda:0")
+        _, events = talk("ends", places=["cuda:0"] * workers)
         assert [event["OMP_NUM_THREADS"] for event in events] == [str(threads)] * workers
         assert {event["device"] for event in events} == {"cuda:0"}
 
@@ -127,7 +126,7 @@ def test_one_lost_worker_is_told_and_the_others_go_on(
     ending, events = talk("one lost", workers=3)
     assert ending == "done"
     lost = [event for event in events if event["event"] == "lost"]
-    assert [event["error"] for event in lost] == ["a worker ended with status -9"]
+    assert [event["error"] for event in lost] == ["it was killed by signal 9"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -178,15 +177,28 @@ def test_an_error_of_the_display_leaves_no_orphans(talk: Any) -> None:
     assert gone(pids)
 
 
-def test_a_cpu_has_a_worker_a_core_and_a_gpu_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    cpu = torch.device("cpu")
+def test_a_cpu_has_a_worker_a_core(monkeypatch: pytest.MonkeyPatch) -> None:
     for cores, trials, workers in [(1, 9, 1), (4, 9, 4), (4, 2, 2), (64, 90, 8)]:
         monkeypatch.setattr(os, "sched_getaffinity", lambda _pid, n=cores: set(range(n)))
-        assert default_workers(cpu, trials) == workers
-    assert default_workers(torch.device("cuda"), 90) == 1
+        assert place("cpu", None, None, trials) == ["cpu"] * workers
+    assert place("cpu", 12, None, 3) == ["cpu"] * 12  # as asked for
+    assert place("cpu", None, 5, 9) == ["cpu"] * 5
     monkeypatch.delattr(os, "sched_getaffinity")  # macOS
     monkeypatch.setattr(os, "cpu_count", lambda: 3)
-    assert default_workers(cpu, 9) == 3
+    assert place("cpu", None, None, 9) == ["cpu"] * 3
+
+
+def test_workers_are_spread_over_the_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "available", lambda: ["cuda:0", "cuda:1", "cpu"])
+    assert place("auto", None, None, 90) == ["cuda:0", "cuda:1"]
+    assert place("auto", None, None, 1) == ["cuda:0"]
+    assert place("cuda", 5, None, 90) == ["cuda:0", "cuda:1", "cuda:0", "cuda:1", "cuda:0"]
+    assert place("auto", None, 2, 90) == ["cuda:0", "cuda:1"] * 2
+    assert place("cuda:1", None, 2, 90) == ["cuda:1"] * 2
+    assert place("auto", 3, 2, 90) == ["cuda:0", "cuda:1", "cuda:0"]
+    message = "^5 workers do not fit on cuda:0, cuda:1 with at most 2 each$"
+    with pytest.raises(ValueError, match=message):
+        place("auto", 5, 2, 90)
 
 
 # ---------------------------------------------------------------- real workers
@@ -196,7 +208,7 @@ def test_real_workers_say_in_one_line_what_is_wrong(make_study: Any) -> None:
     stored = make_study()
     message = r"^unknown study 'its'\. Did you mean 'it'\? There are: it\.$"
     with pytest.raises(WorkersFailed, match=message):
-        launch(stored.url, "its", workers=1, device="cpu", on_event=lambda _: None)
+        launch(stored.url, "its", places=["cpu"], on_event=lambda _: None)
 
 
 LAUNCHER = """
@@ -204,7 +216,7 @@ import json, sys
 from study.runner import launch
 url, workers = sys.argv[1], int(sys.argv[2])
 tell = lambda event: event["event"] == "tick" or print(json.dumps(event), flush=True)
-print(json.dumps(launch(url, "it", workers=workers, device="cpu", on_event=tell)), flush=True)
+print(json.dumps(launch(url, "it", places=["cpu"] * workers, on_event=tell)), flush=True)
 """
 
 
@@ -238,7 +250,7 @@ def test_ctrl_c_kill_9_of_a_worker_and_resume_end_with_exactly_the_trials(make_s
                 os.kill(trial.user_attrs["pid"], signal.SIGKILL)
                 killed.append(event["slot"])
 
-    ending = launch(stored.url, "it", workers=2, device="cpu", on_event=kill_once)
+    ending = launch(stored.url, "it", places=["cpu"] * 2, on_event=kill_once)
     assert (ending, len(killed)) == ("done", 1)
     trials = stored.load().trials
     done = [trial for trial in trials if trial.state == TrialState.COMPLETE]

@@ -34,9 +34,7 @@ def launched(stored: Any, monkeypatch: pytest.MonkeyPatch, ending: str, work: An
         return ending
 
     monkeypatch.setattr(runner, "launch", launch)
-    left, why = launching.launch(
-        stored.url, "it", stored.spec, device="cpu", workers=1, timeout=None
-    )
+    left, why = launching.launch(stored.url, "it", stored.spec, ["cpu"], launching.Crew())
     launching.say_how_to_go_on(stored.url, "it", stored.spec, left, why)
 
 

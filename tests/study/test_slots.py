@@ -172,6 +172,7 @@ def test_a_trial_is_born_with_its_slot(make_study: Any) -> None:
     study = stored.load()
     for slot in range(8):
         attrs = study.ask().user_attrs
+        assert len(attrs.pop("claim")) == 32
         assert attrs == {
             "slot": slot,
             "attempt": 0,

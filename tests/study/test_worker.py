@@ -37,7 +37,11 @@ def begin(make_study: Any, monkeypatch: pytest.MonkeyPatch, tiny_task: Task) -> 
         values: dict[str, Any] = {"epochs": 2, "task": "tiny", "pruner": "none"} | changes
         stored = make_study("fixed_rate", trials, **values)
         events = io.StringIO()
-        return Worker(stored.storage, "it", CPU, events), stored, events
+
+        def tell(event: dict[str, Any]) -> None:
+            print(json.dumps(event), file=events)
+
+        return Worker(stored.storage, "it", CPU, tell), stored, events
 
     return begun
 
@@ -157,17 +161,15 @@ def test_a_worker_that_must_leave_stops_after_the_epoch(
 
 
 def test_a_worker_whom_nobody_hears_leaves(begin: Start) -> None:
-    class Closed(io.StringIO):
-        def write(self, text: str) -> int:
-            raise BrokenPipeError
+    def closed(_event: dict[str, Any]) -> None:
+        raise BrokenPipeError
 
     working, stored, _ = begin(3)
-    working.events = Closed()
+    working.tell = closed
     working.work()
     found = attempts(stored.storage, "it")
     assert [(each.slot, each.state) for each in found] == [(0, TrialState.FAIL)]
     assert not found[0].failed_by_itself
-    working.events.close()
 
 
 @pytest.mark.parametrize("moment", ["while it trained", "after it trained"])
@@ -232,7 +234,7 @@ def test_a_running_trial_is_signed(begin: Start, monkeypatch: pytest.MonkeyPatch
             time.sleep(0.001)
         return 0.5
 
-    monkeypatch.setattr(worker, "HEARTBEAT_SECONDS", 0.01)
+    monkeypatch.setattr(worker, "heartbeat_seconds", lambda: 0.01)
     monkeypatch.setattr(working.storage, "record_heartbeat", record)
     monkeypatch.setattr(worker, "run_trial", run)
     working.work()

@@ -1,0 +1,52 @@
+"""Who works on a study at the moment: a row for each running trial."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pandas as pd
+import sqlalchemy as sa
+
+from analysis.database import ATTRIBUTES, TRIALS, connect, fetch, study_id
+
+HEARTBEATS = sa.table(
+    "trial_heartbeats", sa.column("trial_id"), sa.column("heartbeat", sa.DateTime)
+)
+_KEYS = ("host", "pid", "device", "family", "config", "history")
+COLUMNS = ["trial", "host", "pid", "device", "family", "epoch", "epochs", "silent"]
+
+
+def running(url: str, name: str) -> pd.DataFrame:
+    """The running trials of a study: trial, host, pid, device, family, epoch (trained so far),
+    epochs (asked for), silent (seconds since the worker's last sign, by the database's clock).
+
+    What is not known, or of another program, is None or NaN. Raises StorageError.
+    """
+    with connect(url) as connection:
+        mine = (TRIALS.c.study_id == study_id(connection, name)) & (sa.cast(TRIALS.c.state, sa.String) == "RUNNING")
+        signs = sa.select(
+            TRIALS.c.trial_id, TRIALS.c.number, HEARTBEATS.c.heartbeat, sa.func.now().label("now")
+        ).join_from(TRIALS, HEARTBEATS, TRIALS.c.trial_id == HEARTBEATS.c.trial_id, isouter=True)
+        rows = fetch(connection, signs.where(mine).order_by(TRIALS.c.number))
+        query = sa.select(ATTRIBUTES.c.trial_id, ATTRIBUTES.c.key, ATTRIBUTES.c.value_json)
+        query = query.join(TRIALS, TRIALS.c.trial_id == ATTRIBUTES.c.trial_id)
+        known: dict[int, dict[str, Any]] = {}
+        for trial, key, text in connection.execute(query.where(mine, ATTRIBUTES.c.key.in_(_KEYS))):
+            known.setdefault(trial, {})[key] = json.loads(text)
+    sides = [pd.to_datetime(rows[side], utc=True) for side in ("now", "heartbeat")]
+    silent = (sides[0] - sides[1]).dt.total_seconds().clip(lower=0)
+    facts = [_facts(known.get(trial, {})) for trial in rows["trial_id"]]
+    frame = pd.DataFrame(facts, columns=COLUMNS[1:-1]).assign(trial=rows["number"], silent=silent)
+    return frame[COLUMNS]
+
+
+def _facts(known: dict[str, Any]) -> dict[str, Any]:
+    config, history = known.get("config"), known.get("history")
+    epochs = config.get("epochs") if isinstance(config, dict) else None
+    return {
+        "host": str(known["host"]).split(" ")[0] if known.get("host") else None,
+        **{key: known.get(key) for key in ("pid", "device", "family")},
+        "epoch": len(history) if isinstance(history, list) else 0,
+        "epochs": epochs if isinstance(epochs, int) else None,
+    }

@@ -1,0 +1,105 @@
+"""What became of a study after all that was done to it: nothing lost, nothing done twice."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import asdict, dataclass, replace
+
+import optuna
+import torch
+from optuna.trial import FrozenTrial, TrialState
+
+from search_spaces.config import TrialConfig
+from study.objective import load_data
+from study.records import EpochRecord
+from study.spec import StudySpec
+from study.storage import load_spec, open_storage
+from study.tasks import TASKS, TaskData, first_images
+from study.training import start, train
+
+ENDED_WELL = (TrialState.COMPLETE, TrialState.PRUNED)
+
+
+@dataclass
+class Ledger:
+    """Numbers of a study's slots and attempts; the last six must be 0.
+
+    repeated: epochs trained more often than once. too_many_repeated: slots that repeated more than
+    one epoch for each attempt that was cut off. wrong_history: slots whose trial has not each epoch
+    once. different: slots whose result is not, bit for bit, that of an undisturbed run.
+    """
+
+    slots: int
+    attempts: int
+    interrupted: int
+    failed: int
+    repeated: int
+    running: int = 0
+    lost: int = 0
+    duplicated: int = 0
+    too_many_repeated: int = 0
+    wrong_history: int = 0
+    different: int = 0
+
+    @property
+    def faultless(self) -> bool:
+        """Whether the laws hold."""
+        return not any(list(asdict(self).values())[5:]) and self.failed == 0
+
+    def __str__(self) -> str:
+        return ", ".join(f"{name.replace('_', ' ')} {n}" for name, n in asdict(self).items())
+
+
+def ledger(url: str, name: str, *, repeat: bool) -> Ledger:
+    """Read the study; ``repeat``: train every slot again, undisturbed, and compare."""
+    storage = open_storage(url)
+    spec, study = load_spec(storage, name), optuna.load_study(study_name=name, storage=storage)
+    slots: dict[int, list[FrozenTrial]] = defaultdict(list)
+    for trial in study.get_trials(deepcopy=False):
+        slots[trial.user_attrs["slot"]].append(trial)
+    trials = [trial for own in slots.values() for trial in own]
+    failed = [trial for trial in trials if trial.state == TrialState.FAIL]
+    interrupted = [trial for trial in failed if trial.user_attrs.get("interrupted")]
+    made = Ledger(
+        slots=spec.trials,
+        attempts=len(trials),
+        interrupted=len(interrupted),
+        failed=len(failed) - len(interrupted),
+        repeated=sum(map(_repeated, slots.values())),
+        running=sum(trial.state == TrialState.RUNNING for trial in trials),
+    )
+    data = load_data(spec, torch.device("cpu"))
+    for slot in range(spec.trials):
+        ends = [trial for trial in slots[slot] if trial.state in ENDED_WELL]
+        made.lost += not ends
+        made.duplicated += len(ends) > 1
+        made.too_many_repeated += _repeated(slots[slot]) > len(slots[slot]) - len(ends)
+        for trial in ends[:1]:
+            epochs = [record["epoch"] for record in trial.user_attrs["history"]]
+            made.wrong_history += epochs != list(range(spec.slot_budget(slot).epochs))
+            made.different += repeat and not _same(trial, spec, data)
+    return replace(made, duplicated=made.duplicated + len(set(slots) - set(range(spec.trials))))
+
+
+def _repeated(attempts: list[FrozenTrial]) -> int:
+    """Epochs that the attempts at a slot trained beyond the first time."""
+    trained = sum(
+        len(each.user_attrs.get("history", [])) - each.user_attrs.get("epochs_restored", 0)
+        for each in attempts
+    )
+    return trained - max(len(each.user_attrs.get("history", [])) for each in attempts)
+
+
+def _same(trial: FrozenTrial, spec: StudySpec, data: TaskData) -> bool:
+    """Whether the trial is what its configuration gives when nothing happens."""
+    config = TrialConfig.model_validate(trial.user_attrs["config"])
+    own = first_images(data, spec.slot_budget(trial.user_attrs["slot"]).train_size)
+    state = start(config, TASKS[spec.task], own, torch.device("cpu"))
+    records = list(train(state, own))
+    told = [_without_time(EpochRecord.from_json(each)) for each in trial.user_attrs["history"]]
+    mine = [_without_time(EpochRecord.from_json(record.to_json())) for record in records]
+    return told == mine and trial.value == records[-1].val_accuracy
+
+
+def _without_time(record: EpochRecord) -> dict[str, object]:
+    return asdict(replace(record, seconds=0.0))

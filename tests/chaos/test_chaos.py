@@ -1,0 +1,106 @@
+"""A study ends with exactly its trials whatever happens to its workers: the short form."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from study.slots import attempts, slots_done
+from study.storage import load_spec, open_storage
+from tests.chaos.faults import LRSTUDY, Scene
+from tests.chaos.show import show
+from tests.postgres import HOW_TO_GET_IT, Server, programs, server
+
+pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(900)]
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[Server]:
+    if programs() is None:
+        pytest.skip(HOW_TO_GET_IT)
+    with server() as one:
+        yield one
+
+
+def _goes_well(directory: Path, postgres: Server | None, seed: int) -> None:
+    scene, found = show(directory, postgres, seed, trials=16, epochs=5, kills=5, pause=(0.5, 2.0))
+    assert found.faultless, str(found)
+    assert scene.counts["killed"] == 5
+    assert scene.counts["held past the grace"] == 1
+    assert scene.counts["launcher killed"] == 1
+    assert found.interrupted >= 6  # five killed and one held; who leaves may be between two trials
+    assert scene.counts["server outages"] == (postgres is not None)
+
+
+def test_on_postgresql(tmp_path: Path, postgres: Server) -> None:
+    _goes_well(tmp_path, postgres, 1)
+
+
+def test_on_sqlite(tmp_path: Path) -> None:
+    _goes_well(tmp_path, None, 2)
+
+
+@pytest.mark.parametrize("kind", ["postgresql", "sqlite"])
+def test_all_start_in_the_same_instant_on_an_empty_database(
+    tmp_path: Path, kind: str, request: pytest.FixtureRequest
+) -> None:
+    """Of several that make the study one succeeds; of several that join it all live."""
+    server: Server | None = request.getfixturevalue("postgres") if kind == "postgresql" else None
+    url = f"sqlite:///{tmp_path / 'one.db'}" if server is None else server.create("one")
+    scene = Scene("one", url, tmp_path / "checkpoints", server)
+    size = ("--trials", "4", "--epochs", "1", "--train-size", "512", "--device", "cpu")
+    made = _together(scene, 4, ("run", "fixed_rate", "--study", "one", *size, "--workers", "0"))
+    assert sorted(status for status, _ in made) == [0, 2, 2, 2], made
+    assert all("exists already" in text for status, text in made if status)
+    joined = _together(scene, 4, ("worker", "one", "--device", "cpu"))
+    assert [status for status, _ in joined] == [0] * 4, joined
+    storage = open_storage(url)
+    found = attempts(storage, "one")
+    assert sorted(each.slot for each in found) == [0, 1, 2, 3]
+    assert slots_done(load_spec(storage, "one"), found) == {0, 1, 2, 3}
+
+
+def _together(scene: Scene, count: int, words: tuple[str, ...]) -> list[tuple[int, str]]:
+    """Exit status and output of a command that is started several times at once."""
+    processes = [
+        subprocess.Popen(
+            [*LRSTUDY, *words],
+            env=scene.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for _ in range(count)
+    ]
+    outputs = [process.communicate()[0] for process in processes]
+    return [(process.returncode, text) for process, text in zip(processes, outputs, strict=True)]
+
+
+def test_stop_asks_all_workers_to_leave_and_resume_goes_on(tmp_path: Path) -> None:
+    scene = Scene("it", f"sqlite:///{tmp_path / 'it.db'}", tmp_path / "checkpoints", None, 2)
+    size = ("--trials", "3", "--epochs", "20", "--train-size", "2048", "--device", "cpu")
+    made = scene.command("run", "fixed_rate", "--study", "it", *size, "--workers", "0")
+    assert made.returncode == 0, made.stderr
+    scene.launch()
+    deadline = time.monotonic() + 120
+    while not scene.pids() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert scene.command("stop", "it").returncode == 0
+    assert scene.launcher is not None
+    assert scene.launcher.wait(120) == 0
+    storage = open_storage(scene.url)
+    spec, found = load_spec(storage, "it"), attempts(storage, "it")
+    assert slots_done(spec, found) != {0, 1, 2}
+    assert not any(each.failed_by_itself for each in found)
+    joined = scene.command("worker", "it")  # does not undo it
+    assert joined.returncode == 0
+    assert joined.stdout == "study 'it' is stopped; `lrstudy resume` goes on with it\n"
+    assert len(attempts(storage, "it")) == len(found)
+    resumed = scene.command("resume", "it", "--device", "cpu", "--workers", "2")
+    assert resumed.returncode == 0, resumed.stdout + resumed.stderr
+    assert slots_done(spec, attempts(storage, "it")) == {0, 1, 2}
