@@ -268,7 +268,7 @@ def _floats(values: list[Any]) -> npt.NDArray[np.float64]:
 def _trials(rows: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
     """The trials frame: identity and result first, parameters last."""
     rows = rows.join(_trained(curves), on="trial")
-    rows["epochs_trained"] = rows["epochs_trained"].fillna(rows.pop("reports")).fillna(0)
+    rows["epochs_trained"] = rows["epochs_trained"].fillna(rows.pop("reports").astype(float)).fillna(0)
     rows["epochs_restored"] = rows["epochs_restored"].fillna(0)
     for side in ("start", "complete"):
         rows[side] = pd.to_datetime(rows.pop(f"datetime_{side}"), utc=True)

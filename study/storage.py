@@ -40,7 +40,7 @@ def open_storage(url: str, *, create: bool = False) -> SlotStorage:
     options: dict[str, Any] = (
         {"connect_args": {"timeout": 60}}
         if is_sqlite
-        else {"pool_pre_ping": True, "connect_args": {"options": "-c timezone=UTC"}}
+        else {"pool_pre_ping": True}
     )
     with opening_errors(parsed):
         _check_file(parsed, create)
@@ -48,6 +48,8 @@ def open_storage(url: str, *, create: bool = False) -> SlotStorage:
         if is_sqlite:
             _serialise_writers(storage)
             storage.engine.connect().close()  # its log must be writable too
+        else:
+            _speak_utc(storage)
     return storage
 
 
@@ -100,6 +102,18 @@ def _tables(parsed: sa.URL, options: dict[str, Any]) -> set[str]:
         return set(sa.inspect(engine).get_table_names())
     finally:
         engine.dispose()
+
+
+def _speak_utc(storage: RDBStorage) -> None:
+    """Makes all connections to a server agree on the time zone, in which heartbeats are written: a
+    host's PGTZ goes before any option of the connection."""
+
+    def on_connect(connection: Any, _record: Any) -> None:
+        connection.execute("SET TIME ZONE 'UTC'")
+        connection.commit()
+
+    storage.engine.dispose()
+    sa.event.listen(storage.engine, "connect", on_connect)
 
 
 def _serialise_writers(storage: RDBStorage) -> None:

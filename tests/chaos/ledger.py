@@ -68,6 +68,7 @@ def ledger(url: str, name: str, *, repeat: bool) -> Ledger:
         repeated=sum(map(_repeated, slots.values())),
         running=sum(trial.state == TrialState.RUNNING for trial in trials),
     )
+    torch.set_num_threads(1)  # as each of several workers has, and so the same sums
     data = load_data(spec, torch.device("cpu"))
     for slot in range(spec.trials):
         ends = [trial for trial in slots[slot] if trial.state in ENDED_WELL]
