@@ -24,6 +24,7 @@ from analysis import (
     importance,
     learning,
     polynomial,
+    pruning_audit,
     schedules,
     spending,
     warmup,
@@ -185,9 +186,9 @@ def sections_of(study: Study) -> Sequence[Section]:
     """What every search of this kind is asked, besides its own question."""
     if study.spec.search_space.DESIGNED:
         return (spending,)
-    if study.spec.space == "fixed_rate":
-        return _SEARCH[1:]  # its answer is the figure of the first
-    return _SEARCH
+    # The answer of a fixed-rate study is the figure of the first section.
+    asked = _SEARCH[1:] if study.spec.space == "fixed_rate" else _SEARCH
+    return (*asked, pruning_audit) if study.spec.bank else asked
 
 
 def split_name(name: str, url: str) -> tuple[str, str]:

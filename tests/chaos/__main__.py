@@ -13,7 +13,7 @@ from tests.chaos.ledger import Ledger
 from tests.chaos.show import show
 from tests.postgres import Server, programs, server
 
-_LONG = {"trials": 40, "epochs": 8, "kills": 8, "pause": (1.0, 6.0)}
+_LONG = {"trials": 24, "epochs": 6, "kills": 8, "pause": (0.5, 4.0)}
 
 
 def _print(kind: str, scene: Scene, found: Ledger, seconds: float) -> None:

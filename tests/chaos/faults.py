@@ -37,7 +37,6 @@ class Scene:
     workers: int = 4
     launcher: subprocess.Popen[bytes] | None = None
     counts: Counter[str] = field(default_factory=Counter)
-    held: set[int] = field(default_factory=set)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -77,9 +76,8 @@ class Scene:
         return self.launcher is None or self.launcher.poll() is not None
 
     def pids(self) -> list[int]:
-        """The worker processes that train a trial at the moment, but for those that are held."""
-        found = running(self.url, self.name)["pid"]
-        return [int(pid) for pid in found if pid not in self.held]
+        """The worker processes that train a trial at the moment."""
+        return [int(pid) for pid in running(self.url, self.name)["pid"]]
 
 
 Fault = Callable[[Scene, random.Random], bool]
@@ -112,11 +110,12 @@ def hold_a_worker(scene: Scene, dice: random.Random) -> bool:
     if not pids:
         return False
     pid = dice.choice(pids)
-    scene.held.add(pid)
-    os.kill(pid, signal.SIGSTOP)
+    try:
+        os.kill(pid, signal.SIGSTOP)
+    except ProcessLookupError:  # it ended meanwhile
+        return False
     time.sleep(GRACE_SECONDS + 4.0)
     os.kill(pid, signal.SIGCONT)
-    scene.held.discard(pid)
     scene.counts["held past the grace"] += 1
     return True
 
