@@ -6,9 +6,10 @@ INSTALLED := $(VENV)/.installed
 STUDY ?= quick
 QUESTIONS := fixed_rate polynomial cosine warmup
 SEEDS ?= 5
+SEED ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help study answers unit test lint data bench test-wheel clean
+.PHONY: help study answers unit test lint data bench chaos test-wheel clean
 
 help: ## list these targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -48,6 +49,9 @@ lint: $(INSTALLED) ## check style, types and the one-way imports
 
 bench: data ## measure training against the chapter's own loop, and a large report, as one JSON
 	@$(BIN)/python -W ignore -m tests.benchmarks
+
+chaos: data ## kill, hold and cut off the workers of a study and print its ledger: make chaos SEED=1
+	@$(BIN)/python -W ignore -m tests.chaos --seed $(SEED)
 
 test-wheel: $(INSTALLED) ## build the wheel and try it in an empty environment
 	PYTHON=$(BIN)/python tests/end_to_end/try_wheel.sh

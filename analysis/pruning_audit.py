@@ -37,7 +37,7 @@ TABLES = {
     "audit_by_schedule": "The same within each schedule, means over orders.",
 }
 KEPT = {"median": 0.5, "percentile": 0.75}  # the share of a family that each rule keeps
-ORDERS = 40
+ORDERS = 30
 MOST = 64  # trials of a family in one order
 _MEASURES = ["saved", "best_lost", "regret", "false_prunes"]
 Floats = npt.NDArray[np.float64]
@@ -126,18 +126,30 @@ def stops(
     best = np.fmax.accumulate(bank.scores, axis=1)
     finished: list[int] = []
     for trial, length in enumerate(bank.lengths):
-        reached = bank.scores[finished]
-        for epoch in range(grace, min(int(length), epochs)):
-            at = reached[:, epoch - 1]
-            at = at[~np.isnan(at)]
-            if controls[trial] or len(finished) < REFERENCES or len(at) < REFERENCES:
-                continue
-            if best[trial, epoch - 1] < np.percentile(at, 100 * (1 - kept)):
-                ends[trial] = epoch
-                break
+        last = min(int(length), epochs) - 1  # no trial is judged after the epoch that ends it
+        judged = slice(grace - 1, max(last, grace - 1))
+        below = best[trial, judged] < quantiles(bank.scores[finished, judged], 1 - kept)
+        if below.any() and len(finished) >= REFERENCES and not controls[trial]:
+            ends[trial] = grace + int(below.argmax())
         else:
             finished.append(trial)
     return ends
+
+
+def quantiles(scores: Floats, share: float) -> Floats:
+    """The quantile of each column of (trials, epochs), linear between two trials as numpy's, over
+    those that are known; NaN where fewer than ``REFERENCES`` are."""
+    ordered, known = np.sort(scores, axis=0), (~np.isnan(scores)).sum(axis=0)
+    place = share * np.maximum(known - 1, 0)
+    low = np.floor(place).astype(int)
+    found = np.full(scores.shape[1], np.nan)
+    enough = np.flatnonzero(known >= REFERENCES)
+    if len(enough):
+        low, part = low[enough], (place - low)[enough]
+        under = ordered[low, enough]
+        above = ordered[np.minimum(low + 1, known[enough] - 1), enough]
+        found[enough] = under + (above - under) * part
+    return found
 
 
 def stops_at(bank: Bank, epoch: int) -> npt.NDArray[np.int64]:
@@ -213,7 +225,7 @@ def draw(estimates: Estimates) -> list[Picture]:
                 label=row["rule"],
             )
         one.set_xlabel("epochs saved (%)")
-        one.set_ylabel("regret (points of accuracy)")
+        one.set_ylabel("regret (points)")
         one.set_xlim(left=0)
         one.set_ylim(bottom=min(0.0, one.get_ylim()[0]))
         figure.legend(loc="outside lower center", ncols=1)
@@ -245,7 +257,8 @@ def conclude(estimates: Estimates) -> str:
 
 
 def _cost(row: Mapping[Hashable, Any]) -> str:
-    interval = f" (95 % interval {points(row['regret_low'])} to {points(row['regret_high'])})"
+    bounds = [100 * row["regret_low"], 100 * row["regret_high"]]
+    interval = f" (95 % interval {bounds[0]:.1f} to {bounds[1]:.1f})"
     return (
         f"saves {percent(row['saved'])} of the epochs, loses a schedule's best trial in "
         f"{percent(row['best_lost'])} of the orders, at a regret of {points(row['regret'])}"

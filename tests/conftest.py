@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import numpy as np
@@ -14,6 +15,7 @@ from analysis import figures
 from study import models
 from study.data import Images, Split
 from study.tasks import Task, TaskData, load_task_data
+from tests.postgres import HOW_TO_GET_IT, Server, programs, server
 
 CPU = torch.device("cpu")
 torch.set_num_threads(1)  # the images are few; threads would only wait for each other
@@ -43,6 +45,17 @@ def _migrations_read_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ScriptDirectory, "from_config", read_once)
         yield
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A PostgreSQL server, one for each process that tests."""
+    if programs() is None:
+        if os.environ.get("LRSTUDY_POSTGRES") == "required":
+            pytest.fail(HOW_TO_GET_IT)
+        pytest.skip(HOW_TO_GET_IT)
+    with server() as one:
+        yield one
 
 
 def tiny_images(split: Split) -> Images:

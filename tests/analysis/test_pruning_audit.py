@@ -19,6 +19,7 @@ from analysis.pruning_audit import (
     draw,
     measures,
     over_schedules,
+    quantiles,
     replays,
     stops,
     stops_at,
@@ -104,6 +105,15 @@ def test_a_late_winner_is_lost_by_stopping_early() -> None:
     assert found.loc["all to epoch 1", "regret"] == pytest.approx(0.05)
     assert found.loc["median", "best_lost"] > 0.5  # but where it came early or was a control
     assert found.loc["median", "regret"] == pytest.approx(0.05 * found.loc["median", "best_lost"])
+
+
+def test_quantiles_are_numpys() -> None:
+    scores = np.random.default_rng(1).random((9, 4))
+    scores[0, 1], scores[:5, 2] = np.nan, np.nan
+    found = quantiles(scores, 0.25)
+    np.testing.assert_allclose(found[[0, 1]], np.nanpercentile(scores[:, :2], 25, axis=0))
+    assert np.isnan(found[2])  # four are too few
+    assert len(quantiles(np.empty((0, 3)), 0.5)) == 3
 
 
 def test_measures_by_hand() -> None:

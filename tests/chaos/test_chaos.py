@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,17 +12,9 @@ from study.slots import attempts, slots_done
 from study.storage import load_spec, open_storage
 from tests.chaos.faults import LRSTUDY, Scene
 from tests.chaos.show import show
-from tests.postgres import HOW_TO_GET_IT, Server, programs, server
+from tests.postgres import Server
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(900)]
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[Server]:
-    if programs() is None:
-        pytest.skip(HOW_TO_GET_IT)
-    with server() as one:
-        yield one
 
 
 def _goes_well(directory: Path, postgres: Server | None, seed: int) -> None:

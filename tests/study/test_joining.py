@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,16 +16,7 @@ from optuna.trial import TrialState
 from study import runner, slots, worker
 from study.slots import attempts
 from study.storage import create_study, is_stopping, open_storage, set_stopping
-from tests.postgres import HOW_TO_GET_IT, Server, programs, server
 from tests.study.conftest import Command, Stored, assert_one_line
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[Server]:
-    if programs() is None:
-        pytest.skip(HOW_TO_GET_IT)
-    with server() as one:
-        yield one
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
