@@ -10,7 +10,18 @@ from tests.chaos.faults import Scene, faults
 from tests.chaos.ledger import Ledger, ledger
 from tests.postgres import Server
 
-_MAKE = ("--sampler", "tpe", "--pruner", "none", "--workers", "0", "--device", "cpu")
+_MAKE = (
+    "--preset",
+    "quick",
+    "--sampler",
+    "tpe",
+    "--pruner",
+    "none",
+    "--workers",
+    "0",
+    "--device",
+    "cpu",
+)
 _MOST_SECONDS = 1200.0
 
 
@@ -32,7 +43,7 @@ def show(
     name = f"chaos-{seed}"
     url = f"sqlite:///{directory / 'chaos.db'}" if server is None else server.create(name)
     scene = Scene(name, url, directory / "checkpoints", server)
-    size = ("--trials", str(trials), "--epochs", str(epochs), "--train-size", "4096")
+    size = ("--trials", str(trials), "--epochs", str(epochs), "--train-size", "3000")
     _expect(scene, "made", "run", "fixed_rate", "--study", name, *size, *_MAKE)
     scene.launch()
     _disturb(scene, dice, kills, pause)
