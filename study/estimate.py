@@ -14,7 +14,7 @@ from study import devices
 from study.data import Images
 from study.objective import load_data
 from study.spec import StudySpec
-from study.tasks import TASKS, TaskData
+from study.tasks import TaskData, find_task
 from study.training import scores, start, train
 
 _BATCHES = 20
@@ -85,13 +85,13 @@ def _seconds_per_train_image(spec: StudySpec, data: TaskData, device: torch.devi
     """Of a second epoch over a few batches: the first one warms up."""
     config = TrialConfig(schedule=Constant(base_lr=0.01), epochs=2, seed=0, **spec.optimizer)
     few = TaskData(train=_first(data.train, _BATCHES * config.batch_size))
-    last = list(train(start(config, TASKS[spec.task], few, device), few))[-1]
+    last = list(train(start(config, find_task(spec.task), few, device), few))[-1]
     return last.seconds / len(few.train.labels)
 
 
 def _seconds_per_evaluated_image(spec: StudySpec, data: TaskData, device: torch.device) -> float:
     config = TrialConfig(schedule=Constant(base_lr=0.01), epochs=1, seed=0, **spec.optimizer)
-    model = start(config, TASKS[spec.task], data, device).model
+    model = start(config, find_task(spec.task), data, device).model
     few = _first(data.val or data.train, _EVALUATED)
     for _ in range(2):  # the first round warms up
         began = time.perf_counter()

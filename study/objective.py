@@ -24,7 +24,7 @@ from study.data import Images
 from study.records import EpochRecord, to_bits
 from study.sampling import FAMILY_PARAM
 from study.spec import StudySpec
-from study.tasks import TASKS, TaskData, first_images, load_task_data
+from study.tasks import TaskData, find_task, first_images, load_task_data
 from study.training import TrainingState, diverged, evaluate, stalled, start, train
 
 OnEpoch = Callable[[EpochRecord], None]
@@ -39,7 +39,7 @@ def load_data(spec: StudySpec, device: torch.device) -> TaskData:
     """The images that a study may see: only the last stage and a fixed design open the test
     files."""
     return load_task_data(
-        TASKS[spec.task],
+        find_task(spec.task),
         train_size=spec.budget.train_size,
         val_size=spec.budget.val_size,
         validation=spec.validates,
@@ -80,7 +80,7 @@ def run_trial(
     in one line. Raises optuna.TrialPruned, or Interrupted if `should_stop` says so after an epoch
     that is not the last.
     """
-    task, config = TASKS[spec.task], suggest_config(trial, spec)
+    task, config = find_task(spec.task), suggest_config(trial, spec)
     for key, value in _origin(device).items():
         trial.set_user_attr(key, value)
     trial.set_user_attr("config", config.model_dump(mode="json"))

@@ -18,7 +18,7 @@ from analysis.presence import running
 from tests.postgres import Server
 
 # A silent trial is given up after so many seconds: more than an outage with its recovery lasts.
-GRACE_SECONDS = 20.0
+GRACE_SECONDS = 16.0
 OUTAGE_SECONDS = 6.0
 LRSTUDY = (sys.executable, "-c", "from study.cli import main; main()")
 

@@ -51,7 +51,8 @@ class Ledger:
 
 
 def ledger(url: str, name: str, *, repeat: bool) -> Ledger:
-    """Read the study; ``repeat``: train every slot again, undisturbed, and compare."""
+    """Read the study; ``repeat``: train every slot that had several attempts again, undisturbed,
+    and compare."""
     storage = open_storage(url)
     spec, study = load_spec(storage, name), optuna.load_study(study_name=name, storage=storage)
     slots: dict[int, list[FrozenTrial]] = defaultdict(list)
@@ -78,7 +79,8 @@ def ledger(url: str, name: str, *, repeat: bool) -> Ledger:
         for trial in ends[:1]:
             epochs = [record["epoch"] for record in trial.user_attrs["history"]]
             made.wrong_history += epochs != list(range(spec.slot_budget(slot).epochs))
-            made.different += repeat and not _same(trial, spec, data)
+            again = repeat and len(slots[slot]) > 1
+            made.different += again and not _same(trial, spec, data)
     return replace(made, duplicated=made.duplicated + len(set(slots) - set(range(spec.trials))))
 
 

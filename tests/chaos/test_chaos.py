@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(900)]
 
 
 def _goes_well(directory: Path, postgres: Server | None, seed: int) -> None:
-    scene, found = show(directory, postgres, seed, trials=16, epochs=5, kills=5, pause=(0.5, 2.0))
+    scene, found = show(directory, postgres, seed, trials=12, epochs=4, kills=5, pause=(0.5, 2.0))
     assert found.faultless, str(found)
     assert scene.counts["killed"] == 5
     assert scene.counts["held past the grace"] == 1
