@@ -1,266 +1,309 @@
 """Section: what pruning would have cost and saved on a bank of full curves.
 
-A bank is the only place where that can be seen: its trials were never pruned, so that what a pruner
-would have stopped is known to its end.
+Only a bank can tell: none of its trials was stopped, so that what a pruner would have stopped is
+known to its end. The rule to beat is to stop every trial at one and the same epoch and to go on
+with the best alone (Egele et al. 2024).
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
+import optuna
 import pandas as pd
+from matplotlib.axes import Axes
+from optuna.pruners import BasePruner
+from optuna.storages import InMemoryStorage
+from optuna.study import StudyDirection
+from optuna.trial import TrialState, create_trial
 
-from analysis.figures import Picture, canvas, picture
-from analysis.findings import ENOUGH, Estimates, Study, percent, points
+from analysis.figures import INK, Picture, canvas, picture
+from analysis.findings import ENOUGH, Estimates, Study, count, percent
 from analysis.frames import RESULTS
 from analysis.statistics import mean_interval
-from study.pruning import CONTROL_SHARE, REFERENCES, grace_epochs
-from study.spec import Stage
+from study.pruning import make_pruner
+from study.spec import Pruner, Stage, StudySpec
 
 TITLE = "Pruning audit"
 QUESTION = "What would pruning have cost and saved on this bank?"
 STAGE: Stage = "search"
 USES: tuple[str, ...] = RESULTS
 NEEDS = ENOUGH
+PRUNERS: tuple[Pruner, ...] = tuple(name for name in get_args(Pruner) if name != "none")
+USUAL = "percentile"  # what a search has unless it is told otherwise
+MEASURES = ("epochs_saved_share", "best_lost_share", "regret_in_accuracy", "false_prune_share")
 TABLES = {
-    "audit": "Pruners replayed over the bank within each schedule, trials in random orders, and "
-    "the rule to beat, which trains all trials for so many epochs and only the best of them to the "
-    "end: means over schedules. Saved: share of the epochs; saved lowest and highest: of a "
-    "schedule; best lost: share of orders in which a schedule's best trial was stopped; regret: by "
-    "how much the best trial left is worse, with its 95 % interval over schedules; false prunes: "
-    "share of the best quarter that was stopped.",
-    "audit_by_schedule": "The same within each schedule, means over orders.",
+    "audit": "Pruners, and stopping all trials of a schedule but the best at one epoch: means over "
+    "schedules with 95 % intervals. Epochs saved: share of those trained. Best lost: share of "
+    "random orders in which the best trial of a schedule was stopped. Regret: best final accuracy "
+    "minus the best among trials that ran to their end. False prune: share of the best quarter "
+    "that was stopped.",
+    "audit_by_schedule": "The pruners within each schedule: means over random orders.",
 }
-KEPT = {"median": 0.5, "percentile": 0.75}  # the share of a family that each rule keeps
-ORDERS = 30
-MOST = 64  # trials of a family in one order
-_MEASURES = ["saved", "best_lost", "regret", "false_prunes"]
-Floats = npt.NDArray[np.float64]
+MOST = 40  # trials of a schedule in one order; of a larger bank each order draws other ones
+WORK = 10_000  # epochs to replay with each pruner, 2 to 3 s for all of them
+ORDERS = (4, 40)  # at least and at most
+FEWEST = 3  # schedules from which an interval over them is given
+_LOOKS = {
+    "median": ("#e69f00", "s"),
+    "percentile": ("#0072b2", "o"),
+    "asha": ("#009e73", "^"),
+    "hyperband": ("#cc79a7", "D"),
+}
 
 
-@dataclass(frozen=True)
-class Bank:
-    """Full curves of a family: scores (trials, epochs), what the pruner sees, NaN from the epoch
-    on in which a trial diverged; finals (trials,) at the end; lengths: epochs that each trained."""
+class Curve(NamedTuple):
+    """A trial of the bank. value: its score at the end; epochs: how many it trained; scores: what
+    it reported, the averaged weights' validation accuracy by epoch, in order."""
 
-    scores: Floats
-    finals: Floats
-    lengths: npt.NDArray[np.int64]
-
-    def some(self, chosen: npt.NDArray[np.int64]) -> Bank:
-        """The trials of these indices, in their order."""
-        return Bank(self.scores[chosen], self.finals[chosen], self.lengths[chosen])
+    value: float
+    epochs: int
+    scores: dict[int, float]
 
 
 def estimate(study: Study) -> Estimates:
-    """audit_by_schedule: rule, family and the measures of `replays`; audit: `over_schedules`."""
-    grace, rng = grace_epochs(study.spec), np.random.default_rng(study.spec.seed)
-    by_family = [
-        replays(bank, grace, rng).assign(family=family) for family, bank in banks(study).items()
-    ]
-    columns = ["rule", "family", "n", *_MEASURES]
-    frame = pd.concat(by_family)[columns] if by_family else pd.DataFrame(columns=columns)
-    return {"audit": over_schedules(frame), "audit_by_schedule": frame.reset_index(drop=True)}
-
-
-def banks(study: Study) -> dict[str, Bank]:
-    """The curves of each family with at least two trials: complete, stalled and diverged ones.
-
-    A diverged trial counts with its worst score; failed and unfinished ones are left out.
-    """
-    used = study.trials[study.trials["state"].isin(RESULTS) & study.trials["value"].notna()]
-    scores = study.curves.pivot_table(
-        index="trial", columns="epoch", values="averaged_val_accuracy"
-    ).reindex(columns=range(study.spec.budget.epochs))
-    exploded = used.set_index("trial")["diverged_epoch"].reindex(scores.index)
-    scores = scores.where(~(scores.columns.to_numpy() >= exploded.to_numpy()[:, None]))
+    """audit, spread: see `over_schedules`; audit_by_schedule, stops_by_schedule: the rows of
+    `replays` for pruners and for stopping at an epoch."""
+    rng = np.random.default_rng(study.spec.seed)
+    found = replays(study.spec, bank(study), generator=rng)
+    audit, spread = over_schedules(found)
+    pruned = found["rule"].isin(PRUNERS)
     return {
-        str(family): Bank(
-            scores.reindex(group["trial"]).to_numpy(dtype=np.float64),
-            group["value"].to_numpy(dtype=np.float64),
-            group["epochs_trained"].to_numpy(dtype=np.int64),
-        )
-        for family, group in used.groupby("family", sort=False)
-        if len(group) > 1
+        "audit": audit,
+        "spread": spread,
+        "audit_by_schedule": found[pruned].reset_index(drop=True),
+        "stops_by_schedule": found[~pruned].reset_index(drop=True),
     }
 
 
-def replays(bank: Bank, grace: int, rng: np.random.Generator) -> pd.DataFrame:
-    """Each rule over the same random orders: rule, n (trials an order) and the measures, means.
+def bank(study: Study) -> dict[str, list[Curve]]:
+    """The curves of each family that has at least two trials with a result.
 
-    saved: share of the epochs; best_lost: share of orders that stopped the best trial; regret:
-    best value less the best one that ran to its end (a share); false_prunes: share of the trials
-    of the best quarter that were stopped. At most ``MOST`` trials are drawn for an order.
+    A diverged trial ends where it diverged, with the task's worst score and without a report of its
+    last epoch, as in a study; a stalled one counts with its own value. Failed and unfinished ones
+    are left out.
     """
-    n, epochs = min(len(bank.finals), MOST), bank.scores.shape[1]
-    rows = []
-    for _ in range(ORDERS):
-        one = bank.some(rng.permutation(len(bank.finals))[:n])
-        controls = rng.random(n) < CONTROL_SHARE
-        for name, share in KEPT.items():
-            rows.append((name, *measures(one, stops(one, share, grace, controls))))
-        rows += [
-            (f"all to epoch {epoch}", *measures(one, stops_at(one, epoch)))
-            for epoch in range(1, epochs)
-        ]
-    frame = pd.DataFrame(rows, columns=["rule", *_MEASURES])
-    return frame.groupby("rule", sort=False).mean().reset_index().assign(n=n)
+    known = study.curves.dropna(subset=["averaged_val_accuracy"]).sort_values("epoch")
+    reports = {
+        trial: dict(zip(group["epoch"].tolist(), group["averaged_val_accuracy"], strict=True))
+        for trial, group in known.groupby("trial")
+    }
+    found: dict[str, list[Curve]] = {family: [] for family in study.spec.families}
+    for row in study.ended(USES).dropna(subset=["value"]).to_dict("records"):
+        scores, epochs = reports.get(row["trial"], {}), int(row["epochs_trained"])
+        if row["state"] == "diverged":
+            scores = {epoch: score for epoch, score in scores.items() if epoch < epochs - 1}
+        found[row["family"]].append(Curve(row["value"], epochs, scores))
+    return {family: curves for family, curves in found.items() if len(curves) > 1}
 
 
-def stops(
-    bank: Bank, kept: float, grace: int, controls: npt.NDArray[np.bool_]
+def replays(
+    spec: StudySpec, families: Mapping[str, Sequence[Curve]], *, generator: np.random.Generator
+) -> pd.DataFrame:
+    """Every rule over the same random orders of each family: rule, family, n (trials in an order)
+    and `measures`, means over the orders.
+
+    rule: a pruner's name, or ``stop at epoch i`` for every i before the last. An order takes new
+    slots of the family, so that another random tenth of the trials are its controls, which no
+    pruner stops: whether the best trial is one of them is part of a pruner's luck.
+    """
+    epochs, rows = spec.budget.epochs, []
+    work = epochs * sum(min(len(curves), MOST) for curves in families.values())
+    orders = int(np.clip(WORK // max(work, 1), *ORDERS))
+    with _quiet():
+        for family, curves in families.items():
+            for order in range(orders):
+                chosen = generator.permutation(len(curves))[:MOST]
+                drawn = [curves[each] for each in chosen]
+                ends: dict[str, npt.NDArray[np.int64]] = {
+                    name: replay(spec, name, family, order, drawn) for name in PRUNERS
+                }
+                ends |= {f"stop at epoch {i}": stop_at(drawn, i) for i in range(1, epochs)}
+                rows += [(rule, family, len(drawn), *measures(drawn, ends[rule])) for rule in ends]
+    frame = pd.DataFrame(rows, columns=["rule", "family", "n", *MEASURES])
+    return frame.groupby(["rule", "family", "n"], sort=False).mean().reset_index()
+
+
+def replay(
+    spec: StudySpec, name: Pruner, family: str, order: int, curves: Sequence[Curve]
 ) -> npt.NDArray[np.int64]:
-    """After how many epochs each trial is stopped, as if one worker ran them in this order.
+    """Epochs that each trial trains, had one worker run them in this order with that pruner.
 
-    Optuna's percentile rule within a family, as `study.pruning` sets it: from ``grace`` epochs on
-    and before the last, a trial whose best score so far lies below the (1 - kept) quantile of the
-    scores that finished trials had at that epoch is stopped, once ``REFERENCES`` have finished and
-    reached the epoch. controls: trials that are never stopped.
+    The study's own pruner decides, on a study in memory. The trials have the slots of the family
+    that an ``order`` further on would have.
     """
-    epochs, ends = bank.scores.shape[1], bank.lengths.copy()
-    best = np.fmax.accumulate(bank.scores, axis=1)
-    finished: list[int] = []
-    for trial, length in enumerate(bank.lengths):
-        last = min(int(length), epochs) - 1  # no trial is judged after the epoch that ends it
-        judged = slice(grace - 1, max(last, grace - 1))
-        below = best[trial, judged] < quantiles(bank.scores[finished, judged], 1 - kept)
-        if below.any() and len(finished) >= REFERENCES and not controls[trial]:
-            ends[trial] = grace + int(below.argmax())
-        else:
-            finished.append(trial)
-    return ends
-
-
-def quantiles(scores: Floats, share: float) -> Floats:
-    """The quantile of each column of (trials, epochs), linear between two trials as numpy's, over
-    those that are known; NaN where fewer than ``REFERENCES`` are."""
-    ordered, known = np.sort(scores, axis=0), (~np.isnan(scores)).sum(axis=0)
-    place = share * np.maximum(known - 1, 0)
-    low = np.floor(place).astype(int)
-    found = np.full(scores.shape[1], np.nan)
-    enough = np.flatnonzero(known >= REFERENCES)
-    if len(enough):
-        low, part = low[enough], (place - low)[enough]
-        under = ordered[low, enough]
-        above = ordered[np.minimum(low + 1, known[enough] - 1), enough]
-        found[enough] = under + (above - under) * part
-    return found
-
-
-def stops_at(bank: Bank, epoch: int) -> npt.NDArray[np.int64]:
-    """Every trial for ``epoch`` epochs, then the best of them to its end (Egele et al. 2024)."""
-    ends = np.minimum(bank.lengths, epoch)
-    at = bank.scores[:, epoch - 1]
-    leader = int(np.nanargmax(at)) if not np.isnan(at).all() else 0
-    ends[leader] = bank.lengths[leader]
-    return ends
-
-
-def measures(bank: Bank, ends: npt.NDArray[np.int64]) -> tuple[float, float, float, float]:
-    """saved, best_lost, regret and false_prunes of one order, as `replays` says."""
-    stopped = ends < bank.lengths
-    top = bank.finals >= np.quantile(bank.finals, 0.75)
-    best = bank.finals.max()
-    left = bank.finals[~stopped].max(initial=bank.finals.min())
-    return (
-        1 - ends.sum() / bank.lengths.sum(),
-        float(stopped[bank.finals == best].all()),
-        float(best - left),
-        float(stopped[top].mean()),
+    label, storage = f"{family} {order}", InMemoryStorage()
+    storage.create_new_study([StudyDirection.MAXIMIZE], label)
+    study = optuna.Study(label, storage)
+    pruner = make_pruner(spec.model_copy(update={"pruner": name, "bank": False}))
+    place = spec.families.index(family)
+    turns = range(order * MOST, order * MOST + len(curves))
+    slots = [place + turn * len(spec.families) for turn in turns]
+    return np.array(
+        [
+            _run(study, pruner, curve, {"slot": slot, "family": family})
+            for slot, curve in zip(slots, curves, strict=True)
+        ]
     )
 
 
-def over_schedules(frame: pd.DataFrame) -> pd.DataFrame:
-    """A row a rule: rule, n (schedules), means over schedules of the measures, saved_lowest,
-    saved_highest, and regret_low, regret_high (`mean_interval`; NaN for a single schedule)."""
-    rows = []
-    for rule, group in frame.groupby("rule", sort=False):
-        regret = mean_interval(group["regret"])
-        saved = group["saved"]
-        means = (saved.mean(), saved.min(), saved.max(), group["best_lost"].mean())
-        # A regret is never below 0, which Student's bounds do not know.
-        bounds = (regret.mean, max(regret.low, 0.0), regret.high)
-        rows.append((rule, len(group), *means, *bounds, group["false_prunes"].mean()))
-    columns = ["rule", "n", "saved", "saved_lowest", "saved_highest", "best_lost"]
-    return pd.DataFrame(
-        rows, columns=[*columns, "regret", "regret_low", "regret_high", "false_prunes"]
+def _run(study: optuna.Study, pruner: BasePruner, curve: Curve, attrs: dict[str, Any]) -> int:
+    """Epochs that the next trial of the study trains; straight to the storage, for speed."""
+    storage = study._storage
+    trial = create_trial(state=TrialState.RUNNING, user_attrs=attrs)
+    identity = storage.create_new_trial(study._study_id, trial)
+    for epoch, score in curve.scores.items():
+        storage.set_trial_intermediate_value(identity, epoch, score)
+        if pruner.prune(study, storage.get_trial(identity)):
+            storage.set_trial_state_values(identity, TrialState.PRUNED, [score])
+            return epoch + 1
+    storage.set_trial_state_values(identity, TrialState.COMPLETE, [curve.value])
+    return curve.epochs
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without Optuna's announcements of new studies."""
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(verbosity)
+
+
+def stop_at(curves: Sequence[Curve], epochs: int) -> npt.NDArray[np.int64]:
+    """Epochs that each trial trains if all stop after ``epochs`` and the one that is best there
+    alone goes on; the first of equals."""
+    ends = np.array([min(curve.epochs, epochs) for curve in curves])
+    best = int(np.argmax([curve.scores.get(epochs - 1, -np.inf) for curve in curves]))
+    ends[best] = curves[best].epochs
+    return ends
+
+
+def measures(
+    curves: Sequence[Curve], ends: npt.NDArray[np.int64]
+) -> tuple[float, float, float, float]:
+    """The MEASURES of one order, given the epochs that each trial trained in it; all in [0, 1].
+
+    A trial that diverged by itself was not stopped. The best of several equal trials is lost only
+    if all of them were stopped.
+    """
+    values = np.array([curve.value for curve in curves])
+    full = np.array([curve.epochs for curve in curves])
+    stopped = ends < full
+    regret = float(values.max() - values[~stopped].max())
+    top = values >= np.sort(values)[-int(np.ceil(len(values) / 4))]
+    saved = 1 - float(ends.sum() / full.sum())
+    return saved, float(regret > 0), regret, float(stopped[top].mean())
+
+
+def over_schedules(found: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Means and spread over families, a row for each rule.
+
+    First: rule, schedules, and MEASURES with _low and _high of `mean_interval` over families, kept
+    within [0, 1]; NaN below FEWEST families. The orders of one bank are no other banks, so that
+    only families are units. Second: rule, and MEASURES with _least and _most of a family.
+    """
+    means, spreads = [], []
+    for rule, group in found.groupby("rule", sort=False):
+        mean: dict[str, Any] = {"rule": rule, "schedules": len(group)}
+        spread: dict[str, Any] = {"rule": rule}
+        for name in MEASURES:
+            one = mean_interval(group[name])
+            low, high = np.clip([one.low, one.high], 0, 1) if one.n >= FEWEST else (np.nan, np.nan)
+            mean |= {name: one.mean, f"{name}_low": low, f"{name}_high": high}
+            spread |= {f"{name}_least": group[name].min(), f"{name}_most": group[name].max()}
+        means.append(mean)
+        spreads.append(spread)
+    bounds = [f"{name}{bound}" for name in MEASURES for bound in ("", "_low", "_high")]
+    ends = [f"{name}_{end}" for name in MEASURES for end in ("least", "most")]
+    return (
+        pd.DataFrame(means, columns=["rule", "schedules", *bounds]),
+        pd.DataFrame(spreads, columns=["rule", *ends]),
     )
 
 
 def draw(estimates: Estimates) -> list[Picture]:
-    """Regret against the share of epochs saved: a mark for each pruner, the rule to beat a line."""
-    frame = estimates["audit"]
-    if frame.empty:
+    """Regret against epochs saved: a mark for each pruner, a line for stopping at an epoch."""
+    audit, spread = estimates["audit"], estimates["spread"]
+    if audit.empty:
         return []
-    pruners = frame[frame["rule"].isin(KEPT)]
-    line = frame[~frame["rule"].isin(KEPT)]
-    with canvas(height=3.4) as (figure, axes):
+    frame = audit.merge(spread, on="rule")
+    pruners = frame["rule"].isin(PRUNERS)
+    with canvas(height=3.8) as (figure, axes):
         one = axes[0, 0]
-        one.plot(
-            100 * line["saved"],
-            100 * line["regret"],
-            color="#777777",
-            marker=".",
-            label="all to one epoch, then the best alone",
-        )
-        for row in line.to_dict("records"):
-            name = row["rule"].rpartition(" ")[2]
-            at = (100 * row["saved"], 100 * row["regret"])
-            one.annotate(name, at, xytext=(3, 4), textcoords="offset points", fontsize="small")
-        for row, marker, colour in zip(
-            pruners.to_dict("records"), "os", ("#4477aa", "#aa3377"), strict=False
-        ):
-            reach = [[row["saved"] - row["saved_lowest"]], [row["saved_highest"] - row["saved"]]]
+        _stops(one, frame[~pruners])
+        for row in frame[pruners].to_dict("records"):
+            colour, marker = _LOOKS[row["rule"]]
+            x, y = 100 * row["epochs_saved_share"], 100 * row["regret_in_accuracy"]
+            reach = [
+                np.abs(100 * np.array([[row[f"{name}_least"]], [row[f"{name}_most"]]]) - at)
+                for name, at in (("epochs_saved_share", x), ("regret_in_accuracy", y))
+            ]
             one.errorbar(
-                100 * row["saved"],
-                100 * row["regret"],
-                xerr=100 * np.array(reach),
-                fmt=marker,
-                color=colour,
-                label=row["rule"],
+                x, y, reach[1], reach[0], fmt=marker, color=colour, elinewidth=1, label=row["rule"]
             )
-        one.set_xlabel("epochs saved (%)")
-        one.set_ylabel("regret (points)")
         one.set_xlim(left=0)
-        one.set_ylim(bottom=min(0.0, one.get_ylim()[0]))
-        figure.legend(loc="outside lower center", ncols=1)
+        one.set_xlabel("epochs saved (%)")
+        one.set_ylabel("regret (points of accuracy)")
+        figure.legend(loc="outside lower center", ncols=3)
         return [
             picture(
                 figure,
                 "pruning-audit",
-                "Regret against epochs saved, for each pruner and for the rule to beat. "
-                + conclude(estimates),
-                "Marks: means over schedules and orders, lines to the least and the most that a "
-                "schedule saved. Numbers: the epoch to which all trials train. Lower and further "
-                "to the right is better.",
+                "Regret against epochs saved, a mark for each pruner and a line for stopping all "
+                "trials but the best at one epoch. " + conclude(estimates),
+                "Means over schedules; the thin lines reach to the least and the most of a "
+                "schedule. Numbers: the epoch at which all trials of a schedule stop but the one "
+                "that is best there. Lower and further to the right is better. Each pruner acts "
+                "within a schedule and spares a random tenth, as in a search with one worker.",
             )
         ]
 
 
+def _stops(axes: Axes, frame: pd.DataFrame) -> None:
+    """The rule to beat, with its epochs; every other one or fewer where they are many."""
+    x, y = 100 * frame["epochs_saved_share"], 100 * frame["regret_in_accuracy"]
+    axes.plot(x, y, color=INK, marker=".", linewidth=1, label="stop at an epoch")
+    step = max(1, -(-len(frame) // 8))
+    for epoch in range(1, len(frame) + 1, step):
+        at = (x.iloc[epoch - 1], y.iloc[epoch - 1])
+        axes.annotate(str(epoch), at, xytext=(3, 4), textcoords="offset points", fontsize="small")
+
+
 def conclude(estimates: Estimates) -> str:
-    """What the default pruner saves and costs, beside the rule to beat that saves as much."""
+    """What the usual pruner saves and costs, beside the best early stop that saves as much."""
     rows = {str(row["rule"]): row for row in estimates["audit"].to_dict("records")}
     if not rows:
-        return "No schedule has two trials with a result, so there is nothing to replay."
-    text = "; ".join(f"{name} {_cost(rows[name])}" for name in reversed(KEPT))
-    others = [name for name in rows if name not in KEPT]
-    if others:
-        saved = rows["percentile"]["saved"]
-        near = min(others, key=lambda name: abs(rows[name]["saved"] - saved))
-        text += f"; training {near} and the best alone further {_cost(rows[near])}"
-    return f"Replayed over the bank, {text}."
-
-
-def _cost(row: Mapping[Hashable, Any]) -> str:
-    bounds = [100 * row["regret_low"], 100 * row["regret_high"]]
-    interval = f" (95 % interval {bounds[0]:.1f} to {bounds[1]:.1f})"
-    return (
-        f"saves {percent(row['saved'])} of the epochs, loses a schedule's best trial in "
-        f"{percent(row['best_lost'])} of the orders, at a regret of {points(row['regret'])}"
-        + ("" if math.isnan(row["regret_low"]) else interval)
+        return "No schedule has two trials with a result, so that there is nothing to prune."
+    usual, stops = rows[USUAL], [row for rule, row in rows.items() if rule not in PRUNERS]
+    text = (
+        f"Over {count(usual['schedules'], 'schedule')}, {USUAL} would have saved "
+        f"{percent(usual['epochs_saved_share'])} of the epochs and lost the best trial in "
+        f"{percent(usual['best_lost_share'])} of the orders ({_regret(usual)})"
     )
+    if not stops:
+        return f"{text}."
+    enough = [each for each in stops if each["epochs_saved_share"] >= usual["epochs_saved_share"]]
+    best = min(
+        enough or stops, key=lambda row: (row["regret_in_accuracy"], -row["epochs_saved_share"])
+    )
+    return (
+        f"{text}; to {best['rule']} and go on with the best alone would have saved "
+        f"{percent(best['epochs_saved_share'])} ({_regret(best)})."
+    )
+
+
+def _regret(row: Mapping[Hashable, Any]) -> str:
+    mean, low, high = (100 * row[f"regret_in_accuracy{bound}"] for bound in ("", "_low", "_high"))
+    text = f"mean regret {mean:.2f} points"
+    if np.isnan(low):
+        return text
+    if low == high:
+        return f"{text}, the same in every schedule"
+    return f"{text}, 95 % interval {low:.2f} to {high:.2f}"

@@ -22,7 +22,7 @@ from study.spec import StudySpec
 # Trials that always run to the end, as unbiased controls for what pruning would have lost.
 CONTROL_SHARE = 0.1
 # Trials of the family that must have reached an epoch before one is stopped there.
-REFERENCES = 5
+_REFERENCES = 5
 
 
 class FamilyPruner(BasePruner):
@@ -72,9 +72,9 @@ def make_pruner(spec: StudySpec) -> BasePruner:
         case "none":
             return NopPruner()
         case "median":
-            base: BasePruner = MedianPruner(n_startup_trials=REFERENCES, n_min_trials=REFERENCES)
+            base: BasePruner = MedianPruner(n_startup_trials=_REFERENCES, n_min_trials=_REFERENCES)
         case "percentile":
-            base = PercentilePruner(75.0, n_startup_trials=REFERENCES, n_min_trials=REFERENCES)
+            base = PercentilePruner(75.0, n_startup_trials=_REFERENCES, n_min_trials=_REFERENCES)
         case "asha":
             base = SuccessiveHalvingPruner(min_resource=grace, reduction_factor=3)
         case "hyperband":
