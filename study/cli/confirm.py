@@ -17,6 +17,7 @@ from study.cli.launching import (
     report_failures,
     stop,
 )
+from study.cli.on_ray import GpusPerWorker, Launcher, RayAddress, on_ray
 from study.cli.options import (
     DEFAULT_STORAGE,
     Checkpoints,
@@ -58,6 +59,9 @@ def confirm(
     workers: Workers = None,
     workers_per_device: WorkersPerDevice = None,
     device: Device = "auto",
+    launcher: Launcher = "local",
+    ray_address: RayAddress = None,
+    gpus_per_worker: GpusPerWorker = None,
     checkpoints: Checkpoints = None,
     timeout: Timeout = None,
     dry_run: Annotated[
@@ -76,7 +80,8 @@ def confirm(
 
     if as_json and not dry_run:
         raise Failure("--json prints a dry run: give --dry-run too", 2)
-    crew = Crew(workers, workers_per_device, device, timeout, checkpoints)
+    ray = on_ray(storage, launcher, ray_address, gpus_per_worker)
+    crew = Crew(workers, workers_per_device, device, timeout, checkpoints, ray)
     specs = {"confirm": _confirm_spec(storage, name, top, seeds, crew)}
     images = _train_on(storage, name, train_on)
     places = check(specs["confirm"], crew)

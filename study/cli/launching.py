@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Console
 
+from study.cli.on_ray import Ray, ray_places
 from study.cli.options import (
     DEFAULT_STORAGE,
     Failure,
@@ -28,9 +30,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Crew:
-    """The workers of this machine: how many, where, for how long, and where they keep checkpoints.
+    """The workers: how many, where, for how long, and where they keep checkpoints.
 
-    None: as `study.runner.place` decides; no time limit; beside a SQLite file.
+    None: as `study.runner.place` decides; no time limit; beside a SQLite file; on this machine.
     """
 
     workers: int | None = None
@@ -38,6 +40,7 @@ class Crew:
     device: str = "auto"
     timeout: float | None = None
     checkpoints: Path | None = None
+    ray: Ray | None = None
 
 
 def check(spec: StudySpec, crew: Crew) -> list[str]:
@@ -49,7 +52,10 @@ def check(spec: StudySpec, crew: Crew) -> list[str]:
     from study.runner import place
 
     with failures(DataError), wrong_use():
-        places = place(crew.device, crew.workers, crew.per_device, spec.trials)
+        if crew.ray is None:
+            places = place(crew.device, crew.workers, crew.per_device, spec.trials)
+        else:
+            places = ray_places(crew.ray, crew.workers, crew.per_device, crew.device)
         load_data(spec, devices.resolve("cpu"))
     return places
 
@@ -111,7 +117,6 @@ def launch(
     """Run the workers with a display: how many trials are left, and why it ended."""
     from study.display import Display
     from study.runner import WorkersFailed
-    from study.runner import launch as run_workers
     from study.slots import attempts, slots_done
     from study.storage import best_trial, open_storage
 
@@ -127,15 +132,26 @@ def launch(
             epochs=spec.budget.epochs,
             best=best_trial(storage, name),
         ) as display:
-            ending = run_workers(
+            ending = _run_workers(crew, places)(
                 url,
                 name,
-                places=places,
                 on_event=display.on_event,
                 timeout=crew.timeout,
                 checkpoints=checkpoint_directory(url, crew.checkpoints),
             )
         return spec.trials - len(slots_done(spec, attempts(storage, name))), ending
+
+
+def _run_workers(crew: Crew, places: Sequence[str]) -> Callable[..., Ending]:
+    """What starts the crew's workers and watches them."""
+    if crew.ray is None:
+        from study import runner
+
+        return partial(runner.launch, places=places)
+    from study import ray_launcher
+
+    ray = crew.ray
+    return partial(ray_launcher.launch, workers=len(places), gpus=ray.gpus, address=ray.address)
 
 
 def report_failures(url: str, name: str, spec: StudySpec) -> None:

@@ -17,6 +17,7 @@ from study.cli.launching import (
     report_failures,
     say_how_to_go_on,
 )
+from study.cli.on_ray import GpusPerWorker, Launcher, RayAddress, on_ray
 from study.cli.options import (
     DEFAULT_STORAGE,
     Checkpoints,
@@ -57,6 +58,9 @@ def run(
     ] = None,
     workers_per_device: WorkersPerDevice = None,
     device: Device = "auto",
+    launcher: Launcher = "local",
+    ray_address: RayAddress = None,
+    gpus_per_worker: GpusPerWorker = None,
     checkpoints: Checkpoints = None,
     sampler: Annotated[Sampler | None, typer.Option("--sampler", help="Default: tpe.")] = None,
     pruner: Annotated[
@@ -106,7 +110,8 @@ def run(
     )
     with wrong_use():
         spec = make_spec(choices)
-    crew = Crew(workers or None, workers_per_device, device, timeout, checkpoints)
+    ray = on_ray(storage, launcher, ray_address, gpus_per_worker)
+    crew = Crew(workers or None, workers_per_device, device, timeout, checkpoints, ray)
     places = check(spec, crew)
     if dry_run:
         from study.estimate import estimate
@@ -134,6 +139,9 @@ def resume(
     workers: Workers = None,
     workers_per_device: WorkersPerDevice = None,
     device: Device = "auto",
+    launcher: Launcher = "local",
+    ray_address: RayAddress = None,
+    gpus_per_worker: GpusPerWorker = None,
     checkpoints: Checkpoints = None,
     timeout: Timeout = None,
     storage: Storage = DEFAULT_STORAGE,
@@ -145,6 +153,7 @@ def resume(
     from study.slots import attempts, slots_done
     from study.storage import load_spec, open_storage, set_spec, set_stopping
 
+    ray = on_ray(storage, launcher, ray_address, gpus_per_worker)
     with storage_failures(storage):
         opened = open_storage(storage)
         spec = load_spec(opened, name)
@@ -154,7 +163,7 @@ def resume(
             report_failures(storage, name, spec)
             typer.echo(f"study {name!r} is finished: {spec.trials} of {spec.trials} trials")
             return
-        crew = Crew(workers, workers_per_device, device, timeout, checkpoints)
+        crew = Crew(workers, workers_per_device, device, timeout, checkpoints, ray)
         places = check(spec, crew)
         set_spec(opened, name, spec)
         set_stopping(opened, name, False)
