@@ -152,9 +152,10 @@ def _beside(frame: pd.DataFrame, seeds: pd.DataFrame, metric: str) -> Picture:
                     own = seeds.loc[seeds["family"] == f"{run}/{variant}", metric]
                     _measured(one, row + shift, group.loc[variant], own)
         # A wide interval of few seeds may leave the picture; what was measured stays in it.
-        shown = [*seeds[metric], *frame["predicted_low"], *frame["predicted_high"]]
-        margin = 0.06 * (max(shown) - min(shown))
-        one.set_xlim(min(shown) - margin, max(shown) + margin)
+        shown = pd.concat([seeds[metric], frame["predicted_low"], frame["predicted_high"]]).dropna()
+        if not shown.empty:
+            margin = 0.06 * (shown.max() - shown.min())
+            one.set_xlim(shown.min() - margin, shown.max() + margin)
         one.set_yticks(range(len(runs)), [_row_label(frame, run) for run in runs])
         one.invert_yaxis()
         one.grid(visible=False, axis="y")

@@ -6,7 +6,6 @@ trials that takes seconds where these queries take tenths.
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ import pandas as pd
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection
 
+from analysis.values import mapping, number, parsed
 from search_spaces.parsing import unknown
 from study.urls import StorageError, database_file, opening_errors, parse_url, safe_url
 
@@ -85,9 +85,14 @@ def _engine(where: URL) -> sa.Engine:
 
 
 def fetch(connection: Connection, query: sa.Select[Any]) -> pd.DataFrame:
-    """The rows of a query, one column for each of its columns (also where there is no row)."""
+    """The rows of a query, one column for each of its columns (also where there is no row). Raises
+    StorageError where a moment is none."""
     result = connection.execute(query)
-    return pd.DataFrame(result.all(), columns=list(result.keys()))
+    try:
+        rows = result.all()
+    except (ValueError, TypeError) as error:
+        raise StorageError(f"the data in the storage are damaged: {error}") from None
+    return pd.DataFrame(rows, columns=list(result.keys()))
 
 
 def study_id(connection: Connection, name: str) -> int:
@@ -112,7 +117,7 @@ def study_attributes(connection: Connection, key: str) -> dict[int, dict[str, An
     """A user attribute of every study that has it, parsed, by study id."""
     query = sa.select(STUDY_ATTRIBUTES.c.study_id, STUDY_ATTRIBUTES.c.value_json)
     rows = connection.execute(query.where(STUDY_ATTRIBUTES.c.key == key))
-    return {identity: json.loads(text) for identity, text in rows}
+    return {identity: parsed(text) for identity, text in rows}
 
 
 def trial_rows(connection: Connection, identity: int) -> pd.DataFrame:
@@ -135,19 +140,32 @@ def attributes(
     query = of_study(sa.select(*columns), ATTRIBUTES, identity).where(ATTRIBUTES.c.key.in_(keys))
     found: dict[int, dict[str, Any]] = {}
     for trial, key, text in connection.execute(query):
-        found.setdefault(trial, {})[key] = json.loads(text)
+        found.setdefault(trial, {})[key] = parsed(text)
     return found
 
 
 def params(connection: Connection, identity: int) -> pd.DataFrame:
-    """The sampled parameters, a column each, by trial id; a categorical one as its choice."""
+    """The sampled parameters, a column each, by trial id: numbers, or texts where some are none. A
+    categorical one is its choice."""
     columns = (PARAMS.c.trial_id, PARAMS.c.param_name, PARAMS.c.param_value)
     query = of_study(sa.select(*columns, PARAMS.c.distribution_json), PARAMS, identity)
     found: dict[int, dict[str, Any]] = {}
-    choices: dict[str, list[Any] | None] = {}
+    choices: dict[str, Any] = {}
     for trial, name, value, text in connection.execute(query):
         if text not in choices:
-            choices[text] = json.loads(text)["attributes"].get("choices")
-        options = choices[text]
-        found.setdefault(trial, {})[name] = value if options is None else options[int(value)]
-    return pd.DataFrame.from_dict(found, orient="index")
+            choices[text] = mapping(mapping(parsed(text)).get("attributes")).get("choices")
+        found.setdefault(trial, {})[name] = _chosen(value, choices[text])
+    frame = pd.DataFrame.from_dict(found, orient="index")
+    mixed = [name for name in frame if pd.api.types.is_object_dtype(frame[name])]
+    for name in mixed:
+        frame[name] = [None if pd.isna(value) else str(value) for value in frame[name]]
+    return frame
+
+
+def _chosen(value: Any, choices: Any) -> Any:
+    """The value of a parameter: a number, or the choice of that place; None where there is none."""
+    place = number(value)
+    if not isinstance(choices, list) or place is None:
+        return place
+    found = choices[int(place)] if 0 <= place < len(choices) else None
+    return found if isinstance(found, str | int | float) else None

@@ -17,6 +17,7 @@ import pandas as pd
 from analysis.comparison import DELTA
 from analysis.figures import Picture, spoken
 from analysis.frames import TERMINAL, StorageError, correctness, final_attempts, load, names, spec
+from analysis.plausible import plausible
 from study.confirm import sibling
 from study.spec import Stage, StudySpec
 from study.urls import safe_url
@@ -131,7 +132,7 @@ def _later(url: str, search: str, stage: str, known: Sequence[str]) -> Study | N
 
 def _load(url: str, name: str) -> Study:
     known = spec(url, name)
-    attempts, curves = load(url, name)
+    attempts, curves = plausible(*load(url, name), known)
     correct = correctness(url, name) if known.stage == "test" else {}
     trials = final_attempts(attempts)
     return Study(name, safe_url(url), known, attempts, trials, curves, correct=correct)

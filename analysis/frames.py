@@ -6,10 +6,11 @@ Absence is data: pruned, failed, diverged and stalled trials stay in both frames
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import fields
 from itertools import chain
-from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,8 @@ from analysis.database import (
     study_id,
     trial_rows,
 )
+from analysis.values import LARGEST, floats, integer, mapping, number, parsed, share, text
+from search_spaces.config import MOST_EPOCHS
 from study.records import EpochRecord, from_bits
 from study.spec import SPEC_ATTR, StudySpec
 from study.storage import parse_spec
@@ -113,15 +116,26 @@ def correctness(url: str, name: str) -> dict[str, pd.DataFrame]:
         known = attributes(connection, identity, ("test", "test_correct"))
     rows: dict[str, dict[int, npt.NDArray[np.bool_]]] = {weights: {} for weights in WEIGHTS}
     for trial, found in known.items():
-        count = _number(_dict(found.get("test")).get("images"))
-        for weights, text in _dict(found.get("test_correct")).items():
-            if weights in rows and count is not None and isinstance(text, str):
+        count = integer(mapping(found.get("test")).get("images"))
+        for weights, bits in mapping(found.get("test_correct")).items():
+            if weights in rows and count is not None and isinstance(bits, str):
                 with suppress(ValueError):
-                    rows[weights][int(numbers[trial])] = from_bits(text, int(count))
-    return {
-        weights: pd.DataFrame.from_dict(bits, orient="index", dtype=bool).sort_index()
+                    rows[weights][int(numbers[trial])] = from_bits(bits, count)
+    usual = _usual_length(each for bits in rows.values() for each in bits.values())
+    rows = {
+        weights: {trial: each for trial, each in bits.items() if len(each) == usual}
         for weights, bits in rows.items()
     }
+    return {
+        weights: pd.DataFrame.from_dict(each, orient="index", dtype=bool).sort_index()
+        for weights, each in rows.items()
+    }
+
+
+def _usual_length(found: Iterable[npt.NDArray[np.bool_]]) -> int:
+    """How many images most trials tell of: all read the same ones."""
+    lengths = Counter(map(len, found)).most_common(1)
+    return lengths[0][0] if lengths else 0
 
 
 def names(url: str) -> list[str]:
@@ -157,17 +171,17 @@ def studies(url: str) -> pd.DataFrame:
         rows = fetch(connection, query)
         found = study_attributes(connection, SPEC_ATTR)
     for key in ("outcome", "interrupted"):
-        rows[key] = [json.loads(text) if isinstance(text, str) else None for text in rows[key]]
+        rows[key] = [parsed(each) if isinstance(each, str) else None for each in rows[key]]
     counts = pd.crosstab(rows["study_id"], _states(rows)).reindex(
         index=listed["study_id"], columns=list(STATES), fill_value=0
     )
-    specs = [_dict(found.get(identity)) for identity in listed["study_id"]]
+    specs = [mapping(found.get(identity)) for identity in listed["study_id"]]
     head = pd.DataFrame(
         {
             "name": listed["study_name"].to_numpy(),
-            "space": [values.get("space") for values in specs],
+            "space": [text(values.get("space")) for values in specs],
             "trials": counts.sum(axis=1).to_numpy(),
-            "planned": [values.get("trials") for values in specs],
+            "planned": pd.array([integer(values.get("trials")) for values in specs], "Int64"),
         }
     )
     return pd.concat([head, counts.reset_index(drop=True)], axis=1)
@@ -185,44 +199,57 @@ def final_attempts(trials: pd.DataFrame) -> pd.DataFrame:
     return ordered.sort_values("trial").drop(columns=["_decided", "_slot"]).reset_index(drop=True)
 
 
-def _dict(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
-
-
-def _number(value: Any) -> float | int | None:
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
 def _facts(known: dict[str, Any]) -> dict[str, Any]:
-    """A trial's attributes as one flat row; what another program wrote there counts as missing."""
-    config, test, versions = (_dict(known.get(key)) for key in ("config", "test", "versions"))
-    schedule = _dict(config.get("schedule"))
+    """A trial's attributes as one flat row; what is of another type or range counts as missing."""
+    config, test, versions = (mapping(known.get(key)) for key in ("config", "test", "versions"))
+    schedule = mapping(config.get("schedule"))
     return {
-        **{name: _text(known.get(name)) for name in _TEXTS},
+        **{name: text(known.get(name)) for name in _TEXTS},
         **{name: known.get(name) is True for name in _FLAGS},
-        **{name: _number(known.get(name)) for name in (*_NUMBERS, "seed")},
-        "epochs": _number(config.get("epochs")),
-        "base_lr": _number(schedule.get("base_lr")),
-        "warmup": _number(schedule.get("warmup")),
-        **{f"test_{name}": _number(test.get(name)) for name in _TEST},
-        **{f"version_{name}": _text(versions.get(name)) for name in _VERSIONS},
+        **{name: integer(known.get(name)) for name in (*_NUMBERS, "seed")},
+        "epochs": integer(config.get("epochs")),
+        "base_lr": number(schedule.get("base_lr")),
+        "warmup": number(schedule.get("warmup")),
+        **{f"test_{name}": _measured(name, test.get(name)) for name in _TEST},
+        **{f"version_{name}": text(versions.get(name)) for name in _VERSIONS},
         "config": json.dumps(config) if config else None,
     }
 
 
+def _measured(name: str, value: Any) -> float | None:
+    return share(value) if name.endswith("accuracy") else number(value)
+
+
 _COLUMNS = list(_facts({}))
+# Columns that a sampled parameter of the same name fills where the trial does not say it itself.
+_ALSO_SAMPLED = ("base_lr", "warmup")
+_RESERVED = {"study", "trial", "state", "value", "reports", "start", "complete", "seconds"}
+_RESERVED |= {
+    *_COLUMNS,
+    *_METRICS,
+    "study_id",
+    "epochs_trained",
+    "best_val_accuracy",
+    "mean_lr",
+    "final_lr",
+}
 
 
 def _with_params(rows: pd.DataFrame, sampled: pd.DataFrame) -> pd.DataFrame:
-    """Adds the sampled parameters; ``schedule`` is the family, and a fact takes precedence."""
-    rows["family"] = rows["family"].fillna(sampled.get("schedule", "?")).fillna("?")
-    shared = sampled.columns.intersection(rows.columns)
-    rows[shared] = rows[shared].fillna(sampled[shared])
-    return rows.join(sampled[sampled.columns.difference([*shared, "schedule"], sort=False)])
+    """Adds the sampled parameters; ``schedule`` is the family, and a fact takes precedence.
+
+    A parameter that has the name of another column is left out.
+    """
+    family = rows["family"].fillna(sampled.get("schedule", "?")).fillna("?")
+    rows["family"] = family.astype(str)
+    for name in sampled.columns.intersection(list(_ALSO_SAMPLED)):
+        rows[name] = rows[name].fillna(pd.to_numeric(sampled[name], errors="coerce"))
+    taken = [name for name in sampled if name == "schedule" or _is_taken(str(name))]
+    return rows.join(sampled[sampled.columns.difference(taken, sort=False)])
+
+
+def _is_taken(name: str) -> bool:
+    return name in _RESERVED or name.startswith("datetime_")
 
 
 def _states(rows: pd.DataFrame) -> pd.Series:
@@ -237,45 +264,50 @@ def _curves(rows: pd.DataFrame, histories: list[Any]) -> pd.DataFrame:
     """A row per recorded epoch of every trial; built column by column, since there are many."""
     found = [_records(history) for history in histories]
     records = list(chain.from_iterable(found))
-    columns = {name: _floats([record.get(name) for record in records]) for name in _SERIES}
+    columns = {name: floats([record.get(name) for record in records]) for name in _SERIES}
+    for name in columns:
+        if name.endswith("accuracy"):
+            columns[name][~((columns[name] >= 0) & (columns[name] <= 1))] = np.nan
     for group in ("weight_norm", "distance"):
-        layers = [_dict(record.get(group)) for record in records]
+        layers = [mapping(record.get(group)) for record in records]
         names = dict.fromkeys(chain.from_iterable(layers))
         columns |= {
-            f"{group}.{name}": _floats([layer.get(name) for layer in layers]) for name in names
+            f"{group}.{name}": floats([layer.get(name) for layer in layers]) for name in names
         }
     keys = rows[_KEYS_OF_CURVES].reset_index(drop=True)
     counts = np.array([len(each) for each in found], dtype=int)
     curves = keys.loc[keys.index.repeat(counts)].reset_index(drop=True)
-    curves = curves.join(pd.DataFrame(columns))
-    return curves.astype({"trial": int, "slot": float, "epoch": int})
+    curves = curves.join(pd.DataFrame(columns)).drop_duplicates(["trial", "epoch"], keep="last")
+    return curves.astype({"trial": int, "slot": float, "epoch": int}).reset_index(drop=True)
 
 
 def _records(history: Any) -> list[dict[str, Any]]:
     """The EpochRecords of a trial as JSON; what is none is left out."""
     if not isinstance(history, list):
         return []
-    return [each for each in history if isinstance(each, dict) and type(each.get("epoch")) is int]
+    return [each for each in history if isinstance(each, dict) and _is_epoch(each.get("epoch"))]
 
 
-def _floats(values: list[Any]) -> npt.NDArray[np.float64]:
-    """Numbers as an array, whatever else is there as NaN."""
-    if not set(map(type, values)) <= {float, int, NoneType}:
-        values = [_number(value) for value in values]
-    return np.array(values, dtype=np.float64)
+def _is_epoch(value: Any) -> bool:
+    return type(value) is int and 0 <= value < MOST_EPOCHS
 
 
 def _trials(rows: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
     """The trials frame: identity and result first, parameters last."""
     rows = rows.join(_trained(curves), on="trial")
-    rows["epochs_trained"] = rows["epochs_trained"].fillna(rows.pop("reports").astype(float)).fillna(0)
+    rows["epochs_trained"] = (
+        rows["epochs_trained"].fillna(rows.pop("reports").astype(float)).fillna(0)
+    )
     rows["epochs_restored"] = rows["epochs_restored"].fillna(0)
     for side in ("start", "complete"):
-        rows[side] = pd.to_datetime(rows.pop(f"datetime_{side}"), utc=True)
+        moments = rows.pop(f"datetime_{side}")
+        rows[side] = pd.to_datetime(moments, utc=True, errors="coerce")
     rows["seconds"] = (rows["complete"] - rows["start"]).dt.total_seconds()
     numbers = ["value", "epochs", "epochs_trained", "base_lr", "warmup", *_NUMBERS]
     numbers += [str(name) for name in rows if str(name).startswith("test_")]
+    rows[numbers] = rows[numbers].apply(pd.to_numeric, errors="coerce")
     rows = rows.astype(dict.fromkeys(numbers, float) | {"seed": "Int64"})
+    rows["value"] = rows["value"].where(rows["value"].abs() <= LARGEST)
     for flag in _FLAGS:
         rows[flag] = rows[flag].eq(True)
     first = ["study", "trial", "slot", "attempt", "state", "value", "family", "replicate", "seed"]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pandas as pd
 import sqlalchemy as sa
 
 from analysis.database import ATTRIBUTES, TRIALS, connect, fetch, study_id
+from analysis.values import integer, mapping, parsed, text
 
 HEARTBEATS = sa.table(
     "trial_heartbeats", sa.column("trial_id"), sa.column("heartbeat", sa.DateTime)
@@ -24,7 +24,9 @@ def running(url: str, name: str) -> pd.DataFrame:
     What is not known, or of another program, is None or NaN. Raises StorageError.
     """
     with connect(url) as connection:
-        mine = (TRIALS.c.study_id == study_id(connection, name)) & (sa.cast(TRIALS.c.state, sa.String) == "RUNNING")
+        mine = (TRIALS.c.study_id == study_id(connection, name)) & (
+            sa.cast(TRIALS.c.state, sa.String) == "RUNNING"
+        )
         signs = sa.select(
             TRIALS.c.trial_id, TRIALS.c.number, HEARTBEATS.c.heartbeat, sa.func.now().label("now")
         ).join_from(TRIALS, HEARTBEATS, TRIALS.c.trial_id == HEARTBEATS.c.trial_id, isouter=True)
@@ -32,8 +34,9 @@ def running(url: str, name: str) -> pd.DataFrame:
         query = sa.select(ATTRIBUTES.c.trial_id, ATTRIBUTES.c.key, ATTRIBUTES.c.value_json)
         query = query.join(TRIALS, TRIALS.c.trial_id == ATTRIBUTES.c.trial_id)
         known: dict[int, dict[str, Any]] = {}
-        for trial, key, text in connection.execute(query.where(mine, ATTRIBUTES.c.key.in_(_KEYS))):
-            known.setdefault(trial, {})[key] = json.loads(text)
+        query = query.where(mine, ATTRIBUTES.c.key.in_(_KEYS))
+        for trial, key, written in connection.execute(query):
+            known.setdefault(trial, {})[key] = parsed(written)
     sides = [pd.to_datetime(rows[side], utc=True) for side in ("now", "heartbeat")]
     silent = (sides[0] - sides[1]).dt.total_seconds().clip(lower=0)
     facts = [_facts(known.get(trial, {})) for trial in rows["trial_id"]]
@@ -42,11 +45,11 @@ def running(url: str, name: str) -> pd.DataFrame:
 
 
 def _facts(known: dict[str, Any]) -> dict[str, Any]:
-    config, history = known.get("config"), known.get("history")
-    epochs = config.get("epochs") if isinstance(config, dict) else None
+    history, host = known.get("history"), text(known.get("host"))
     return {
-        "host": str(known["host"]).split(" ")[0] if known.get("host") else None,
-        **{key: known.get(key) for key in ("pid", "device", "family")},
+        "host": host.partition(" ")[0] if host else None,
+        "pid": integer(known.get("pid")),
+        **{key: text(known.get(key)) for key in ("device", "family")},
         "epoch": len(history) if isinstance(history, list) else 0,
-        "epochs": epochs if isinstance(epochs, int) else None,
+        "epochs": integer(mapping(known.get("config")).get("epochs")),
     }

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.frames import STATES, final_attempts
+from analysis.plausible import marked, slot_exists
 from analysis.statistics import budget
 from study.spec import StudySpec
 
@@ -17,11 +18,13 @@ _ENDED = ("complete", "diverged", "stalled", "pruned")
 def progress(trials: pd.DataFrame, spec: StudySpec) -> dict[str, Any]:
     """The facts of a study as JSON values; None where nothing is known yet.
 
-    trials: every attempt, as `analysis.frames.load` gives them. ``states`` counts slots, a slot by
-    its result or else its last attempt; ``waiting`` are those not begun. ``best`` is over complete
-    trials alone. ``seconds_left`` is the mean time of ended trials times the slots that are still
-    to be run, shared among the trials that run now (at least one).
+    trials: every attempt, as `analysis.frames.load` gives them; those without a slot of the study
+    are not its own. ``states`` counts slots, a slot by its result or else its last attempt;
+    ``waiting`` are those not begun. ``best`` is over complete trials alone, and over what is
+    `plausible`. ``seconds_left`` is the mean time of ended trials times the slots that are still to
+    be run, shared among the trials that run now (at least one).
     """
+    trials = trials[slot_exists(trials, spec)]
     slots = final_attempts(trials)
     counts = slots["state"].value_counts().reindex(list(STATES), fill_value=0).astype(int)
     counts["waiting"] = spec.trials - int(counts.drop("waiting").sum())
@@ -32,7 +35,7 @@ def progress(trials: pd.DataFrame, spec: StudySpec) -> dict[str, Any]:
         "question": spec.search_space.QUESTION,
         "trials": spec.trials,
         "states": {str(state): int(count) for state, count in counts.items()},
-        "best": _best(slots),
+        "best": _best(marked(slots, spec)),
         "epochs": {str(name): int(value) for name, value in spent.items()},
         "slots_left": left,
         "seconds_left": _seconds_left(slots, left, int(counts["running"])),

@@ -225,6 +225,7 @@ def mean_rate_share(runs: pd.DataFrame, level: float = LEVEL) -> Share:
     by = ["exponent", "base_lr"]
     lost = int(runs["state"].isin(["diverged", "stalled"]).sum())
     complete = kept(runs, by)
+    complete = complete[complete["mean_lr"] > 0]  # not so where the history is missing
     replicates = complete["replicate"].nunique()
     size = complete.groupby(by)["replicate"].transform("size")
     grid = complete[size == replicates].sort_values(["replicate", *by])

@@ -8,12 +8,14 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from search_spaces.schedules import AnySchedule, Rate
 
+MOST_EPOCHS = 1_000_000
+
 
 class TrialConfig(BaseModel):
     """One training run: schedule, optimizer and budget. Frozen, validated, JSON round trip.
 
     schedule: its durations are in epochs.
-    epochs: training length E, >= 1; the schedule's horizon T is another number.
+    epochs: training length E, 1 to 10^6; the schedule's horizon T is another number.
     batch_size: images an update, >= 1.
     seed: decides initial weights and the order of the images; runs with equal seeds share both.
     Raises pydantic.ValidationError where a value is out of range or the warmup exceeds training.
@@ -22,7 +24,7 @@ class TrialConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     schedule: AnySchedule
-    epochs: Annotated[int, Field(ge=1)]
+    epochs: Annotated[int, Field(ge=1, le=MOST_EPOCHS)]
     seed: Annotated[int, Field(ge=0)]
     batch_size: Annotated[int, Field(ge=1)] = 256
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
@@ -73,13 +75,13 @@ class Range(BaseModel):
 class Budget(BaseModel):
     """What one trial may spend.
 
-    epochs: training length, >= 1.
+    epochs: training length, 1 to 10^6.
     train_size, val_size: training and validation images, None for all of them.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    epochs: Annotated[int, Field(ge=1)] = 30
+    epochs: Annotated[int, Field(ge=1, le=MOST_EPOCHS)] = 30
     train_size: Annotated[int, Field(ge=1)] | None = None
     val_size: Annotated[int, Field(ge=1)] | None = None
 

@@ -143,8 +143,9 @@ def mean_scores(confirmed: StudySpec, trials: Iterable[FrozenTrial]) -> dict[int
     scores: dict[int, list[float]] = {}
     for trial in trials:
         # Trials that were added by other means have no slot.
-        if trial.state == TrialState.COMPLETE and "slot" in trial.user_attrs:
-            index = int(trial.user_attrs["slot"]) % len(confirmed.arms)
+        slot = trial.user_attrs.get("slot")
+        if trial.state == TrialState.COMPLETE and isinstance(slot, int):
+            index = slot % len(confirmed.arms)
             scores.setdefault(index, []).append(float(trial.value or 0))
     return {index: float(np.mean(scores[index])) for index in sorted(scores)}
 

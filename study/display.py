@@ -9,12 +9,12 @@ from typing import Any, Literal, Self
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
 from study.storage import describe
+from study.terminal import printable
 
 Event = dict[str, Any]
 _SPEED_SECONDS = 900.0  # the time left is estimated from the epochs of so many seconds
@@ -44,7 +44,7 @@ class Display:
         self._counts: Counter[str] = Counter()
         self._workers: dict[int, Event] = {}
         self._progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=None),
             TextColumn("{task.fields[trials]}"),
             TextColumn("elapsed"),
@@ -55,7 +55,10 @@ class Display:
             speed_estimate_period=_SPEED_SECONDS,
         )
         self._task = self._progress.add_task(
-            escape(name), total=total * epochs, completed=done * epochs, trials=self._trials()
+            printable(name),
+            total=total * epochs,
+            completed=done * epochs,
+            trials=self._trials(),
         )
         self._live = Live(
             console=console, get_renderable=self._render, refresh_per_second=4, transient=False
@@ -119,7 +122,7 @@ class Display:
         )
 
     def _print(self, text: str) -> None:
-        line = f"{time.strftime('%H:%M:%S')} {text}"
+        line = f"{time.strftime('%H:%M:%S')} {printable(text)}"
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def _trials(self) -> str:
@@ -137,7 +140,7 @@ class Display:
     def _summary(self) -> Text:
         counts = "  ".join(f"{self._counts[each]} {each}" for each in _SHOWN)
         best = "none yet" if self._best is None else f"{self._best[0]:.4f}  {self._best[1]}"
-        return Text(f"best  {best}\n{counts}")
+        return Text(f"best  {printable(best)}\n{counts}")
 
 
 def _trained(event: Event) -> int:
@@ -152,10 +155,14 @@ def _worker_row(index: int, event: Event) -> tuple[str | Text, ...]:
     return (
         str(index),
         str(event["trial"]),
-        Text(describe(event["family"], event["params"]), no_wrap=True, overflow="ellipsis"),
+        Text(_described(event), no_wrap=True, overflow="ellipsis"),
         f"{event['epoch'] + 1}/{event['epochs']}",
         "" if accuracy is None else f"{accuracy:.4f}",
     )
+
+
+def _described(event: Event) -> str:
+    return printable(describe(event["family"], event["params"]))
 
 
 def outcome_of(event: Event) -> str:

@@ -13,7 +13,7 @@ from search_spaces.schedules import Schedule, ScheduleConfig
 from search_spaces.words import in_words
 from study.objective import load_data
 from study.spec import StudySpec
-from study.tasks import TASKS, first_images
+from study.tasks import find_task, first_images
 from study.torch_schedules import closed_form
 from study.training import evaluate, start, train
 
@@ -41,15 +41,16 @@ def export(
 
     Weights are not kept while a study runs: a run is a function of its configuration, and with the
     trial's own device and number of threads the numbers are the same again, bit for bit on a CPU.
-    Raises OSError where the directory cannot be written.
+    Raises OSError where the directory cannot be written, ValueError for an unknown task or torch
+    scheduler.
     """
-    directory.mkdir(parents=True, exist_ok=True)
+    task, data = find_task(spec.task), load_data(spec, device)
     torch.set_num_threads(threads)
-    data, task = load_data(spec, device), TASKS[spec.task]
     data = first_images(data, spec.slot_budget(slot).train_size)
     state = start(config, task, data, device)
-    (directory / "config.json").write_text(config.model_dump_json(indent=2) + "\n")
     code = lambda_code(config.schedule, config.epochs, state.steps_per_epoch)
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "config.json").write_text(config.model_dump_json(indent=2) + "\n")
     (directory / "schedule.py").write_text(code)
     for _record in train(state, data):
         pass

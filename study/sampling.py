@@ -15,7 +15,6 @@ import optuna
 from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
-from scipy.stats import qmc
 
 from study.spec import StudySpec
 
@@ -123,6 +122,8 @@ class SlotSampler(BaseSampler):
         """Coordinate `name` of the family's scrambled Sobol' point number turn(slot)."""
         if not isinstance(distribution, FloatDistribution):
             raise TypeError(f"qmc draws floats only, not {name}: {distribution}")
+        from scipy.stats import qmc  # takes a quarter of a worker's start
+
         names = sorted(self._spec.ranges)
         seed = _seed(self._spec.seed, slot % len(self._spec.families), "qmc")
         sobol = qmc.Sobol(len(names), rng=np.random.default_rng(seed))

@@ -23,7 +23,7 @@ SPEC_ATTR = "lrstudy_spec"
 class StudySpec(BaseModel):
     """A study: its space, budget, sampler, pruner and seeds. Frozen, validated, JSON round trip.
 
-    trials: their total number N, a multiple of the number of families; slots 0..N-1.
+    trials: their total number N <= 10^6, a multiple of the number of families; slots 0..N-1.
     families: schedule families in the order of the slots (slot s has family s modulo their number).
     ranges: parameters of the space and where they are sampled.
     optimizer: fields of TrialConfig other than schedule, epochs and seed that differ from their
@@ -45,7 +45,7 @@ class StudySpec(BaseModel):
     space: str
     task: str = "fashion_mnist"
     families: Annotated[tuple[str, ...], Field(min_length=1)]
-    trials: Annotated[int, Field(ge=1)]
+    trials: Annotated[int, Field(ge=1, le=1_000_000)]
     budget: Budget
     ranges: Ranges
     optimizer: Parameters = Field(default_factory=dict)
@@ -68,6 +68,9 @@ class StudySpec(BaseModel):
                 raise ValueError(unknown(f"schedule of {self.space}", family, space.FAMILIES))
             if self.families.count(family) > 1:
                 raise ValueError(f"the schedule {family!r} is given twice")
+        for name in ("schedule", "epochs", "seed"):
+            if name in self.optimizer:
+                raise ValueError(f"{name} is no setting of the optimizer")
         parameters = space.ranges(self.budget)
         for name in self.ranges:
             if name not in parameters:

@@ -38,9 +38,7 @@ def open_storage(url: str, *, create: bool = False) -> SlotStorage:
     parsed = parse_url(url)
     is_sqlite = parsed.get_backend_name() == "sqlite"
     options: dict[str, Any] = (
-        {"connect_args": {"timeout": 60}}
-        if is_sqlite
-        else {"pool_pre_ping": True}
+        {"connect_args": {"timeout": 60}} if is_sqlite else {"pool_pre_ping": True}
     )
     with opening_errors(parsed):
         _check_file(parsed, create)

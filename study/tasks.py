@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from search_spaces.config import TrialConfig
+from search_spaces.parsing import unknown
 from study import data, models
 from study.data import Images, Split
 
@@ -61,6 +62,13 @@ TASKS = {
         load=_load_fashion_mnist,
     )
 }
+
+
+def find_task(name: str) -> Task:
+    """The task of that name. Raises ValueError naming the nearest one."""
+    if name not in TASKS:
+        raise ValueError(unknown("task", name, TASKS))
+    return TASKS[name]
 
 
 def stratified_order(labels: npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.int64]:

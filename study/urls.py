@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from optuna.exceptions import StorageInternalError
 
 _DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg"}
+_TOO_LONG = "integer string conversion"  # Python's refusal to read a number of thousands of digits
 
 
 class StorageError(Exception):
@@ -66,8 +67,13 @@ def database_errors(url: str | sa.URL) -> Iterator[None]:
     """Turns the errors of a database, and of JSON in it, into a StorageError of one line."""
     try:
         yield
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, RecursionError) as error:
         raise StorageError(f"the data in {safe_url(url)} are damaged: {error}") from None
+    except ValueError as error:
+        if _TOO_LONG not in str(error):
+            raise
+        reason = "a number has too many digits"
+        raise StorageError(f"the data in {safe_url(url)} are damaged: {reason}") from None
     except (sa.exc.SQLAlchemyError, StorageInternalError) as error:
         cause = error.__cause__ if isinstance(error, StorageInternalError) else error
         reason = str(getattr(cause, "orig", cause)).strip().partition("\n")[0]

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from pydantic import ValidationError
 from rich.console import Console, Group
 from rich.live import Live
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
+from search_spaces.parsing import first_problem
 from study.cli.options import (
     DEFAULT_STORAGE,
     AsJson,
@@ -28,8 +30,10 @@ from study.cli.options import (
     storage_failures,
     wrong_use,
 )
+from study.terminal import printable
 
 _WATCH_SECONDS = 2.0
+_MOST_THREADS = 4096  # of one process
 
 
 def status(
@@ -102,11 +106,8 @@ def _workers_table(rows: list[dict[str, Any]]) -> Table | str:
         of = "" if row["epochs"] is None else f"/{row['epochs']}"
         silent = "never" if row["silent"] is None else f"{row['silent']:.0f} s ago"
         cells = (row["host"], row["pid"], row["device"], row["trial"], row["family"])
-        table.add_row(
-            *(escape("?" if cell is None else str(cell)) for cell in cells),
-            f"{row['epoch']}{of}",
-            silent,
-        )
+        shown = ("?" if cell is None else cell for cell in cells)
+        table.add_row(*map(_cell, shown), f"{row['epoch']}{of}", silent)
     return table
 
 
@@ -125,11 +126,13 @@ def _status_table(name: str, facts: dict[str, Any]) -> Table:
     }
     table = Table(box=None, show_header=False, pad_edge=False)
     for label, text in rows.items():
-        table.add_row(f"[bold]{escape(label)}[/bold]", escape(text))
+        table.add_row(_cell(label, "bold"), _cell(text))
     return table
 
 
 def _list_studies(url: str, as_json: bool) -> None:
+    import pandas as pd
+
     from analysis.frames import studies
 
     with storage_failures(url):
@@ -145,10 +148,15 @@ def _list_studies(url: str, as_json: bool) -> None:
     for heading in ("study", "space", "planned", *states):
         table.add_column(heading, justify="left" if heading in ("study", "space") else "right")
     for row in found.to_dict("records"):
-        planned = row["planned"]
-        cells = [row["name"], row["space"] or "another program's", planned and f"{planned:g}"]
-        table.add_row(*(escape(str(cell or "")) for cell in cells), *(str(row[s]) for s in states))
+        space = "another program's" if pd.isna(row["space"]) else row["space"]
+        planned = "" if pd.isna(row["planned"]) else f"{row['planned']:g}"
+        table.add_row(*map(_cell, (row["name"], space, planned, *(row[s] for s in states))))
     Console().print(table, highlight=False)
+
+
+def _cell(value: object, style: str = "") -> Text:
+    """A cell that shows what the database says as it is, neither as markup nor as a command."""
+    return Text(printable(str(value)), style)
 
 
 def _best_in_words(best: dict[str, Any] | None) -> str:
@@ -180,17 +188,21 @@ def best(
     Example: lrstudy best cosine --export best/
     """
     from analysis.frames import load, spec
+    from analysis.plausible import marked
     from analysis.progress import best_trial
     from search_spaces.config import TrialConfig
     from search_spaces.words import in_words
 
     with storage_failures(storage):
-        asked, trials = spec(storage, name), load(storage, name)[0]
+        asked = spec(storage, name)
+        trials = marked(load(storage, name)[0], asked)
     found = best_trial(trials)
     if found is None or not isinstance(found["config"], str):
         raise Failure(f"study {name!r} has no complete trial yet")
-    with failures(ValueError):
+    try:
         config = TrialConfig.model_validate_json(found["config"])
+    except ValidationError as error:
+        raise Failure(f"trial {found['trial']} cannot be read: {first_problem(error)}") from None
     images = "test" if asked.reads_test else "validation"
     facts = {
         "study": name,
@@ -201,27 +213,28 @@ def best(
         "config": config.model_dump(mode="json"),
     }
     if export is not None:
-        slot, threads = int(found["slot"]), int(found["threads"])
-        facts |= _export(asked, slot, config, export, device, threads)
+        facts |= _export(asked, found, config, export, device)
     if as_json:
         print_json(facts)
         return
     typer.echo(
         f"trial {facts['trial']}: {facts['accuracy']:.2%} {images} accuracy with "
-        f"{facts['schedule']}; {config.epochs} epochs, batches of {config.batch_size}"
+        f"{printable(in_words(config.schedule))}; "
+        f"{config.epochs} epochs, batches of {config.batch_size}"
     )
     typer.echo("The best of many single runs looks better than it is: expect a little less.")
     if export is not None:
         typer.echo(f"trained again: {facts['exported_accuracy']:.2%}; wrote {export}")
 
 
-def _export(
-    asked: Any, slot: int, config: Any, directory: Path, device: str, threads: int
-) -> dict[str, Any]:
+def _export(asked: Any, trial: Any, config: Any, directory: Path, device: str) -> dict[str, Any]:
     from study import devices
     from study.data import DataError
     from study.export import export
 
+    if not 1 <= trial["threads"] <= _MOST_THREADS:
+        raise Failure(f"trial {trial['trial']} does not say with how many threads it was trained")
+    slot, threads = int(trial["slot"]), int(trial["threads"])
     with failures(OSError, DataError), wrong_use():
         chosen = devices.resolve(device)
         made = export(asked, slot, config, directory, device=chosen, threads=threads)
@@ -250,11 +263,20 @@ def report(
     """
     from analysis.report import slug, split_name, write_report
 
-    own = [split_name(name, storage)[1] for name in names]
+    own = [_without_password(split_name(name, storage)[1]) for name in names]
     directory = out or Path("reports") / "-".join(map(slug, own))
     with storage_failures(storage), failures(OSError):
         page = write_report(storage, names, directory, delta / 100)
     typer.echo(f"wrote {page}")
+
+
+def _without_password(name: str) -> str:
+    """The name, refused where it is a storage URL that messages would repeat."""
+    from study.urls import has_password
+
+    if has_password(name):
+        raise Failure("a study of another storage is named URL#NAME, and no name was given", 2)
+    return name
 
 
 def export(

@@ -17,6 +17,7 @@ from study.cli.options import (
     WorkersPerDevice,
     storage_failures,
 )
+from study.terminal import printable
 
 
 def worker(
@@ -54,7 +55,7 @@ def worker(
     try:
         report_failures(storage, name, spec)
     except Failure as failure:  # a further start could not mend it
-        typer.echo(f"lrstudy: {failure}", err=True)
+        typer.echo(f"lrstudy: {printable(str(failure))}", err=True)
     typer.echo(f"study {name!r} is complete")
 
 

@@ -14,6 +14,7 @@ from typer.exceptions import TyperException
 from study.cli import answers, catalogue, joining, runs
 from study.cli.confirm import confirm
 from study.cli.options import Failure
+from study.terminal import printable
 
 app = typer.Typer(
     name="lrstudy",
@@ -61,12 +62,12 @@ def main() -> None:
     try:
         status = app(standalone_mode=False)
     except Failure as failure:
-        typer.echo(f"lrstudy: {failure}", err=True)
+        typer.echo(f"lrstudy: {printable(str(failure))}", err=True)
         sys.exit(failure.status)
     except TyperException as error:
         message = " ".join(error.format_message().replace("Value error, ", "").split())
         if message:  # none where the help was shown for want of a command
-            typer.echo(f"lrstudy: {message} See `lrstudy --help`.", err=True)
+            typer.echo(f"lrstudy: {printable(message)} See `lrstudy --help`.", err=True)
         sys.exit(error.exit_code)
     except typer.Abort:
         sys.exit(1)

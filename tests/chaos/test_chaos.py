@@ -44,11 +44,11 @@ def test_all_start_in_the_same_instant_on_an_empty_database(
     url = f"sqlite:///{tmp_path / 'one.db'}" if server is None else server.create("one")
     scene = Scene("one", url, tmp_path / "checkpoints", server)
     size = ("--trials", "4", "--epochs", "1", "--train-size", "512", "--device", "cpu")
-    made = _together(scene, 4, ("run", "fixed_rate", "--study", "one", *size, "--workers", "0"))
-    assert sorted(status for status, _ in made) == [0, 2, 2, 2], made
+    made = _together(scene, 3, ("run", "fixed_rate", "--study", "one", *size, "--workers", "0"))
+    assert sorted(status for status, _ in made) == [0, 2, 2], made
     assert all("exists already" in text for status, text in made if status)
-    joined = _together(scene, 4, ("worker", "one", "--device", "cpu"))
-    assert [status for status, _ in joined] == [0] * 4, joined
+    joined = _together(scene, 3, ("worker", "one", "--device", "cpu"))
+    assert [status for status, _ in joined] == [0] * 3, joined
     storage = open_storage(url)
     found = attempts(storage, "one")
     assert sorted(each.slot for each in found) == [0, 1, 2, 3]
@@ -74,7 +74,7 @@ def _together(scene: Scene, count: int, words: tuple[str, ...]) -> list[tuple[in
 
 def test_stop_asks_all_workers_to_leave_and_resume_goes_on(tmp_path: Path) -> None:
     scene = Scene("it", f"sqlite:///{tmp_path / 'it.db'}", tmp_path / "checkpoints", None, 2)
-    size = ("--trials", "3", "--epochs", "20", "--train-size", "2048", "--device", "cpu")
+    size = ("--trials", "2", "--epochs", "12", "--train-size", "2048", "--device", "cpu")
     made = scene.command("run", "fixed_rate", "--study", "it", *size, "--workers", "0")
     assert made.returncode == 0, made.stderr
     scene.launch()
@@ -86,7 +86,7 @@ def test_stop_asks_all_workers_to_leave_and_resume_goes_on(tmp_path: Path) -> No
     assert scene.launcher.wait(120) == 0
     storage = open_storage(scene.url)
     spec, found = load_spec(storage, "it"), attempts(storage, "it")
-    assert slots_done(spec, found) != {0, 1, 2}
+    assert slots_done(spec, found) != {0, 1}
     assert not any(each.failed_by_itself for each in found)
     joined = scene.command("worker", "it")  # does not undo it
     assert joined.returncode == 0
@@ -94,4 +94,4 @@ def test_stop_asks_all_workers_to_leave_and_resume_goes_on(tmp_path: Path) -> No
     assert len(attempts(storage, "it")) == len(found)
     resumed = scene.command("resume", "it", "--device", "cpu", "--workers", "2")
     assert resumed.returncode == 0, resumed.stdout + resumed.stderr
-    assert slots_done(spec, attempts(storage, "it")) == {0, 1, 2}
+    assert slots_done(spec, attempts(storage, "it")) == {0, 1}
