@@ -9,10 +9,10 @@ SEEDS ?= 5
 SEED ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help study answers unit test lint data bench chaos test-wheel clean
+.PHONY: help study answers unit test lint data bench chaos bench-distributed test-wheel clean
 
 help: ## list these targets
-	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
 
 study: data ## answer one question in small: search, confirm on fresh seeds, test, report
 	@if $(BIN)/lrstudy status $(STUDY) >/dev/null 2>&1; then $(BIN)/lrstudy resume $(STUDY); \
@@ -52,6 +52,9 @@ bench: data ## measure training against the chapter's own loop, and a large repo
 
 chaos: data ## kill, hold and cut off the workers of a study and print its ledger: make chaos SEED=1
 	@$(BIN)/python -W ignore -m tests.chaos --seed $(SEED)
+
+bench-distributed: data ## measure 1 to 64 workers on one PostgreSQL server, as JSON
+	@$(BIN)/python -W ignore -m tests.benchmarks.bench_distributed
 
 test-wheel: $(INSTALLED) ## build the wheel and try it in an empty environment
 	PYTHON=$(BIN)/python tests/end_to_end/try_wheel.sh
