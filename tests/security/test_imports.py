@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import shutil
 import sys
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file
 
 import analysis.schedules  # noqa: F401 - before a test replaces what it takes from figures
 from search_spaces.config import Budget
@@ -18,6 +20,8 @@ from tests.security.conftest import files, said
 from tests.security.hostile import set_inside, writing
 from tests.security.test_foreign import spec
 from tests.study.conftest import Command
+
+pytestmark = pytest.mark.integration
 
 NAME = "fixed_rate"
 # A module of the standard library that nobody imports, and one that lies in the working directory.
@@ -128,3 +132,20 @@ def test_a_torch_scheduler_that_is_none_is_refused(lrstudy: Command, url: str, n
         else:
             assert (outcome.status, outcome.err) == (0, "")
     assert not Path("mine").exists()
+
+
+@pytest.mark.usefixtures("tiny")
+def test_what_is_exported_holds_tensors_text_and_no_code_of_the_database(
+    lrstudy: Command, url: str
+) -> None:
+    done = lrstudy("best", NAME, "--export", "mine", "--device", "cpu", "--storage", url)
+    assert (done.status, done.err) == (0, "")
+    assert {path.name for path in Path("mine").iterdir()} == {
+        *("weights.safetensors", "averaged_weights.safetensors", "config.json", "schedule.py")
+    }
+    for path in Path("mine").glob("*.safetensors"):  # a format that can hold nothing else
+        assert sum(each.numel() for each in load_file(path).values()) == 61_706
+    for node in ast.walk(ast.parse(Path("mine", "schedule.py").read_text())):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            modules = [getattr(node, "module", None) or each.name for each in node.names]
+            assert {*modules} <= {"math", "torch.optim.lr_scheduler"}

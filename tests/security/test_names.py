@@ -17,6 +17,8 @@ from tests.analysis.test_report import Page
 from tests.security.conftest import Terminal, assert_plain, files
 from tests.study.conftest import Command
 
+pytestmark = pytest.mark.integration
+
 NAMES = {
     "parents": "../../x",
     "absolute": "/x/y",
@@ -49,7 +51,7 @@ def planted(planted_once: Path, deep: Path) -> Path:
     return deep
 
 
-@pytest.fixture(params=NAMES.values(), ids=NAMES)
+@pytest.fixture(params=list(NAMES.values()), ids=list(NAMES))
 def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

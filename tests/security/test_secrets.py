@@ -22,6 +22,8 @@ from tests.postgres import Server
 from tests.security.conftest import said
 from tests.study.conftest import Command
 
+pytestmark = pytest.mark.integration
+
 SECRET = "pa5sw0rd-of-mine"
 COMMANDS = (
     ("run", "fixed_rate", "--workers", "1"),
@@ -179,7 +181,6 @@ def closing() -> Iterator[None]:
         raw.close()
 
 
-@pytest.mark.integration
 @pytest.mark.usefixtures("closing", "tiny", "unrendered")
 def test_what_was_written_through_a_url_with_a_password_does_not_hold_it(
     postgres: Server, lrstudy: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path

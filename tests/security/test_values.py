@@ -35,6 +35,8 @@ from tests.security.hostile import (
 )
 from tests.study.conftest import Command
 
+pytestmark = pytest.mark.integration
+
 SPACES = {"fixed_rate": 24, "cosine": 24, "polynomial": 44, "warmup": 24, "chapter": 20}
 NAME = "fixed_rate"
 
@@ -53,11 +55,10 @@ def bases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return found
 
 
-def url_of(file: Path) -> str:
+def url_of(file: Path | str) -> str:
     return f"sqlite:///{file}"
 
 
-@pytest.mark.integration
 @pytest.mark.usefixtures("unrendered")
 @pytest.mark.parametrize(
     ("space", "text"),
@@ -69,7 +70,7 @@ def url_of(file: Path) -> str:
 def test_a_value_in_any_place_ends_no_command_and_leaves_the_other_trials_as_they_are(
     bases: dict[str, Path], lrstudy: Command, terminal: Terminal, space: str, text: str
 ) -> None:
-    url = url_of(shutil.copy(bases[space], "lrstudy.db"))
+    url = url_of(shutil.copy(bases[space], Path("lrstudy.db")))
     for study in studies(url).to_dict("records"):
         poison(url, study["name"], text, study["trials"])
         for command in (("status", study["name"]), ("status", study["name"], "--json")):
@@ -350,3 +351,43 @@ def test_the_hostile_values_really_stand_in_the_database(one: str) -> None:
         put(one, "error", text)
     with writing(one) as connection:
         assert attribute(connection, NAME, 1, "error") == "\ufffd"
+
+
+# ---------------------------------------------------------------- errors that trials left
+
+
+@pytest.fixture(scope="module")
+def failed_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A study whose two trials failed for good."""
+    file = tmp_path_factory.mktemp("failed") / "planted.db"
+    plant_study(file, NAME, 2, everything="failed", max_retries=0)
+    return file
+
+
+EMPTY = pytest.mark.xfail(
+    strict=True, raises=IndexError, reason="study.storage.last_error takes the last line of none"
+)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(text, id=label, marks=[EMPTY] if label == "empty_text" else [])
+        for label, text in VALUES.items()
+    ],
+)
+def test_the_last_error_is_told_in_one_line_whatever_it_is(
+    failed_once: Path, terminal: Terminal, tmp_path: Path, text: str
+) -> None:
+    url = url_of(shutil.copy(failed_once, tmp_path))
+    for number in range(2):
+        put(url, "error", text, number)
+    start = f"lrstudy: study {NAME!r} has ended, but 2 of 2 trials failed for good; the last error:"
+    failed = terminal("resume", NAME, "--storage", url, status=1)
+    if "damaged" not in failed:
+        assert failed.startswith(start)
+        shown = terminal("worker", NAME, "--storage", url)
+        assert shown == f"{failed}study {NAME!r} is complete\n"
+        assert_plain(shown)
+    assert_plain(failed)
+    assert failed.count("\n") == 1

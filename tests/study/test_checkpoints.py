@@ -20,7 +20,11 @@ from study.tasks import Task, TaskData
 from study.training import TrainingState, start, train
 
 CPU = torch.device("cpu")
-SCHEDULES = [Constant(base_lr=0.1), Cosine(base_lr=0.2, horizon=4.0, warmup=1.0), Plateau(base_lr=0.2)]
+SCHEDULES = [
+    Constant(base_lr=0.1),
+    Cosine(base_lr=0.2, horizon=4.0, warmup=1.0),
+    Plateau(base_lr=0.2),
+]
 
 
 @pytest.fixture
