@@ -11,7 +11,6 @@ import hashlib
 import importlib.metadata
 import io
 import os
-import pickle
 import shutil
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -106,8 +105,11 @@ class Checkpoints:
         content = _verified(file, device)
         if content.get("belongs") != self._belongs(slot, config):
             raise UnusableCheckpoint("it is of another trial or another version")
-        records = [EpochRecord(**each) for each in content["records"]]
-        return Checkpoint(records, content["training"], content["best"])
+        try:
+            records = [EpochRecord(**each) for each in content["records"]]
+            return Checkpoint(records, content["training"], content["best"])
+        except (KeyError, TypeError):
+            raise UnusableCheckpoint("it holds something else than tensors and numbers") from None
 
     def _belongs(self, slot: int, config: str) -> dict[str, Any]:
         """What must be the same for a run to go on as if it had not been interrupted."""
@@ -161,7 +163,7 @@ def _verified(file: Path, device: torch.device) -> dict[str, Any]:
         raise UnusableCheckpoint("it is torn: the checksum does not fit")
     try:
         content = torch.load(io.BytesIO(payload), map_location=device, weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError):
+    except Exception:  # whatever the bytes make torch stumble over
         raise UnusableCheckpoint("it holds something else than tensors and numbers") from None
     if not isinstance(content, dict):
         raise UnusableCheckpoint("it holds something else than tensors and numbers")

@@ -209,4 +209,5 @@ def last_error(storage: SlotStorage, name: str) -> str:
     study = optuna.load_study(study_name=name, storage=storage)
     failed = study.get_trials(deepcopy=False, states=(TrialState.FAIL,))
     errors = [trial.user_attrs["error"] for trial in failed if "error" in trial.user_attrs]
-    return str(errors[-1]).strip().splitlines()[-1] if errors else ""
+    lines = str(errors[-1]).strip().splitlines() if errors else []
+    return lines[-1] if lines else ""

@@ -205,11 +205,6 @@ def test_a_file_of_harmless_things_is_told(kept: Checkpoints, file: Path, conten
     assert ignored(kept) == (OF_ANOTHER if isinstance(content, dict) else SOMETHING_ELSE)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=(KeyError, TypeError),
-    reason="study.checkpoints takes what is sealed for what lrstudy wrote",
-)
 @pytest.mark.parametrize(
     "rest",
     [
@@ -227,11 +222,6 @@ def test_a_file_that_lacks_something_is_told(
     assert ignored(kept) == SOMETHING_ELSE
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=(KeyError, IndexError, TypeError),
-    reason="torch.load raises more than study.checkpoints expects",
-)
 def test_a_damaged_payload_with_the_right_checksum_is_told(kept: Checkpoints, file: Path) -> None:
     whole, rng = file.read_bytes(), random.Random(0)
     payload = whole[len(sealed(b"")) :]

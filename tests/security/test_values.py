@@ -364,17 +364,9 @@ def failed_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-EMPTY = pytest.mark.xfail(
-    strict=True, raises=IndexError, reason="study.storage.last_error takes the last line of none"
-)
-
-
 @pytest.mark.parametrize(
     "text",
-    [
-        pytest.param(text, id=label, marks=[EMPTY] if label == "empty_text" else [])
-        for label, text in VALUES.items()
-    ],
+    [pytest.param(text, id=label) for label, text in VALUES.items()],
 )
 def test_the_last_error_is_told_in_one_line_whatever_it_is(
     failed_once: Path, terminal: Terminal, tmp_path: Path, text: str
