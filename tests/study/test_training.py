@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import math
+import os
 import runpy
 import subprocess
 import sys
@@ -50,7 +51,7 @@ from study.training import (
 )
 
 CPU = torch.device("cpu")
-CONFTEST = Path(__file__).parents[1] / "conftest.py"
+ROOT = Path(__file__).parents[2]
 COSINE = Cosine(base_lr=0.2, final_lr=0.01, horizon=2, warmup=0.5)
 NO_RATE = Table(base_lr=1.0, rates=(0.0,))
 
@@ -453,17 +454,17 @@ def test_equal_rates_up_to_a_step_give_equal_weights(tiny_task: Task, tiny_data:
 
 
 SCRIPT = """
-import hashlib, json, runpy, sys
+import hashlib, json
 from dataclasses import asdict
 import torch
 from search_spaces.config import TrialConfig
 from study import models, training
 from study.tasks import Task, load_task_data
+from tests.conftest import tiny_images
 
-def digest(conftest):
+def digest():
     torch.set_num_threads(1)
-    load = runpy.run_path(conftest)["tiny_images"]
-    task = Task("tiny", 10, lambda config: models.lenet(config.init, config.seed), load)
+    task = Task("tiny", 10, lambda config: models.lenet(config.init, config.seed), tiny_images)
     data = load_task_data(task, device=torch.device("cpu"))
     schedule = {"family": "constant", "base_lr": 0.1}
     config = TrialConfig(schedule=schedule, epochs=2, seed=3, batch_size=64, momentum=0.9)
@@ -474,7 +475,7 @@ def digest(conftest):
     return hashlib.sha256(b"".join([text, *weights])).hexdigest()
 
 if __name__ == "__main__":
-    print(digest(sys.argv[1]))
+    print(digest())
 """
 
 
@@ -483,9 +484,13 @@ def test_another_process_gets_the_same_numbers(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
     other = subprocess.run(
-        [sys.executable, str(script), str(CONFTEST)], capture_output=True, text=True, check=True
+        [sys.executable, str(script)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
     )
-    here = runpy.run_path(str(script))["digest"](str(CONFTEST))
+    here = runpy.run_path(str(script))["digest"]()
     assert other.stdout.strip() == here
     assert len(here) == hashlib.sha256().digest_size * 2
 
