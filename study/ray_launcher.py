@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import socket
 import sys
 import time
@@ -18,20 +17,20 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from optuna.exceptions import StorageInternalError
 from ray.exceptions import RayActorError, RayError, TaskCancelledError
 from ray.util.queue import Queue
 
 from study import devices
 from study.checkpoints import DIRECTORY_VARIABLE
-from study.data import DataError
-from study.runner import Ending, Event, OnEvent, WorkersFailed
-from study.urls import StorageError, database_file, parse_url
-from study.worker import STORAGE_VARIABLE, leave_on_signals, start, utc
+from study.runner import Ending, Event, OnEvent, WorkersFailed, signals_to
+from study.urls import database_file, parse_url
+from study.worker import STORAGE_VARIABLE, run
 
 # Of Ray's objects on this machine: the workers hand over a few words at a time.
 _OBJECT_BYTES = 100 * 2**20
 _POLL_SECONDS = 0.2
+# Of each worker; more than a long study loses, and what is killed at every start ends some time.
+_RESTARTS = 100
 _REACH_SECONDS = 5.0
 # Settings of a study and of its database that all workers share.
 _SHARED = ("LRSTUDY_", "PG")
@@ -68,14 +67,14 @@ def launch(
     """
     asked: list[Ending] = []
     try:
-        with _connected(address), _noting_signals(asked):
+        with _connected(address), signals_to(lambda *_: asked.append("stopped")):
             _warn_of_no_room(gpus)
             events = Queue(actor_options={"num_cpus": 0})
             environment = _environment(url, checkpoints)
             task = ray.remote(
                 num_cpus=1,
                 num_gpus=gpus,
-                max_retries=-1,
+                max_retries=_RESTARTS,
                 max_calls=1,  # a process of its own, as every worker has
                 runtime_env={"env_vars": devices.WORKER_ENVIRONMENT},
             )(work)
@@ -98,7 +97,6 @@ def work(
 ) -> str | None:
     """A worker as a Ray task; what went wrong in one line, None if nothing did."""
     os.environ.update(environment)
-    utc()
 
     def tell(event: Event) -> None:
         try:
@@ -106,17 +104,7 @@ def work(
         except RayActorError:
             raise BrokenPipeError from None
 
-    began = time.monotonic()
-    try:
-        worker = start(name, device, tell)
-        leave_on_signals(worker)  # Ray asks by SIGINT too
-        tell({"event": "ready", "seconds": time.monotonic() - began})
-        worker.work()
-    except StorageInternalError as error:
-        return f"the storage failed: {error.__cause__}".splitlines()[0]
-    except (StorageError, DataError, ValueError, RuntimeError) as error:
-        return str(error)
-    return None
+    return run(name, device, tell)
 
 
 @contextmanager
@@ -211,18 +199,3 @@ def _error(task: Any) -> str | None:
 def _last_line(error: BaseException) -> str:
     """Of its message; Ray's are long, and the cause stands last."""
     return (str(error).strip().splitlines() or [type(error).__name__])[-1]
-
-
-@contextmanager
-def _noting_signals(asked: list[Ending]) -> Iterator[None]:
-    """Ctrl-C and SIGTERM are noted; who watches asks the workers to leave."""
-
-    def note(_number: int, _frame: Any) -> None:
-        asked.append("stopped")
-
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -213,10 +213,19 @@ def _stop_on_signals(processes: list[Process], asked: list[Ending]) -> Iterator[
         _tell(processes, signal.SIGKILL if asked else signal.SIGTERM)
         asked.append("stopped")
 
+    with signals_to(handle):
+        try:
+            yield
+        finally:
+            _tell(processes, signal.SIGTERM)  # after an error in the launcher: leave no orphans
+
+
+@contextmanager
+def signals_to(handle: Callable[[int, Any], None]) -> Iterator[None]:
+    """Ctrl-C and SIGTERM call ``handle`` while the block runs."""
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-        _tell(processes, signal.SIGTERM)  # after an error in the launcher: leave no orphans

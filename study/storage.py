@@ -168,7 +168,7 @@ def best_trial(storage: SlotStorage, name: str) -> tuple[float, str] | None:
     if not scored:
         return None
     best = max(scored, key=lambda trial: trial.value or 0.0)
-    return best.value or 0.0, describe(best.user_attrs.get("family", ""), best.params)
+    return best.value or 0.0, describe(str(best.user_attrs.get("family", "")), best.params)
 
 
 def describe(family: str, params: dict[str, Any]) -> str:

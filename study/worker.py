@@ -236,26 +236,34 @@ def utc() -> None:
     time.tzset()
 
 
-def main(name: str, device: str) -> int:
-    """Work on the study; the exit status, after one line on standard error if that is not 0."""
-    began, events = time.monotonic(), _event_stream()
+def run(name: str, device: str, tell: Callable[[Event], None]) -> str | None:
+    """Work on the study until nothing is left to do; what went wrong in one line, None if nothing
+    did. SIGTERM and SIGINT end it after the running epoch."""
+    began = time.monotonic()
     utc()
-
-    def tell(event: Event) -> None:
-        print(json.dumps(event), file=events, flush=True)
-
     try:
         worker = start(name, device, tell)
         leave_on_signals(worker)
         tell({"event": "ready", "seconds": time.monotonic() - began})
         worker.work()
     except StorageInternalError as error:
-        print(f"the storage failed: {error.__cause__}".splitlines()[0], file=sys.stderr)
-        return 1
+        return f"the storage failed: {error.__cause__}".splitlines()[0]
     except (StorageError, DataError, ValueError, RuntimeError) as error:
-        print(str(error), file=sys.stderr)
-        return 1
-    return 0
+        return str(error)
+    return None
+
+
+def main(name: str, device: str) -> int:
+    """Work on the study; the exit status, after one line on standard error if that is not 0."""
+    events = _event_stream()
+
+    def tell(event: Event) -> None:
+        print(json.dumps(event), file=events, flush=True)
+
+    error = run(name, device, tell)
+    if error is not None:
+        print(error, file=sys.stderr)
+    return int(error is not None)
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ from study.cli.options import (
     failures,
     print_json,
     storage_failures,
+    warn_of_password,
     wrong_use,
 )
 from study.terminal import printable
@@ -263,7 +264,10 @@ def report(
     """
     from analysis.report import slug, split_name, write_report
 
-    own = [_without_password(split_name(name, storage)[1]) for name in names]
+    found = [split_name(name, storage) for name in names]
+    for url in {url for url, _ in found} - {storage}:
+        warn_of_password(url)
+    own = [_without_password(name) for _, name in found]
     directory = out or Path("reports") / "-".join(map(slug, own))
     with storage_failures(storage), failures(OSError):
         page = write_report(storage, names, directory, delta / 100)

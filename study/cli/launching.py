@@ -22,6 +22,7 @@ from study.cli.options import (
     wrong_use,
 )
 from study.spec import StudySpec
+from study.terminal import printable
 
 if TYPE_CHECKING:
     from study.estimate import Cost
@@ -201,7 +202,7 @@ def stop(left: int, ending: Ending, going_on: str) -> None:
 
 def command(verb: str, name: str, url: str) -> str:
     """`lrstudy VERB NAME` for the same storage; a server's URL may hold a password."""
-    words = f"lrstudy {verb} {shlex.quote(name)}"
+    words = f"lrstudy {verb} {printable(shlex.quote(name))}"
     if url == DEFAULT_STORAGE:
         return words
     file = url.startswith("sqlite:")

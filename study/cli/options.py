@@ -17,17 +17,23 @@ DEFAULT_STORAGE = "sqlite:///lrstudy.db"
 
 
 def warned_of_password(context: typer.Context, url: str) -> str:
-    """The URL, after a warning where it shows a password to all users of the machine."""
+    """The URL, after a warning where it stands on the command line with a password."""
+    source = context.get_parameter_source("storage")
+    if source is not None and source.name == "COMMANDLINE":
+        warn_of_password(url)
+    return url
+
+
+def warn_of_password(url: str) -> None:
+    """Say so where a URL of the command line shows a password to all users of the machine."""
     from study.urls import has_password
 
-    source = context.get_parameter_source("storage")
-    if source is not None and source.name == "COMMANDLINE" and has_password(url):
+    if has_password(url):
         typer.echo(
             "lrstudy: a password on the command line can be seen by all users of this machine; "
             "set LRSTUDY_STORAGE, PGPASSWORD or ~/.pgpass instead",
             err=True,
         )
-    return url
 
 
 Storage = Annotated[
@@ -43,11 +49,16 @@ Storage = Annotated[
 
 
 def checked_name(name: str | None) -> str | None:
-    """The name, refused where the shell passed bytes that are no text."""
+    """The name, refused where the shell passed bytes that are no text, or a storage URL with a
+    password, which messages would repeat."""
+    from study.urls import has_password
+
     try:
         (name or "").encode()
     except UnicodeEncodeError:
         raise typer.BadParameter("the name is not valid text") from None
+    if has_password(name or ""):
+        raise typer.BadParameter("the name is a storage URL; set LRSTUDY_STORAGE to it")
     return name
 
 

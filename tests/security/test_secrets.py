@@ -122,15 +122,29 @@ def test_a_report_on_another_storage_names_it_without_the_password(
     lrstudy: Command, tmp_path: Path, closed: int
 ) -> None:
     url = f"postgresql://me:{SECRET}@127.0.0.1:{closed}/studies?connect_timeout=1"
-    outcome = lrstudy("report", f"{url}#it")
+    outcome = lrstudy("report", f"{url}#it", f"{url}#other")
     assert outcome.status == 1
     assert SECRET not in outcome.out + outcome.err
+    assert outcome.err.count(WARNING) == 1
     without_a_name = lrstudy("report", url)
     assert (without_a_name.status, said(without_a_name)) == (
         2,
         "a study of another storage is named URL#NAME, and no name was given",
     )
     assert not (tmp_path / "reports").exists()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("status",), ("resume",), ("export", "--out", "x.csv"), ("run", "cosine", "--study")],
+)
+def test_a_url_where_a_name_belongs_is_not_repeated(
+    lrstudy: Command, command: tuple[str, ...]
+) -> None:
+    outcome = lrstudy(*command, f"postgresql://me:{SECRET}@127.0.0.1/studies")
+    assert outcome.status == 2
+    assert "the name is a storage URL" in outcome.err
+    assert SECRET not in outcome.out + outcome.err
 
 
 TOLD = (
