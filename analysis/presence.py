@@ -31,10 +31,11 @@ def running(url: str, name: str) -> pd.DataFrame:
             TRIALS.c.trial_id, TRIALS.c.number, HEARTBEATS.c.heartbeat, sa.func.now().label("now")
         ).join_from(TRIALS, HEARTBEATS, TRIALS.c.trial_id == HEARTBEATS.c.trial_id, isouter=True)
         rows = fetch(connection, signs.where(mine).order_by(TRIALS.c.number))
+        # Not those that run now: one may have ended since.
+        these = ATTRIBUTES.c.trial_id.in_(rows["trial_id"].tolist())
         query = sa.select(ATTRIBUTES.c.trial_id, ATTRIBUTES.c.key, ATTRIBUTES.c.value_json)
-        query = query.join(TRIALS, TRIALS.c.trial_id == ATTRIBUTES.c.trial_id)
+        query = query.where(these, ATTRIBUTES.c.key.in_(_KEYS))
         known: dict[int, dict[str, Any]] = {}
-        query = query.where(mine, ATTRIBUTES.c.key.in_(_KEYS))
         for trial, key, written in connection.execute(query):
             known.setdefault(trial, {})[key] = parsed(written)
     sides = [pd.to_datetime(rows[side], utc=True) for side in ("now", "heartbeat")]

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from optuna.storages._rdb import models
 from optuna.trial import TrialState, create_trial
 
+from analysis import presence
 from analysis.presence import COLUMNS, running
 from search_spaces.config import Budget
 from search_spaces.spaces import SPACES
@@ -79,3 +80,22 @@ def test_what_another_program_left_is_missing(tmp_path: Any) -> None:
     assert (row["epoch"], row["host"], row["pid"]) == (0, None, None)
     assert row["epochs"] is None
     assert row["silent"] != row["silent"]
+
+
+def test_a_trial_that_ends_while_it_is_read_still_has_its_worker(
+    tmp_path: Any, monkeypatch: Any
+) -> None:
+    url, storage = _storage(tmp_path)
+    study = optuna.load_study(study_name="it", storage=storage)
+    mine = study.ask()
+    fetch = presence.fetch
+
+    def fetch_and_end(*asked: Any) -> Any:
+        found = fetch(*asked)
+        study.tell(mine, 0.5)
+        return found
+
+    monkeypatch.setattr(presence, "fetch", fetch_and_end)
+    (row,) = running(url, "it").to_dict("records")
+    assert row["pid"] == os.getpid()
+    assert study.trials[0].state == TrialState.COMPLETE
