@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from study.slots import attempts, slots_done
 from study.storage import load_spec, open_storage
-from tests.chaos.faults import LRSTUDY, Scene
+from tests.chaos.faults import Scene
 from tests.chaos.show import show
 from tests.postgres import Server
 
@@ -39,37 +40,49 @@ def test_on_sqlite(tmp_path: Path) -> None:
 def test_all_start_in_the_same_instant_on_an_empty_database(
     tmp_path: Path, kind: str, request: pytest.FixtureRequest
 ) -> None:
-    """Of several that make the study one succeeds; of several that join it all live."""
+    """Of several that make the study one succeeds; of several workers all live."""
     server: Server | None = request.getfixturevalue("postgres") if kind == "postgresql" else None
     url = f"sqlite:///{tmp_path / 'one.db'}" if server is None else server.create("one")
     scene = Scene("one", url, tmp_path / "checkpoints", server)
-    size = ("--trials", "4", "--epochs", "1", "--train-size", "512", "--device", "cpu")
-    made = _together(scene, 3, ("run", "fixed_rate", "--study", "one", *size, "--workers", "0"))
-    assert sorted(status for status, _ in made) == [0, 2, 2], made
-    assert all("exists already" in text for status, text in made if status)
-    joined = _together(scene, 3, ("worker", "one", "--device", "cpu"))
-    assert [status for status, _ in joined] == [0] * 3, joined
+    made = _together(scene, 3, (sys.executable, "-c", MAKE, url))
+    assert sorted(made) == ["exists already\n", "exists already\n", "made\n"]
+    joined = scene.command("worker", "one", "--device", "cpu", "--workers", "3")
+    assert (joined.returncode, joined.stderr) == (0, "")
     storage = open_storage(url)
     found = attempts(storage, "one")
     assert sorted(each.slot for each in found) == [0, 1, 2, 3]
     assert slots_done(load_spec(storage, "one"), found) == {0, 1, 2, 3}
+    assert len({each.attrs["pid"] for each in found}) == 3
 
 
-def _together(scene: Scene, count: int, words: tuple[str, ...]) -> list[tuple[int, str]]:
-    """Exit status and output of a command that is started several times at once."""
+# What `lrstudy run --workers 0` does to the database, without loading torch first.
+MAKE = """
+import sys
+from optuna.exceptions import DuplicatedStudyError
+from search_spaces.config import Budget
+from search_spaces.spaces import SPACES
+from study.spec import StudySpec
+from study.storage import create_study, open_storage
+
+space, budget = SPACES["fixed_rate"], Budget(epochs=3, train_size=3000)
+spec = StudySpec(
+    space="fixed_rate", families=space.FAMILIES, trials=4, budget=budget, ranges=space.ranges(budget)
+)
+try:
+    create_study(open_storage(sys.argv[1], create=True), "one", spec)
+    print("made")
+except DuplicatedStudyError:
+    print("exists already")
+"""
+
+
+def _together(scene: Scene, count: int, command: tuple[str, ...]) -> list[str]:
+    """What a command prints that is started several times at once."""
     processes = [
-        subprocess.Popen(
-            [*LRSTUDY, *words],
-            env=scene.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        subprocess.Popen(command, env=scene.environment, stdout=subprocess.PIPE, text=True)
         for _ in range(count)
     ]
-    outputs = [process.communicate()[0] for process in processes]
-    return [(process.returncode, text) for process, text in zip(processes, outputs, strict=True)]
+    return [process.communicate()[0] for process in processes]
 
 
 def test_stop_asks_all_workers_to_leave_and_resume_goes_on(tmp_path: Path) -> None:
