@@ -27,7 +27,9 @@ LRSTUDY = (sys.executable, "-c", "from study.cli import main; main()")
 class Scene:
     """A study that is being run, and the log of what was done to it.
 
-    name: found in the command line of its workers. server: None for SQLite.
+    name: found in the command line of its workers. server: None for SQLite. trials: their total,
+    raised where the study would end before everything has happened to it. held: when each stopped
+    process goes on, by its pid.
     """
 
     name: str
@@ -35,8 +37,10 @@ class Scene:
     checkpoints: Path
     server: Server | None
     workers: int = 4
+    trials: int = 1
     launcher: subprocess.Popen[bytes] | None = None
     counts: Counter[str] = field(default_factory=Counter)
+    held: dict[int, float] = field(default_factory=dict)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -62,7 +66,10 @@ class Scene:
         log = self.checkpoints.with_name("launcher.log").open("ab")
         with log:
             self.launcher = subprocess.Popen(
-                [*LRSTUDY, "resume", self.name, "--workers", str(self.workers), "--device", "cpu"],
+                [
+                    *(*LRSTUDY, "resume", self.name, "--trials", str(self.trials)),
+                    *("--workers", str(self.workers), "--device", "cpu"),
+                ],
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -76,8 +83,16 @@ class Scene:
         return self.launcher is None or self.launcher.poll() is not None
 
     def pids(self) -> list[int]:
-        """The worker processes that train a trial at the moment."""
-        return [int(pid) for pid in running(self.url, self.name)["pid"]]
+        """The worker processes that train a trial at the moment, but for those held."""
+        found = (int(pid) for pid in running(self.url, self.name)["pid"])
+        return [pid for pid in found if pid not in self.held]
+
+    def release(self) -> None:
+        """Let the held processes go on whose time has come."""
+        for pid in [pid for pid, moment in self.held.items() if moment < time.monotonic()]:
+            del self.held[pid]
+            os.kill(pid, signal.SIGCONT)
+            self.counts["held past the grace"] += 1
 
 
 Fault = Callable[[Scene, random.Random], bool]
@@ -105,7 +120,7 @@ def _send(scene: Scene, dice: random.Random, number: int, what: str) -> bool:
 
 
 def hold_a_worker(scene: Scene, dice: random.Random) -> bool:
-    """SIGSTOP past the grace: its trial is given away, then it comes back."""
+    """SIGSTOP past the grace: its trial is given away, then it comes back (`Scene.release`)."""
     pids = scene.pids()
     if not pids:
         return False
@@ -114,9 +129,7 @@ def hold_a_worker(scene: Scene, dice: random.Random) -> bool:
         os.kill(pid, signal.SIGSTOP)
     except ProcessLookupError:  # it ended meanwhile
         return False
-    time.sleep(GRACE_SECONDS + 4.0)
-    os.kill(pid, signal.SIGCONT)
-    scene.counts["held past the grace"] += 1
+    scene.held[pid] = time.monotonic() + GRACE_SECONDS + 4.0
     return True
 
 

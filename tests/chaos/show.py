@@ -42,7 +42,7 @@ def show(
     dice = random.Random(seed)
     name = f"chaos-{seed}"
     url = f"sqlite:///{directory / 'chaos.db'}" if server is None else server.create(name)
-    scene = Scene(name, url, directory / "checkpoints", server)
+    scene = Scene(name, url, directory / "checkpoints", server, trials=trials)
     size = ("--trials", str(trials), "--epochs", str(epochs), "--train-size", "3000")
     _expect(scene, "made", "run", "fixed_rate", "--study", name, *size, *_MAKE)
     scene.launch()
@@ -63,10 +63,12 @@ def _disturb(scene: Scene, dice: random.Random, kills: int, pause: tuple[float, 
     waiting, deadline = list(faults(kills, dice)), time.monotonic() + _MOST_SECONDS
     while waiting and time.monotonic() < deadline:
         time.sleep(dice.uniform(*pause))
+        scene.release()
         _relaunch(scene)
-        if scene.ended:
-            return
-        if waiting[0](scene, dice):
+        if scene.ended:  # too soon
+            scene.trials += 4
+            scene.launch()
+        elif waiting[0](scene, dice):
             del waiting[0]
     if waiting:
         raise RuntimeError(f"{len(waiting)} faults could not happen")
@@ -82,7 +84,8 @@ def _relaunch(scene: Scene) -> None:
 def _await(scene: Scene) -> None:
     deadline = time.monotonic() + _MOST_SECONDS
     while time.monotonic() < deadline:
-        if scene.launcher is not None and scene.launcher.poll() == 0:
+        scene.release()
+        if scene.launcher is not None and scene.launcher.poll() == 0 and not scene.held:
             return
         _relaunch(scene)
         time.sleep(0.5)

@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(900)]
 
 
 def _goes_well(directory: Path, postgres: Server | None, seed: int) -> None:
-    scene, found = show(directory, postgres, seed, trials=12, epochs=4, kills=5, pause=(0.5, 2.0))
+    scene, found = show(directory, postgres, seed, trials=8, epochs=4, kills=5, pause=(0.5, 2.0))
     assert found.faultless, str(found)
     assert scene.counts["killed"] == 5
     assert scene.counts["held past the grace"] == 1
@@ -66,7 +66,11 @@ from study.storage import create_study, open_storage
 
 space, budget = SPACES["fixed_rate"], Budget(epochs=3, train_size=3000)
 spec = StudySpec(
-    space="fixed_rate", families=space.FAMILIES, trials=4, budget=budget, ranges=space.ranges(budget)
+    space="fixed_rate",
+    families=space.FAMILIES,
+    trials=4,
+    budget=budget,
+    ranges=space.ranges(budget),
 )
 try:
     create_study(open_storage(sys.argv[1], create=True), "one", spec)
