@@ -44,6 +44,11 @@ STYLES: dict[str, tuple[str, str]] = {
     "table": ("#44aa99", "*"),
     "torch": ("#aa4499", "p"),
     "plateau": ("#661100", "d"),
+    "sgd": ("#4d4d4d", "o"),
+    "sgld": ("#d55e00", "v"),
+    "swa": ("#009e73", "s"),
+    "snapshots": ("#56b4e9", "X"),
+    "cyclical": ("#0072b2", "P"),
 }
 STYLES["square_root"] = STYLES["inverse_power"]
 _THEME: dict[str, Any] = {
@@ -135,6 +140,25 @@ def rate_axis(axes: Axes) -> None:
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.set_xlabel("base learning rate")
+
+
+def temperature_axis(axes: Axes, temperatures: npt.ArrayLike) -> float:
+    """The x axis: temperature, logarithmic, with a place for 0 at its left end; returns that
+    place."""
+    known = np.unique(np.asarray(temperatures, dtype=np.float64))
+    positive = known[known > 0]
+    zero = float(positive.min()) / 10 if len(positive) else 0.1
+    axes.set_xscale("log")
+    axes.set_xlim(zero / 2, max(float(positive.max(initial=zero)), 10 * zero) * 2)
+    low, high = np.log10(zero) + 1, np.log10(max(float(positive.max(initial=zero)), 10 * zero))
+    ticks = 10.0 ** np.arange(np.ceil(low - 1e-9), np.floor(high + 1e-9) + 1)
+    axes.xaxis.set_major_locator(FixedLocator([zero, *ticks]))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(
+        FuncFormatter(lambda value, _: "0" if value <= zero * 1.01 else f"{value:g}")
+    )
+    axes.set_xlabel("temperature")
+    return zero
 
 
 def percent_ticks(axis: Any) -> None:

@@ -10,13 +10,23 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import pandas as pd
 
 from analysis.comparison import DELTA
 from analysis.figures import Picture, spoken
-from analysis.frames import TERMINAL, StorageError, correctness, final_attempts, load, names, spec
+from analysis.frames import (
+    TERMINAL,
+    StorageError,
+    correctness,
+    final_attempts,
+    load,
+    names,
+    predictive,
+    sampled,
+    spec,
+)
 from analysis.plausible import plausible
 from study.confirm import sibling
 from study.spec import Stage, StudySpec
@@ -38,7 +48,8 @@ class Study:
     storage: its URL without a password. attempts: a row per attempt; trials: a row per slot, its
     final attempt; curves: a row per epoch of an attempt. See `analysis.frames`.
     confirm, test: the search's later stages, where they were run. correct: which test images each
-    trial got right, by weights; empty unless it is the test stage. delta: differences within +-
+    trial got right, by weights; empty unless it is the test stage. predictive, sampled: see
+    `analysis.frames`; empty where the space samples no weights. delta: differences within +-
     this share do not matter.
     """
 
@@ -51,6 +62,8 @@ class Study:
     confirm: Study | None = None
     test: Study | None = None
     correct: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    predictive: pd.DataFrame = field(default_factory=pd.DataFrame)
+    sampled: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     delta: float = DELTA
 
     def stage(self, name: Stage) -> Study:
@@ -135,7 +148,10 @@ def _load(url: str, name: str) -> Study:
     attempts, curves = plausible(*load(url, name), known)
     correct = correctness(url, name) if known.stage == "test" else {}
     trials = final_attempts(attempts)
-    return Study(name, safe_url(url), known, attempts, trials, curves, correct=correct)
+    study = Study(name, safe_url(url), known, attempts, trials, curves, correct=correct)
+    if known.space != "langevin":
+        return study
+    return replace(study, predictive=predictive(url, name), sampled=sampled(url, name))
 
 
 def find(section: Section, study: Study) -> Finding:

@@ -34,7 +34,7 @@ from analysis.values import LARGEST, floats, integer, mapping, number, parsed, s
 from search_spaces.config import MOST_EPOCHS
 from study.records import EpochRecord, from_bits
 from study.spec import SPEC_ATTR, StudySpec
-from study.storage import parse_spec
+from study.storage import SAMPLED_ATTR, parse_spec
 from study.urls import StorageError
 
 __all__ = [
@@ -68,6 +68,9 @@ _TEST = (
     *("best_loss", "best_accuracy", "best_epoch", "images"),
 )
 WEIGHTS = ("last", "averaged", "best")
+SAMPLED = "sampled"  # what a run's sampled weights predict together
+PROBLEMS = ("gaussian", "mixture")  # of `lrstudy sample`
+METRICS = ("accuracy", "nll", "calibrated_nll", "scale", "brier", "ece")
 _VERSIONS = ("lrstudy", "python", "torch", "optuna")
 _NUMBERS = (
     *("slot", "attempt", "replicate", "arm"),
@@ -107,14 +110,17 @@ def load(url: str, name: str) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def correctness(url: str, name: str) -> dict[str, pd.DataFrame]:
-    """Which test images each trial got right, by WEIGHTS: a row per trial number, a column per
-    image, bool. Trials that did not read the test images, or whose bits are damaged, are missing.
+    """Which test images each trial got right, by WEIGHTS and SAMPLED: a row per trial number, a
+    column per image, bool. Trials that did not read the test images, or whose bits are damaged, are
+    missing.
     """
     with connect(url) as connection:
         identity = study_id(connection, name)
         numbers = trial_rows(connection, identity)["trial"]
         known = attributes(connection, identity, ("test", "test_correct"))
-    rows: dict[str, dict[int, npt.NDArray[np.bool_]]] = {weights: {} for weights in WEIGHTS}
+    rows: dict[str, dict[int, npt.NDArray[np.bool_]]] = {
+        weights: {} for weights in (*WEIGHTS, SAMPLED)
+    }
     for trial, found in known.items():
         count = integer(mapping(found.get("test")).get("images"))
         for weights, bits in mapping(found.get("test_correct")).items():
@@ -130,6 +136,48 @@ def correctness(url: str, name: str) -> dict[str, pd.DataFrame]:
         weights: pd.DataFrame.from_dict(each, orient="index", dtype=bool).sort_index()
         for weights, each in rows.items()
     }
+
+
+def predictive(url: str, name: str) -> pd.DataFrame:
+    """How good the probabilities are that trials predict, where they sample weights: a row per
+    trial, weights ("last", SAMPLED) and split ("val", "test").
+
+    trial (number), weights, split, METRICS (see `study.metrics.Metrics`), samples, and
+    noise_temperature: what minibatches drawn with replacement would add at the last update.
+    Damaged numbers are NaN.
+    """
+    with connect(url) as connection:
+        identity = study_id(connection, name)
+        numbers = trial_rows(connection, identity)["trial"]
+        known = attributes(connection, identity, ("predictive", "gradient_noise"))
+    rows = [
+        {"trial": int(numbers[trial]), "weights": weights, "split": split}
+        | {metric: _measured(metric, judged.get(metric)) for metric in METRICS}
+        | {"samples": integer(mapping(found.get("predictive")).get("samples"))}
+        | {"noise_temperature": number(mapping(found.get("gradient_noise")).get("temperature"))}
+        for trial, found in known.items()
+        for weights in ("last", SAMPLED)
+        for split, judged in _by_split(found, weights).items()
+    ]
+    columns = ["trial", "weights", "split", *METRICS, "samples", "noise_temperature"]
+    frame = pd.DataFrame(rows, columns=columns)
+    return frame.astype(dict.fromkeys(columns[3:], float) | {"trial": int})
+
+
+def _by_split(found: dict[str, Any], weights: str) -> dict[str, dict[str, Any]]:
+    judged = mapping(mapping(found.get("predictive")).get(weights))
+    return {split: mapping(judged.get(split)) for split in ("val", "test") if split in judged}
+
+
+def sampled(url: str, name: str) -> dict[str, dict[str, Any]]:
+    """What `lrstudy sample` kept in a study, by the name of the problem."""
+    with connect(url) as connection:
+        identity = study_id(connection, name)
+        found = {
+            problem: study_attributes(connection, f"{SAMPLED_ATTR}{problem}").get(identity)
+            for problem in PROBLEMS
+        }
+    return {problem: mapping(each) for problem, each in found.items() if each is not None}
 
 
 def _usual_length(found: Iterable[npt.NDArray[np.bool_]]) -> int:

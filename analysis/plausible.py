@@ -93,5 +93,5 @@ def _parameters(trials: pd.DataFrame, spec: StudySpec) -> pd.Series:
 def _sampled(spec: StudySpec, family: str) -> set[str]:
     """The names of a family's parameters."""
     lows = FixedTrial({name: each.low for name, each in spec.ranges.items()})
-    spec.search_space.suggest_schedule(lows, family, spec.budget, spec.ranges)
+    spec.suggest(lows, family, spec.budget)
     return set(lows.params)

@@ -22,6 +22,7 @@ from analysis import (
     fixed_rate,
     generalization,
     importance,
+    langevin,
     learning,
     polynomial,
     pruning_audit,
@@ -33,6 +34,7 @@ from analysis.comparison import DELTA
 from analysis.confirmed import cosine as fresh_cosine
 from analysis.confirmed import fixed_rate as fresh_fixed_rate
 from analysis.confirmed import gap, winners
+from analysis.confirmed import langevin as fresh_langevin
 from analysis.confirmed import polynomial as fresh_polynomial
 from analysis.confirmed import warmup as fresh_warmup
 from analysis.figures import Picture
@@ -46,6 +48,7 @@ ANSWERS: Mapping[str, Section] = {
     "polynomial": polynomial,
     "cosine": cosine,
     "warmup": warmup,
+    "langevin": langevin,
     "chapter": chapter,
 }
 CONFIRMED: Mapping[str, Section] = {
@@ -53,6 +56,7 @@ CONFIRMED: Mapping[str, Section] = {
     "polynomial": fresh_polynomial,
     "cosine": fresh_cosine,
     "warmup": fresh_warmup,
+    "langevin": fresh_langevin,
 }
 _SEARCH: tuple[Section, ...] = (
     by_rate,

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from search_spaces.schedules import AnySchedule, Rate
+from search_spaces.weight_sampling import WeightSampling
 
 MOST_EPOCHS = 1_000_000
 
@@ -17,7 +18,9 @@ class TrialConfig(BaseModel):
     schedule: its durations are in epochs.
     epochs: training length E, 1 to 10^6; the schedule's horizon T is another number.
     batch_size: images an update, >= 1.
-    seed: decides initial weights and the order of the images; runs with equal seeds share both.
+    seed: decides initial weights, the order of the images, and noise; runs with equal seeds share
+        them.
+    weight_sampling: how weights are sampled along the run; None: it predicts with its last ones.
     Raises pydantic.ValidationError where a value is out of range or the warmup exceeds training.
     """
 
@@ -31,6 +34,7 @@ class TrialConfig(BaseModel):
     nesterov: bool = False
     weight_decay: Rate = 0.0
     init: Literal["default", "xavier_uniform"] = "default"
+    weight_sampling: WeightSampling | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -41,7 +45,20 @@ class TrialConfig(BaseModel):
             )
         if self.nesterov and self.momentum == 0.0:
             raise ValueError("nesterov needs a momentum above 0")
+        if self.weight_sampling is not None:
+            self._check(self.weight_sampling)
         return self
+
+    def _check(self, sampling: WeightSampling) -> None:
+        if sampling.burn_in + sampling.thinning > self.epochs:
+            raise ValueError(
+                f"burn_in={sampling.burn_in:g} and thinning={sampling.thinning:g} leave a run of "
+                f"{self.epochs} epochs without a sample"
+            )
+        if sampling.temperature > 0 and self.momentum > 0:
+            raise ValueError("a temperature above 0 needs a momentum of 0")
+        if sampling.prior_precision > 0 and self.weight_decay > 0:
+            raise ValueError("prior_precision is a weight decay: set only one of the two")
 
 
 class Range(BaseModel):

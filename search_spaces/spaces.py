@@ -7,7 +7,7 @@ from typing import Protocol
 
 from optuna.trial import BaseTrial
 
-from search_spaces import chapter, cosine, fixed_rate, polynomial, warmup
+from search_spaces import chapter, cosine, fixed_rate, langevin, polynomial, warmup
 from search_spaces.config import Arm, Budget, Parameters, Ranges
 from search_spaces.parsing import unknown
 from search_spaces.presets import Preset
@@ -50,8 +50,22 @@ SPACES: dict[str, SearchSpace] = {
     "polynomial": polynomial,
     "cosine": cosine,
     "warmup": warmup,
+    "langevin": langevin,
     "chapter": chapter,
 }
+
+
+def suggest_config(
+    space: str, trial: BaseTrial, family: str, budget: Budget, ranges: Ranges
+) -> Parameters:
+    """What of a trial's configuration the space decides, as fields of TrialConfig: its schedule
+    and, in the space langevin, how it samples weights."""
+    chosen = find_space(space)
+    fields: Parameters = {"schedule": chosen.suggest_schedule(trial, family, budget, ranges)}
+    if space == "langevin":
+        sampling = langevin.suggest_weight_sampling(trial, family, budget, ranges)
+        fields["weight_sampling"] = sampling
+    return fields
 
 
 def find_space(name: str) -> SearchSpace:

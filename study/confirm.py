@@ -174,6 +174,6 @@ def _hull(ranges: Ranges, parameters: Sequence[Mapping[str, float]]) -> dict[str
     found = {}
     for name, usual in ranges.items():
         values = [each[name] for each in parameters if name in each] or [usual.low, usual.high]
-        bounds = {"low": min(values), "high": max(values)}
+        bounds = {"low": min(values), "high": max(values), "log": usual.log and min(values) > 0}
         found[name] = Range(**usual.model_dump() | bounds)
     return found

@@ -12,10 +12,11 @@ from search_spaces.config import TrialConfig
 from search_spaces.schedules import Constant
 from study import devices
 from study.data import Images
+from study.evaluation import scores
 from study.objective import load_data
 from study.spec import StudySpec
 from study.tasks import TaskData, find_task
-from study.training import scores, start, train
+from study.training import start, train
 
 _BATCHES = 20
 _EVALUATED = 2_000

@@ -11,11 +11,12 @@ from safetensors.torch import save
 from search_spaces.config import TrialConfig
 from search_spaces.schedules import Schedule, ScheduleConfig
 from search_spaces.words import in_words
+from study.evaluation import evaluate
 from study.objective import load_data
 from study.spec import StudySpec
 from study.tasks import find_task, first_images
 from study.torch_schedules import closed_form
-from study.training import evaluate, start, train
+from study.training import start, train
 
 
 @dataclass(frozen=True)

@@ -18,14 +18,21 @@ import torch
 from torch import nn
 
 from search_spaces.config import TrialConfig
+from search_spaces.weight_sampling import noise_temperature
 from study import devices
 from study.checkpoints import Checkpoint, Checkpoints
 from study.data import Images
+from study.evaluation import evaluate
+from study.langevin import gradient_noise
+from study.metrics import metrics
+from study.predictions import Predictions, probabilities, splits
 from study.records import EpochRecord, to_bits
 from study.sampling import FAMILY_PARAM
 from study.spec import StudySpec
 from study.tasks import TaskData, find_task, first_images, load_task_data
-from study.training import TrainingState, diverged, evaluate, stalled, start, train
+from study.training import TrainingState, diverged, stalled, start, train
+
+_NOISE_BATCHES = 32  # that the gradient's noise is estimated from
 
 OnEpoch = Callable[[EpochRecord], None]
 Report = Callable[[str], None]
@@ -53,7 +60,7 @@ def suggest_config(trial: optuna.Trial, spec: StudySpec) -> TrialConfig:
     family = trial.suggest_categorical(FAMILY_PARAM, spec.families)
     budget = spec.slot_budget(trial.user_attrs["slot"])
     return TrialConfig(
-        schedule=spec.search_space.suggest_schedule(trial, family, budget, spec.ranges),
+        **spec.suggest(trial, family, budget),
         epochs=budget.epochs,
         seed=trial.user_attrs["seed"],
         **spec.optimizer,
@@ -72,7 +79,8 @@ def run_trial(
     report: Report = lambda _line: None,
 ) -> float:
     """Train the trial's configuration and return its score: the last epoch's validation accuracy
-    of the raw weights, or the test accuracy where the study reads the test images.
+    of the raw weights, or the test accuracy where the study reads the test images. Where weights
+    are sampled, it is the accuracy of what the samples predict together.
 
     Where an earlier attempt at the slot left a checkpoint, training goes on from it, and the trial
     has the epochs of both. A diverged trial scores as the task's worst. on_epoch: told of every
@@ -107,9 +115,10 @@ def run_trial(
             raise Interrupted
     outcome = "stalled" if stalled(run.records, task.classes) else "finished"
     trial.set_user_attr("outcome", outcome)
-    if data.test is None:
-        return _validation(run.records[-1])
-    return _test(trial, run.state, run.best, data.test)
+    read = None if data.test is None else _test(trial, run.state, run.best, data.test)
+    if run.state.predictions is not None:
+        return _sampled(trial, run, run.state.predictions, data)
+    return _validation(run.records[-1]) if read is None else read
 
 
 @dataclass
@@ -217,6 +226,55 @@ def _test(trial: optuna.Trial, state: TrainingState, best: BestEpoch, test: Imag
     bits = {prefix.rstrip("_") or "last": to_bits(each.correct) for prefix, each in found.items()}
     trial.set_user_attr("test_correct", bits)
     return found[""].accuracy
+
+
+def _sampled(trial: optuna.Trial, run: Run, predictions: Predictions, data: TaskData) -> float:
+    """Judge what the sampled weights predict, and the last ones beside them; the accuracy of the
+    former on the test images, else on those for validation.
+
+    The trial keeps the metrics of both, which test images the samples got right, and the gradient's
+    noise at the last weights. Test images are scaled by what fits the validation images.
+    """
+    images = splits(data)
+    labels = {split: each.labels.cpu().numpy() for split, each in images.items()}
+    found = {
+        "sampled": predictions.probabilities(data),
+        "last": {split: probabilities(run.state.model, each) for split, each in images.items()},
+    }
+    judged: dict[str, dict[str, Any]] = {}
+    for weights, by_split in found.items():
+        predicted = {split: each.numpy() for split, each in by_split.items()}
+        fit = (predicted["val"], labels["val"]) if "val" in predicted else None
+        judged[weights] = {
+            split: metrics(each, labels[split], fit if split == "test" else None)._asdict()
+            for split, each in predicted.items()
+        }
+    trial.set_user_attr("predictive", judged | {"samples": predictions.count})
+    trial.set_user_attr("gradient_noise", _gradient_noise(run, data.train))
+    if data.test is not None:
+        right = found["sampled"]["test"].numpy().argmax(axis=1) == labels["test"]
+        bits = trial.user_attrs["test_correct"] | {"sampled": to_bits(right)}
+        trial.set_user_attr("test_correct", bits)
+    split = "val" if data.test is None else "test"
+    return float(judged["sampled"][split]["accuracy"])
+
+
+def _gradient_noise(run: Run, images: Images) -> dict[str, Any]:
+    """Trace of the covariance of an image's gradient, the number of parameters, and the temperature
+    that minibatches drawn with replacement would add at the last update's rate."""
+    config, model = run.state.config, run.state.model
+    trace = gradient_noise(
+        model, images, batch_size=config.batch_size, batches=_NOISE_BATCHES, seed=config.seed
+    )
+    parameters = sum(each.numel() for each in model.parameters())
+    temperature = noise_temperature(
+        trace,
+        parameters,
+        lr=run.records[-1].last_lr,
+        data_size=len(images.labels),
+        batch_size=config.batch_size,
+    )
+    return {"trace": trace, "parameters": parameters, "temperature": temperature}
 
 
 def _origin(device: torch.device) -> dict[str, Any]:

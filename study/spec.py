@@ -6,12 +6,12 @@ import hashlib
 from typing import Annotated, Literal, Self
 
 import numpy as np
-from optuna.trial import FixedTrial
+from optuna.trial import BaseTrial, FixedTrial
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from search_spaces.config import Arm, Budget, Parameters, Ranges, TrialConfig
 from search_spaces.parsing import first_problem, unknown
-from search_spaces.spaces import SearchSpace, find_space
+from search_spaces.spaces import SearchSpace, find_space, suggest_config
 
 Sampler = Literal["tpe", "random", "qmc"]
 Pruner = Literal["none", "median", "percentile", "asha", "hyperband"]
@@ -122,10 +122,10 @@ class StudySpec(BaseModel):
         return self
 
     def _build(self, family: str, parameters: Parameters, budget: Budget) -> None:
-        trial, space = FixedTrial(parameters), find_space(self.space)
+        trial = FixedTrial(parameters)
         try:
             TrialConfig(
-                schedule=space.suggest_schedule(trial, family, budget, self.ranges),
+                **self.suggest(trial, family, budget),
                 epochs=budget.epochs,
                 seed=0,
                 **self.optimizer,
@@ -139,6 +139,10 @@ class StudySpec(BaseModel):
     def search_space(self) -> SearchSpace:
         """The module that says what may be tried."""
         return find_space(self.space)
+
+    def suggest(self, trial: BaseTrial, family: str, budget: Budget) -> Parameters:
+        """What of a trial's configuration the space decides, as fields of TrialConfig."""
+        return suggest_config(self.space, trial, family, budget, self.ranges)
 
     @property
     def longest_warmup(self) -> float:

@@ -22,6 +22,7 @@ from study.urls import StorageError, database_file, opening_errors, parse_url, s
 
 IDENTITY_ATTR = "lrstudy_identity"
 STOPPING_ATTR = "lrstudy_stopping"
+SAMPLED_ATTR = "lrstudy_sampled_"  # and the name of a problem of `study.exact`
 _IDENTITY = re.compile(r"[0-9a-f]{32}")
 _OPTUNAS_TABLES = {"studies", "trials", "version_info"}
 # Seconds to wait, in turn, for another process that makes the tables at the same moment.
@@ -159,6 +160,12 @@ def set_stopping(storage: SlotStorage, name: str, stopping: bool) -> None:
 def is_stopping(storage: SlotStorage, study_id: int) -> bool:
     """Whether the workers of a study are asked to leave."""
     return storage.get_study_user_attrs(study_id).get(STOPPING_ATTR) is True
+
+
+def keep_samples(storage: SlotStorage, name: str, problem: str, found: dict[str, Any]) -> None:
+    """Keep in a study what was sampled of a problem of `study.exact`, for its report."""
+    study_id = storage.get_study_id_from_name(name)
+    storage.set_study_user_attr(study_id, f"{SAMPLED_ATTR}{problem}", found)
 
 
 def best_trial(storage: SlotStorage, name: str) -> tuple[float, str] | None:

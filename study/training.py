@@ -11,7 +11,7 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,9 @@ from torch.nn import functional as F  # noqa: N812
 from search_spaces.config import TrialConfig
 from search_spaces.schedules import Array, Plateau
 from study.data import Images
+from study.evaluation import scores
+from study.langevin import SGLD, noise_generator
+from study.predictions import Predictions
 from study.records import EpochRecord
 from study.tasks import Task, TaskData
 from study.torch_schedules import PlateauState, closed_form, plateau_rates
@@ -33,7 +36,6 @@ DIVERGED_ABOVE = 4.0
 that only fails to learn stays near 1."""
 STALLED_BELOW = 0.05
 """Less than this share of the way from a guess to perfect is nothing learned."""
-EVALUATION_BATCH = 500
 
 
 @dataclass
@@ -44,6 +46,7 @@ class TrainingState:
     initial: the model's parameters before training.
     rates: learning rate of every update of the run, (updates,); empty where the schedule follows
         the loss, whose state is then ``plateau``.
+    predictions: of the weights sampled so far, where the configuration samples any.
     next_epoch: how many epochs have been trained.
     """
 
@@ -55,6 +58,7 @@ class TrainingState:
     optimizer: torch.optim.SGD
     rates: Array
     plateau: PlateauState | None
+    predictions: Predictions | None = None
     next_epoch: int = 0
 
     def state_dict(self) -> dict[str, Any]:
@@ -66,6 +70,7 @@ class TrainingState:
                 "averaged": self.averaged.state_dict(),
                 "optimizer": self.optimizer.state_dict(),
                 "plateau": None if self.plateau is None else asdict(self.plateau),
+                "predictions": None if self.predictions is None else self.predictions.state_dict(),
                 "next_epoch": self.next_epoch,
             }
         )
@@ -76,6 +81,8 @@ class TrainingState:
         self.averaged.load_state_dict(saved["averaged"])
         self.optimizer.load_state_dict(copy.deepcopy(saved["optimizer"]))
         self.plateau = None if saved["plateau"] is None else PlateauState(**saved["plateau"])
+        if self.predictions is not None:
+            self.predictions.load_state_dict(copy.deepcopy(saved["predictions"]))
         self.next_epoch = saved["next_epoch"]
 
 
@@ -96,26 +103,41 @@ def start(config: TrialConfig, task: Task, data: TaskData, device: torch.device)
     else:
         plateau = PlateauState.start(schedule)
     model = task.build(config).to(device).to(memory_format=torch.channels_last).train()
+    sampling = config.weight_sampling
     return TrainingState(
         config=config,
         steps_per_epoch=steps_per_epoch,
         model=model,
         averaged=copy.deepcopy(model).requires_grad_(False).eval(),
         initial=[parameter.detach().clone() for parameter in model.parameters()],
-        optimizer=_optimizer(model, config),
+        optimizer=_optimizer(model, config, len(data.train.labels), device),
         rates=rates,
         plateau=plateau,
+        predictions=None if sampling is None else Predictions(sampling, model),
     )
 
 
-def _optimizer(model: nn.Module, config: TrialConfig) -> torch.optim.SGD:
-    return torch.optim.SGD(
+def _optimizer(
+    model: nn.Module, config: TrialConfig, data_size: int, device: torch.device
+) -> torch.optim.SGD:
+    """SGD, or SGLD where weights are sampled."""
+    options: dict[str, Any] = {
+        "lr": config.schedule.base_lr,
+        "momentum": config.momentum,
+        "nesterov": config.nesterov,
+        "weight_decay": config.weight_decay,
+        "fused": True,
+    }
+    sampling = config.weight_sampling
+    if sampling is None:
+        return torch.optim.SGD(model.parameters(), **options)
+    return SGLD(
         model.parameters(),
-        lr=config.schedule.base_lr,
-        momentum=config.momentum,
-        nesterov=config.nesterov,
-        weight_decay=config.weight_decay,
-        fused=True,
+        data_size=data_size,
+        generator=noise_generator(config.seed, device),
+        temperature=sampling.temperature,
+        prior_precision=sampling.prior_precision,
+        **options,
     )
 
 
@@ -128,7 +150,7 @@ def train(state: TrainingState, data: TaskData) -> Iterator[EpochRecord]:
     while state.next_epoch < state.config.epochs:
         began = time.perf_counter()
         rates = _epoch_rates(state)
-        running = _train_epoch(state, data.train, rates)
+        running = _train_epoch(state, data, rates)
         measured = _measure(state, data.val, running)
         if state.plateau is not None:
             state.plateau = state.plateau.after_epoch(measured["val_loss"])
@@ -156,26 +178,43 @@ def _epoch_rates(state: TrainingState) -> Array:
     return state.rates[steps]
 
 
-def _train_epoch(state: TrainingState, images: Images, rates: Array) -> Tensor:
+def _train_epoch(state: TrainingState, data: TaskData, rates: Array) -> Tensor:
     """Train for an epoch; the running mean loss and accuracy, (2,) on the device."""
-    size, first = len(images.labels), state.next_epoch * state.steps_per_epoch
+    images, size = data.train, len(data.train.labels)
+    first = state.next_epoch * state.steps_per_epoch
+    temperatures, is_sample = _sampling(state)
+    (group,) = state.optimizer.param_groups
     order = torch.from_numpy(epoch_order(state.config.seed, state.next_epoch, size))
     batches = torch.split(order.to(images.labels.device), state.config.batch_size)
     weights, averages = floating(state.model), floating(state.averaged)
     sums = torch.zeros(2, device=images.labels.device)
     state.model.train()
-    for step, (batch, rate) in enumerate(zip(batches, rates.tolist(), strict=True), first):
+    for place, (batch, rate) in enumerate(zip(batches, rates.tolist(), strict=True)):
         labels = images.labels[batch]
         logits = state.model(images.pixels[batch])
         loss = F.cross_entropy(logits, labels)
         state.optimizer.zero_grad()
         torch.autograd.backward(loss)
-        state.optimizer.param_groups[0]["lr"] = rate
+        group["lr"] = rate
+        if state.predictions is not None:
+            group["temperature"] = temperatures[place]
         state.optimizer.step()
-        torch._foreach_lerp_(averages, weights, average_weight(step))
+        torch._foreach_lerp_(averages, weights, average_weight(first + place))
+        if state.predictions is not None and is_sample[place]:
+            state.predictions.take(state.model, rate, data)
         correct = (logits.detach().argmax(1) == labels).sum()
         sums += torch.stack([loss.detach() * len(batch), correct])
     return sums / size
+
+
+def _sampling(state: TrainingState) -> tuple[list[float], list[bool]]:
+    """For each of the coming epoch's updates its temperature, and whether a sample follows it."""
+    sampling, n = state.config.weight_sampling, state.steps_per_epoch
+    if sampling is None:
+        return [0.0] * n, [False] * n
+    count, first = (state.next_epoch + 1) * n, state.next_epoch * n
+    chosen = sampling.is_sample(count, n)[first:]
+    return sampling.temperatures(count, n)[first:].tolist(), chosen.tolist()
 
 
 def average_weight(step: int) -> float:
@@ -231,39 +270,6 @@ def _layers(state: TrainingState) -> tuple[list[str], Tensor, Tensor]:
 def _norm(tensors: Sequence[Tensor]) -> Tensor:
     norm: Tensor = torch.linalg.vector_norm(torch.cat([tensor.flatten() for tensor in tensors]))
     return norm
-
-
-@torch.inference_mode()
-def scores(model: nn.Module, images: Images) -> tuple[Tensor, Tensor]:
-    """Cross-entropy (n,) in nats and correctness (n,) bool of each image, on the device; the model
-    is used in evaluation mode."""
-    was_training = model.training
-    model.eval()
-    losses, correct = [], []
-    for pixels, labels in zip(
-        torch.split(images.pixels, EVALUATION_BATCH),
-        torch.split(images.labels, EVALUATION_BATCH),
-        strict=True,
-    ):
-        logits = model(pixels)
-        losses.append(F.cross_entropy(logits, labels, reduction="none"))
-        correct.append(logits.argmax(1) == labels)
-    model.train(was_training)
-    return torch.cat(losses), torch.cat(correct)
-
-
-class Evaluation(NamedTuple):
-    """Mean cross-entropy in nats, share of correct images, and which they are, (n,) bool."""
-
-    loss: float
-    accuracy: float
-    correct: npt.NDArray[np.bool_]
-
-
-def evaluate(model: nn.Module, images: Images) -> Evaluation:
-    """Evaluate a model (``state.model`` or ``state.averaged``) on images of its device."""
-    losses, correct = scores(model, images)
-    return Evaluation(losses.mean().item(), correct.float().mean().item(), correct.cpu().numpy())
 
 
 def diverged(records: Sequence[EpochRecord], classes: int) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.comparison import compare_pairs
-from analysis.confirmed.stages import Scores, by_seed, ids, on_test, runs
+from analysis.confirmed.stages import Scores, best_candidates, by_seed, ids, on_test, runs
 from analysis.figures import INK, Picture, canvas, percent_ticks, picture, spoken, style
 from analysis.findings import Study, count, listed, points
 from analysis.frames import RESULTS
@@ -33,20 +33,20 @@ PRINTED = [
 ]
 
 
-def pairs(study: Study, first: str) -> pd.DataFrame:
+def pairs(study: Study, first: str, weights: str = "last") -> pd.DataFrame:
     """Family ``first`` minus every other, a row each: the columns of `compare_pairs` under the
     names of tables, delta, stage and trials.
 
     stage is test where the test images were read. Else it is confirm: of each family the candidate
     with the highest mean on validation images, which flatters all of them; a diverged run counts
     with the task's worst score. trials: numbers of both families' runs in that stage. Empty where
-    ``first`` has no run or is alone.
+    ``first`` has no run or is alone. weights: of the test images, as `on_test` takes them.
     """
-    scores, stage = on_test(study, "last"), "test"
+    scores, stage = on_test(study, weights), "test"
     if study.test is not None and not scores.accuracy.empty:
         used = study.test.ended(RESULTS)
     else:
-        used, stage = _best_candidates(runs(study)), "confirm"
+        used, stage = best_candidates(runs(study)), "confirm"
         scores = Scores(by_seed(used, "family"), {})
     frame = compare(scores, first, study.delta)
     frame = frame.assign(delta=study.delta, stage=stage)
@@ -72,14 +72,6 @@ def table(frame: pd.DataFrame) -> pd.DataFrame:
     """What of `pairs` is printed, with the trials under their stage's name."""
     stage = frame["stage"].iloc[0] if len(frame) else "test"
     return frame[PRINTED].assign(**{f"{stage}_trials": frame["trials"]})
-
-
-def _best_candidates(found: pd.DataFrame) -> pd.DataFrame:
-    """The runs of each family's candidate with the highest mean."""
-    mine = found[(found["role"] == "candidate") & ~found["ladder"].astype(bool)]
-    means = mine.groupby(["family", "arm"], sort=False)["value"].mean().reset_index()
-    best = means.sort_values("value", ascending=False).drop_duplicates("family")["arm"]
-    return mine[mine["arm"].isin(best)]
 
 
 def forest(frame: pd.DataFrame, first: str, alt: str) -> list[Picture]:

@@ -43,6 +43,14 @@ def runs(study: Study) -> pd.DataFrame:
     )
 
 
+def best_candidates(found: pd.DataFrame) -> pd.DataFrame:
+    """Of the confirm runs those of each family's candidate with the highest mean."""
+    mine = found[(found["role"] == "candidate") & ~found["ladder"].astype(bool)]
+    means = mine.groupby(["family", "arm"], sort=False)["value"].mean().reset_index()
+    best = means.sort_values("value", ascending=False).drop_duplicates("family")["arm"]
+    return mine[mine["arm"].isin(best)]
+
+
 def chosen(study: Study) -> pd.DataFrame:
     """What each family is represented by on the test images: family, origin (the search's trial)
     and its parameters; empty where the test was not begun."""

@@ -14,6 +14,7 @@ from typer.exceptions import TyperException
 from study.cli import answers, catalogue, joining, runs
 from study.cli.confirm import confirm
 from study.cli.options import Failure
+from study.cli.sample import sample
 from study.terminal import printable
 
 app = typer.Typer(
@@ -30,7 +31,7 @@ data_app.command()(catalogue.where)
 _COMMANDS: tuple[Callable[..., None], ...] = (
     *(catalogue.spaces, runs.run, runs.resume, joining.worker, joining.stop, confirm),
     *(answers.status, answers.best),
-    *(catalogue.plot, answers.report, answers.export, answers.dashboard),
+    *(catalogue.plot, sample, answers.report, answers.export, answers.dashboard),
 )
 for _command in _COMMANDS:
     app.command()(_command)

@@ -94,7 +94,7 @@ def sample(spec: StudySpec, slot: int, rng: np.random.Generator) -> dict[str, fl
             for name, chosen in spec.ranges.items()
         }
     )
-    spec.search_space.suggest_schedule(asked, spec.family(slot), spec.budget, spec.ranges)
+    spec.suggest(asked, spec.family(slot), spec.budget)
     return dict(asked.params)
 
 
@@ -105,9 +105,9 @@ def make_trial(
     family, budget = spec.family(slot), spec.slot_budget(slot)
     params = spec.given(slot) if spec.arms else sample(spec, slot, rng)
     assert params is not None
-    schedule = spec.search_space.suggest_schedule(FixedTrial(params), family, budget, spec.ranges)
     seed = spec.training_seed(slot)
-    config = TrialConfig(schedule=schedule, epochs=budget.epochs, seed=seed)
+    suggested = spec.suggest(FixedTrial(params), family, budget)
+    config = TrialConfig(**suggested, epochs=budget.epochs, seed=seed)
     if state == "auto":
         edge = EDGE * (1 + params.get("warmup", 0.0))
         state = "diverged" if params.get("base_lr", 0.0) > edge else "complete"

@@ -139,7 +139,7 @@ def _trial(study: optuna.Study, storage: SlotStorage, spec: StudySpec, timings: 
     began = time.perf_counter()
     trial = study.ask()
     family = trial.suggest_categorical(FAMILY_PARAM, spec.families)
-    spec.search_space.suggest_schedule(trial, family, spec.budget, spec.ranges)
+    spec.suggest(trial, family, spec.budget)
     timings.ask.append(time.perf_counter() - began)
     signing = threading.Thread(target=storage.record_heartbeat, args=(trial._trial_id,))
     signing.start()

@@ -26,6 +26,7 @@ from search_spaces.schedules import Constant
 from study import training
 from study.data import Images
 from study.devices import WORKER_ENVIRONMENT, describe
+from study.evaluation import scores
 from study.tasks import TASKS, TaskData, load_task_data
 
 CPU = torch.device("cpu")
@@ -124,7 +125,7 @@ def _anatomy(
     epoch = next(epochs).seconds
     averages, weights = (training.floating(m) for m in (state.averaged, state.model))
     average = state.steps_per_epoch * _best(lambda: torch._foreach_lerp_(averages, weights, 1e-9))
-    evaluation = _best(lambda: training.scores(state.averaged, data.val))
+    evaluation = _best(lambda: scores(state.averaged, data.val))
     step_rate = len(data.train.labels) / (epoch - 2 * evaluation)
     return {
         "share_averaging": average / epoch,

@@ -18,6 +18,7 @@ from torch import nn
 from search_spaces.config import Arm, Budget, Range, TrialConfig
 from study import objective
 from study.data import Images, Split
+from study.evaluation import evaluate
 from study.objective import (
     BestEpoch,
     Interrupted,
@@ -28,7 +29,7 @@ from study.objective import (
 )
 from study.records import EpochRecord, from_bits
 from study.tasks import TASKS, Task, load_task_data
-from study.training import evaluate, start, train
+from study.training import start, train
 
 CPU = torch.device("cpu")
 EPOCHS = 3

@@ -34,6 +34,7 @@ from search_spaces.schedules import (
     TorchScheduler,
 )
 from study.data import Images
+from study.evaluation import evaluate
 from study.records import EpochRecord
 from study.tasks import Task, TaskData
 from study.torch_schedules import PlateauState, closed_form, plateau_rates
@@ -43,7 +44,6 @@ from study.training import (
     TrainingState,
     diverged,
     epoch_order,
-    evaluate,
     scores,
     stalled,
     start,

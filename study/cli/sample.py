@@ -1,0 +1,68 @@
+"""Sample a posterior that is known exactly, with the optimizer that networks are trained with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from study.cli.options import (
+    DEFAULT_STORAGE,
+    Storage,
+    checked_name,
+    failures,
+    storage_failures,
+)
+
+
+def sample(
+    problem: Annotated[
+        Literal["gaussian", "mixture"],
+        typer.Argument(
+            help="A normal posterior at many step sizes; the mixture of Welling & Teh (2011)."
+        ),
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Default: samples/PROBLEM.")
+    ] = None,
+    into: Annotated[
+        str | None,
+        typer.Option(
+            "--into",
+            metavar="NAME",
+            help="Keep it in this study, for its report.",
+            callback=checked_name,
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of data and noise.")] = 0,
+    storage: Storage = DEFAULT_STORAGE,
+) -> None:
+    """Sample a posterior that is known exactly, and draw both.
+
+    Example: lrstudy sample gaussian --into langevin
+    """
+    from analysis import exact
+    from study.exact import SAMPLED
+    from study.storage import keep_samples, load_spec, open_storage
+
+    if into is not None:
+        with storage_failures(storage):
+            opened = open_storage(storage)
+            load_spec(opened, into)
+    found = SAMPLED[problem](seed)
+    if into is not None:
+        with storage_failures(storage):
+            keep_samples(opened, into, problem, found)
+    estimates = exact.estimates({problem: found})
+    directory = out or Path("samples") / problem
+    with failures(OSError):
+        directory.mkdir(parents=True, exist_ok=True)
+        for picture in exact.draw(estimates):
+            (directory / f"{picture.name}.png").write_bytes(picture.png)
+            (directory / f"{picture.name}.svg").write_bytes(picture.svg)
+        for name, frame in estimates.items():
+            if len(frame):
+                frame.to_csv(directory / f"{name}.csv", index=False)
+    typer.echo(exact.conclude(estimates))
+    typer.echo(f"wrote {directory}" + (f"; kept in study {into!r}" if into else ""))
