@@ -90,7 +90,8 @@ def _together(scene: Scene, count: int, command: tuple[str, ...]) -> list[str]:
 
 
 def test_stop_asks_all_workers_to_leave_and_resume_goes_on(tmp_path: Path) -> None:
-    scene = Scene("it", f"sqlite:///{tmp_path / 'it.db'}", tmp_path / "checkpoints", None, 2)
+    url = f"sqlite:///{tmp_path / 'it.db'}"
+    scene = Scene("it", url, tmp_path / "checkpoints", None, workers=2, trials=2)
     size = ("--trials", "2", "--epochs", "12", "--train-size", "2048", "--device", "cpu")
     made = scene.command("run", "fixed_rate", "--study", "it", *size, "--workers", "0")
     assert made.returncode == 0, made.stderr

@@ -11,9 +11,18 @@ from optuna.trial import FixedTrial
 from search_spaces import chapter
 from search_spaces.config import Arm, Budget, Parameters, Range, TrialConfig
 from search_spaces.schedules import FAMILIES, Schedule
-from search_spaces.spaces import SPACES, find_space
+from search_spaces.spaces import SPACES, find_space, suggest_config
+from search_spaces.weight_sampling import WeightSampling
 
 EPOCHS = (1, 2, 6, 30)
+# Schedules of the methods of question 5.
+_SCHEDULES = {
+    "sgd": "inverse_power",
+    "sgld": "inverse_power",
+    "swa": "constant",
+    "snapshots": "cosine_restarts",
+    "cyclical": "cosine_restarts",
+}
 CASES = [(name, family) for name, space in SPACES.items() for family in space.FAMILIES]
 
 
@@ -21,8 +30,8 @@ def schedule_of(name: str, family: str, values: Parameters, epochs: int) -> Sche
     """The schedule that a space builds from these values, in a valid TrialConfig."""
     space, budget = SPACES[name], Budget(epochs=epochs)
     trial = FixedTrial(values)
-    built = space.suggest_schedule(trial, family, budget, space.ranges(budget))
-    config = TrialConfig(schedule=built, epochs=epochs, seed=0)
+    built = suggest_config(name, trial, family, budget, space.ranges(budget))
+    config = TrialConfig(**built, epochs=epochs, seed=0)
     assert isinstance(config.schedule, Schedule)
     return config.schedule
 
@@ -49,14 +58,14 @@ def test_every_corner_of_the_ranges_is_a_valid_trial(name: str, family: str, epo
         values = dict(zip(ranges, ends, strict=True))
         schedule = schedule_of(name, family, values, epochs)
         rates = schedule(np.arange(epochs * 20), 20)
-        assert schedule.family == family
+        assert schedule.family == _SCHEDULES.get(family, family)
         assert schedule.base_lr == values["base_lr"]
         assert schedule.warmup == values.get("warmup", 0.0)
         assert np.all(rates >= 0)
         assert rates.max() <= values["base_lr"] * (1 + 1e-12)
         assert np.isfinite(rates).all()
         trial = FixedTrial(values)
-        SPACES[name].suggest_schedule(trial, family, Budget(epochs=epochs), ranges)
+        suggest_config(name, trial, family, Budget(epochs=epochs), ranges)
         used |= set(trial.params)
         for parameter, distribution in trial.distributions.items():
             bounds = ranges[parameter]
@@ -70,7 +79,7 @@ def test_every_range_is_used_by_a_family() -> None:
         ranges, used = space.ranges(Budget()), set()
         for family in space.FAMILIES:
             trial = FixedTrial({parameter: each.high for parameter, each in ranges.items()})
-            space.suggest_schedule(trial, family, Budget(), ranges)
+            suggest_config(name, trial, family, Budget(), ranges)
             used |= set(trial.params)
         assert used == set(ranges), name
 
@@ -95,7 +104,7 @@ def test_baselines_lie_in_the_ranges_and_name_what_the_family_uses(
         for parameter, value in values.items():
             assert ranges[parameter].low <= value <= ranges[parameter].high
         trial = FixedTrial(values)
-        SPACES[name].suggest_schedule(trial, family, budget, ranges)
+        suggest_config(name, trial, family, budget, ranges)
         assert set(trial.params) == set(values)
 
 
@@ -182,14 +191,14 @@ def test_an_unknown_space_is_answered_with_the_nearest() -> None:
         find_space("cosin")
     assert str(caught.value) == (
         "unknown search space 'cosin'. Did you mean 'cosine'? There are: fixed_rate, polynomial, "
-        "cosine, warmup, chapter."
+        "cosine, warmup, langevin, chapter."
     )
 
 
 def test_the_spaces_use_the_words_of_the_schedules() -> None:
     for name, family in CASES:
         if name != "chapter":
-            assert family in FAMILIES
+            assert _SCHEDULES.get(family, family) in FAMILIES
 
 
 # ---------------------------------------------------------------- grids around the best
@@ -203,7 +212,7 @@ def best_of(name: str, epochs: int, share: float = 0.3) -> dict[str, Parameters]
     for family in space.FAMILIES:
         inside = {key: each.low + share * (each.high - each.low) for key, each in ranges.items()}
         trial = FixedTrial(inside)
-        space.suggest_schedule(trial, family, budget, ranges)
+        suggest_config(name, trial, family, budget, ranges)
         found[family] = dict(trial.params)
     return found
 
@@ -215,10 +224,10 @@ def grid_of(name: str, best: dict[str, Parameters], epochs: int = 8) -> list[Arm
 def schedule_of_arm(name: str, arm: Arm, epochs: int) -> Schedule:
     """The schedule of an arm, which may lie outside the ranges of the search."""
     ranges = {key: Range(low=value, high=value) for key, value in arm.parameters.items()}
-    built = SPACES[name].suggest_schedule(
-        FixedTrial(arm.parameters), arm.family, Budget(epochs=epochs), ranges
+    built = suggest_config(
+        name, FixedTrial(arm.parameters), arm.family, Budget(epochs=epochs), ranges
     )
-    schedule = TrialConfig(schedule=built, epochs=epochs, seed=0).schedule
+    schedule = TrialConfig(**built, epochs=epochs, seed=0).schedule
     assert isinstance(schedule, Schedule)
     return schedule
 
@@ -333,3 +342,57 @@ def test_every_rung_of_the_ladder_is_smaller_than_the_whole(epochs: int, images:
 
 def test_a_ladder_needs_the_number_of_images() -> None:
     assert SPACES["cosine"].grid(best_of("cosine", 8), Budget(epochs=8)) == []
+
+
+def test_sgld_is_trained_at_temperatures_from_zero_to_one_and_nothing_else_differs() -> None:
+    best = best_of("langevin", 8)
+    arms = grid_of("langevin", best)
+    assert {arm.family for arm in arms} == {"sgld"}
+    temperatures = [arm.parameters["temperature"] for arm in arms]
+    assert temperatures == sorted(temperatures)
+    assert (temperatures[0], temperatures[-1]) == (0.0, 1.0)
+    for arm in arms:
+        assert arm.parameters | {"temperature": 0.0} == best["sgld"] | {"temperature": 0.0}
+
+
+def sampling_of(family: str, epochs: int, share: float = 0.5) -> WeightSampling:
+    values = best_of("langevin", epochs, share)[family]
+    budget = Budget(epochs=epochs)
+    ranges = SPACES["langevin"].ranges(budget)
+    built = suggest_config("langevin", FixedTrial(values), family, budget, ranges)
+    sampling = built["weight_sampling"]
+    assert isinstance(sampling, WeightSampling)
+    return sampling
+
+
+@pytest.mark.parametrize("epochs", [3, 12, 30])
+def test_each_method_samples_where_it_should(epochs: int) -> None:
+    steps, n = epochs * 60, 60
+    taken = {
+        family: np.flatnonzero(sampling_of(family, epochs).is_sample(steps, n)) + 1
+        for family in SPACES["langevin"].FAMILIES
+    }
+    assert list(taken["sgd"]) == [steps]
+    assert list(taken["snapshots"]) == [steps // 3, 2 * steps // 3, steps]
+    for family in ("sgld", "swa"):
+        assert taken[family].min() > steps // 2
+        assert taken[family].max() == pytest.approx(steps, abs=n)
+        assert len(taken[family]) >= 4
+    for start in (0, steps // 3, 2 * steps // 3):
+        cycle = taken["cyclical"][
+            (taken["cyclical"] > start) & (taken["cyclical"] <= start + steps // 3)
+        ]
+        assert len(cycle) >= 2
+        assert cycle.min() > start + steps // 6 - 1
+
+
+def test_only_sgld_and_cyclical_have_noise_and_the_latter_only_where_it_samples() -> None:
+    values = {family: sampling_of(family, 12) for family in SPACES["langevin"].FAMILIES}
+    hot = {family: each.temperatures(1200, 100) for family, each in values.items()}
+    for family in ("sgd", "swa", "snapshots"):
+        assert not hot[family].any()
+    assert (hot["sgld"] == values["sgld"].temperature).all()
+    cyclical = values["cyclical"]
+    assert 0 < (hot["cyclical"] > 0).mean() < 1
+    assert (hot["cyclical"][cyclical.is_sample(1200, 100)] == cyclical.temperature).all()
+    assert not hot["cyclical"][[0, 400, 800]].any()

@@ -33,6 +33,7 @@ from search_spaces.schedules import (
     Table,
     TorchScheduler,
 )
+from search_spaces.weight_sampling import WeightSampling
 from study.data import Images
 from study.evaluation import evaluate
 from study.records import EpochRecord
@@ -501,6 +502,23 @@ RESUMED: dict[str, TrialConfig] = {
     "plain": config_of(COSINE, epochs=4),
     "momentum": config_of(COSINE, epochs=4, momentum=0.9, nesterov=True, weight_decay=0.01),
     "plateau": config_of(PLATEAU, epochs=4, momentum=0.5),
+    "sgld": config_of(
+        COSINE,
+        epochs=4,
+        weight_sampling=WeightSampling(
+            temperature=0.1, prior_precision=2.0, burn_in=0.5, thinning=0.5, by_step_size=True
+        ),
+    ),
+    "swa": config_of(
+        COSINE, epochs=4, weight_sampling=WeightSampling(thinning=1, average="weights")
+    ),
+    "cyclical": config_of(
+        COSINE,
+        epochs=4,
+        weight_sampling=WeightSampling(
+            temperature=0.1, cycle=2, burn_in=0.5, thinning=0.5, explore=True
+        ),
+    ),
 }
 
 
@@ -531,6 +549,62 @@ def test_a_run_goes_on_where_it_stopped_bit_for_bit(
     assert_same_weights(resumed.model, whole.model)
     assert_same_weights(resumed.averaged, whole.averaged)
     assert resumed.plateau == whole.plateau
+    if whole.predictions is not None and resumed.predictions is not None:
+        found = resumed.predictions.probabilities(tiny_data)
+        for split, expected in whole.predictions.probabilities(tiny_data).items():
+            assert torch.equal(found[split], expected)
+        assert resumed.predictions.count == whole.predictions.count > 1
+    assert (resumed.predictions is None) == (config.weight_sampling is None)
+
+
+def test_sampling_at_temperature_zero_trains_as_plain_sgd(
+    normed_task: Task, tiny_data: TaskData
+) -> None:
+    sampling = WeightSampling(prior_precision=5.0, thinning=0.5)
+    plain, records = run(config_of(COSINE, weight_decay=5.0 / 500), normed_task, tiny_data)
+    sampled, mine = run(config_of(COSINE, weight_sampling=sampling), normed_task, tiny_data)
+    assert timeless(mine) == timeless(records)
+    assert_same_weights(sampled.model, plain.model)
+
+
+def test_samples_are_taken_after_the_updates_that_the_configuration_names(
+    tiny_task: Task, tiny_data: TaskData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sampling = WeightSampling(
+        temperature=0.2, cycle=2, burn_in=1, thinning=0.5, explore=True, by_step_size=True
+    )
+    config = config_of(COSINE, epochs=3, batch_size=100, weight_sampling=sampling)
+    state = start(config, tiny_task, tiny_data, CPU)
+    taken, hot = [], []
+    step = state.optimizer.step
+
+    def counted() -> None:
+        hot.append(state.optimizer.param_groups[0]["temperature"])
+        step()
+
+    monkeypatch.setattr(state.optimizer, "step", counted)
+    monkeypatch.setattr(
+        state.predictions, "take", lambda _model, rate, _data: taken.append((len(hot), rate))
+    )
+    list(train(state, tiny_data))
+    assert [count for count, _ in taken] == [7, 9]  # of 15 updates, two epochs being a cycle of 10
+    assert [rate for _, rate in taken] == [state.rates[6], state.rates[8]]
+    assert hot == [0.0] * 5 + [0.2] * 5 + [0.0] * 5
+
+
+def test_noise_is_the_same_again_and_another_for_another_seed(
+    tiny_task: Task, tiny_data: TaskData
+) -> None:
+    sampling = WeightSampling(temperature=1.0)
+    first, again, other, cold = (
+        run(config_of(seed=seed, epochs=1, weight_sampling=each), tiny_task, tiny_data)[0]
+        for seed, each in ((0, sampling), (0, sampling), (1, sampling), (0, WeightSampling()))
+    )
+    assert_same_weights(first.model, again.model)
+    for model in (other.model, cold.model):
+        assert not torch.equal(
+            model.get_parameter("fc3.bias"), first.model.get_parameter("fc3.bias")
+        )
 
 
 def test_a_saved_state_stays_as_it_was(normed_task: Task, tiny_data: TaskData) -> None:
