@@ -16,7 +16,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from analysis.figures import INK, Picture, canvas, picture
 from analysis.findings import Estimates
 from analysis.statistics import LEVEL, t_quantile
-from analysis.values import floats, integer, mapping, number, text
+from analysis.values import LARGEST, floats, integer, mapping, number, text
 
 VARIANCES = [
     *("batches", "temperature", "step", "predicted"),
@@ -34,19 +34,23 @@ def variances(found: Mapping[str, Any]) -> pd.DataFrame:
     """Stationary variance by batches, temperature and step (eps A): predicted, measured with its
     95 % t interval over independent chains, their ratio (NaN where 0 is predicted).
 
-    found: what `study.exact.gaussian_variances` gave; rows that are damaged are left out.
+    found: what `study.exact.gaussian_variances` gave; rows that are damaged, or that say what
+    cannot be, are left out.
     """
     listed = found.get("rows")
     rows = [mapping(each) for each in (listed if isinstance(listed, list) else [])]
     names = ("temperature", "step", "predicted", "measured", "sd", "chains")
     frame = pd.DataFrame({name: floats([row.get(name) for row in rows]) for name in names})
     frame["batches"] = [text(row.get("batches")) for row in rows]
-    frame = frame[frame["batches"].isin(list(_TITLES)) & (frame["chains"] >= 2)].dropna()
+    possible = (frame[["temperature", "predicted", "measured", "sd"]] >= 0).all(axis=1)
+    possible &= (frame["step"] > 0) & (frame["chains"] >= 2) & frame["batches"].isin(list(_TITLES))
+    frame = frame[possible]
     half = t_quantile(LEVEL, frame["chains"] - 1) * frame["sd"] / np.sqrt(frame["chains"])
     frame["measured_low"] = (frame["measured"] - half).clip(lower=0)
     frame["measured_high"] = frame["measured"] + half
-    known = frame["predicted"].where(frame["predicted"] > 0)
-    return frame.assign(ratio=frame["measured"] / known)[VARIANCES].reset_index(drop=True)
+    ratio = frame["measured"] / frame["predicted"].where(frame["predicted"] > 0)
+    ratio = ratio.where(ratio <= LARGEST)
+    return frame.assign(ratio=ratio)[VARIANCES].reset_index(drop=True)
 
 
 def bins(found: Mapping[str, Any]) -> pd.DataFrame:
@@ -65,8 +69,12 @@ def bins(found: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def _edges(value: Any) -> npt.NDArray[np.float64]:
+    """Edges of two or more bins, equally wide; a single one, of no bin, where they are not."""
     found = floats(value) if isinstance(value, list) else np.empty(0)
-    return found if len(found) and (np.diff(found) > 0).all() else np.empty(1)
+    widths = np.diff(found)
+    least = 1e-9 * float(np.abs(found).max(initial=0.0))  # NaN where an edge is missing
+    good = len(widths) > 1 and (widths > least).all()
+    return found if good and np.allclose(widths, widths[0], rtol=1e-6, atol=0) else np.empty(1)
 
 
 def _matrix(value: Any, shape: tuple[int, int]) -> npt.NDArray[np.float64] | None:
@@ -94,7 +102,7 @@ def distances(frame: pd.DataFrame, found: Mapping[str, Any]) -> pd.DataFrame:
     row["second_share"] = frame.loc[negative, "samples"].sum()
     row["exact_second_share"] = frame.loc[negative, "posterior"].sum()
     chains, sd = integer(found.get("chains")), number(found.get("negative_sd"))
-    known = chains is not None and sd is not None and chains > 0
+    known = chains is not None and sd is not None and chains > 0 and sd >= 0
     row["second_share_se"] = float(sd) / np.sqrt(chains) if known else np.nan  # type: ignore[arg-type]
     row["chains"] = chains
     row["outside"] = number(found.get("outside"))
@@ -119,10 +127,12 @@ def draw(found: Estimates) -> list[Picture]:
 
 
 def _variances(frame: pd.DataFrame) -> list[Picture]:
+    frame = frame[frame["predicted"] > 0]
     if frame.empty:
         return []
     kinds = [kind for kind in _TITLES if (frame["batches"] == kind).any()]
     temperatures = sorted(frame["temperature"].unique())
+    said = conclude_variances(frame)
     with canvas(len(kinds), 1, 0.7 + 1.75 * len(kinds), sharex=True, sharey=True) as (
         figure,
         axes,
@@ -130,7 +140,7 @@ def _variances(frame: pd.DataFrame) -> list[Picture]:
         for one, kind in zip(axes[:, 0], kinds, strict=True):
             for colour, temperature in zip(_COLOURS, temperatures, strict=False):
                 own = frame[(frame["batches"] == kind) & (frame["temperature"] == temperature)]
-                own = own[own["predicted"] > 0].sort_values("step")
+                own = own.sort_values("step")
                 lower = own["measured"] - own["measured_low"]
                 upper = own["measured_high"] - own["measured"]
                 one.plot(own["step"], own["predicted"], color=colour, linewidth=1.2)
@@ -156,7 +166,7 @@ def _variances(frame: pd.DataFrame) -> list[Picture]:
                 figure,
                 "stationary-variance",
                 "Variance of the samples of a normal posterior against the step size, a panel for "
-                f"each kind of batches, a colour for each temperature. {conclude_variances(frame)}",
+                f"each kind of batches, a colour for each temperature. {said}".rstrip(),
                 "Marks: measured over independent chains, with 95 % intervals. Lines: (T + eps V / "
                 "4) / (A (1 - eps A / 4)), with V = 0 where every step uses all data. For shuffled "
                 "epochs the line is what independent minibatches would give. A temperature of 0 "
@@ -173,9 +183,8 @@ def _mixture(found: Estimates) -> list[Picture]:
     with canvas(2, 2, 4.6, height_ratios=[1.5, 1]) as (figure, axes):
         for one, name in zip(axes[0], ("posterior", "samples"), strict=True):
             table = frame.pivot_table(name, "theta2", "theta1")
-            one.pcolormesh(
-                table.columns, table.index, table, cmap="Blues", vmax=highest, rasterized=True
-            )
+            look = {"cmap": "Blues", "vmin": 0.0, "vmax": highest, "rasterized": True}
+            one.pcolormesh(table.columns, table.index, table, **look)
             one.set_title({"posterior": "exact posterior", "samples": "samples"}[name])
             one.set_xlabel("theta1")
             one.grid(visible=False)
@@ -203,7 +212,7 @@ def _mixture(found: Estimates) -> list[Picture]:
 
 
 def conclude(found: Estimates) -> str:
-    """What both problems show, or how to sample them."""
+    """What both problems show; empty where neither was sampled."""
     said = []
     if not found["variances"].empty:
         said.append(conclude_variances(found["variances"]))

@@ -142,20 +142,23 @@ def rate_axis(axes: Axes) -> None:
     axes.set_xlabel("base learning rate")
 
 
-def temperature_axis(axes: Axes, temperatures: npt.ArrayLike) -> float:
+def temperature_axis(axes: Axes, temperatures: npt.ArrayLike, most: int = 6) -> float:
     """The x axis: temperature, logarithmic, with a place for 0 at its left end; returns that
-    place."""
+    place. most: ticks besides that of 0."""
     known = np.unique(np.asarray(temperatures, dtype=np.float64))
     positive = known[known > 0]
     zero = float(positive.min()) / 10 if len(positive) else 0.1
     axes.set_xscale("log")
-    axes.set_xlim(zero / 2, max(float(positive.max(initial=zero)), 10 * zero) * 2)
+    axes.set_xlim(zero / 3, max(float(positive.max(initial=zero)), 10 * zero) * 2)
     low, high = np.log10(zero) + 1, np.log10(max(float(positive.max(initial=zero)), 10 * zero))
     ticks = 10.0 ** np.arange(np.ceil(low - 1e-9), np.floor(high + 1e-9) + 1)
+    if len(ticks) < 2 and len(positive):  # no two powers of ten lie between
+        ticks = np.unique(positive[[0, -1]])
+    ticks = ticks[:: -max(1, -(-len(ticks) // most))][::-1]
     axes.xaxis.set_major_locator(FixedLocator([zero, *ticks]))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(
-        FuncFormatter(lambda value, _: "0" if value <= zero * 1.01 else f"{value:g}")
+        FuncFormatter(lambda value, _: "0" if value <= zero * 1.01 else f"{value:.2g}")
     )
     axes.set_xlabel("temperature")
     return zero

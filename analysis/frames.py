@@ -144,7 +144,7 @@ def predictive(url: str, name: str) -> pd.DataFrame:
 
     trial (number), weights, split, METRICS (see `study.metrics.Metrics`), samples, and
     noise_temperature: what minibatches drawn with replacement would add at the last update.
-    Damaged numbers are NaN.
+    Damaged numbers, and those that cannot be, are NaN.
     """
     with connect(url) as connection:
         identity = study_id(connection, name)
@@ -152,9 +152,9 @@ def predictive(url: str, name: str) -> pd.DataFrame:
         known = attributes(connection, identity, ("predictive", "gradient_noise"))
     rows = [
         {"trial": int(numbers[trial]), "weights": weights, "split": split}
-        | {metric: _measured(metric, judged.get(metric)) for metric in METRICS}
-        | {"samples": integer(mapping(found.get("predictive")).get("samples"))}
-        | {"noise_temperature": number(mapping(found.get("gradient_noise")).get("temperature"))}
+        | {metric: _up_to(_MOST[metric], judged.get(metric)) for metric in METRICS}
+        | {"samples": _up_to(LARGEST, integer(mapping(found.get("predictive")).get("samples")))}
+        | {"noise_temperature": _up_to(LARGEST, _noise(found).get("temperature"))}
         for trial, found in known.items()
         for weights in ("last", SAMPLED)
         for split, judged in _by_split(found, weights).items()
@@ -162,6 +162,19 @@ def predictive(url: str, name: str) -> pd.DataFrame:
     columns = ["trial", "weights", "split", *METRICS, "samples", "noise_temperature"]
     frame = pd.DataFrame(rows, columns=columns)
     return frame.astype(dict.fromkeys(columns[3:], float) | {"trial": int})
+
+
+_MOST = dict.fromkeys(METRICS, LARGEST) | {"accuracy": 1.0, "brier": 2.0, "ece": 1.0}
+
+
+def _up_to(most: float, value: Any) -> float | None:
+    """A number from 0 to ``most``."""
+    found = number(value)
+    return found if found is not None and 0 <= found <= most else None
+
+
+def _noise(found: dict[str, Any]) -> dict[str, Any]:
+    return mapping(found.get("gradient_noise"))
 
 
 def _by_split(found: dict[str, Any], weights: str) -> dict[str, dict[str, Any]]:

@@ -35,15 +35,16 @@ TABLES = {
 
 def estimate(study: Study) -> Estimates:
     """trials: family, trial, base_lr, temperature (0 where a method has none), state, accuracy,
-    calibrated_nll, brier, ece; best: the best of each family; and `exact.estimates`, unless fresh
-    seeds show them."""
+    calibrated_nll, brier, ece; best: the best complete one of each family; and `exact.estimates`,
+    unless fresh seeds show them."""
     found = measured(study.ended(USES), study.predictive, "val")
     warm = found.get("temperature", pd.Series(0.0, index=found.index)).fillna(0.0)
     columns = ["family", "trial", "base_lr", "temperature", "prior_precision", "state"]
     found = found.assign(temperature=warm).reindex(
         columns=[*columns, "accuracy", "calibrated_nll", "brier", "ece"]
     )
-    ranked = found.sort_values("accuracy", ascending=False).drop_duplicates("family")
+    ranked = found[found["state"] == "complete"].sort_values("accuracy", ascending=False)
+    ranked = ranked.drop_duplicates("family")
     best = ranked.drop(columns=["state"]).reset_index(drop=True)
     known = exact.estimates({} if study.confirm is not None else study.sampled)
     return {"trials": found, "best": best, **known}
@@ -59,19 +60,23 @@ def _by_temperature(estimates: Estimates) -> list[Picture]:
     trials = trials[trials["state"] == "complete"].dropna(subset=["accuracy"])
     if trials.empty:
         return []
+    warm = trials["temperature"] > 0
     families = list(trials["family"].unique())
+    still = [each for each in families if (trials["family"].eq(each) & ~warm).any()]
     with canvas(2, 1, 4.6, sharex=True) as (figure, axes):
         upper, lower = axes[:, 0]
         for one, name in ((upper, "accuracy"), (lower, "calibrated_nll")):
             zero = temperature_axis(one, trials["temperature"])
-            for place, family in enumerate(families):
+            for family in families:
                 own = trials[trials["family"] == family]
                 # Methods without a temperature would hide each other at 0.
-                beside = zero * 10 ** (0.12 * (place - (len(families) - 1) / 2))
+                place = still.index(family) if family in still else 0
+                beside = zero * 10 ** (0.2 * (place - (len(still) - 1) / 2))
                 at = np.where(own["temperature"] > 0, own["temperature"], beside)
                 colour, mark = style(family)
                 one.scatter(at, own[name], color=colour, marker=mark, s=28, alpha=0.8)
         accuracy_axis(upper, trials["accuracy"])
+        upper.set_ylabel("accuracy (%)")
         upper.set_xlabel("")
         lower.set_ylabel("calibrated NLL (nats)")
         family_legend(figure, families)

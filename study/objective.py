@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import importlib.metadata
 import platform
 import shutil
@@ -15,24 +14,16 @@ from typing import Any
 
 import optuna
 import torch
-from torch import nn
 
 from search_spaces.config import TrialConfig
-from search_spaces.weight_sampling import noise_temperature
 from study import devices
 from study.checkpoints import Checkpoint, Checkpoints
-from study.data import Images
-from study.evaluation import evaluate
-from study.langevin import gradient_noise
-from study.metrics import metrics
-from study.predictions import Predictions, probabilities, splits
-from study.records import EpochRecord, to_bits
+from study.records import EpochRecord
 from study.sampling import FAMILY_PARAM
+from study.scoring import BestEpoch, score
 from study.spec import StudySpec
 from study.tasks import TaskData, find_task, first_images, load_task_data
 from study.training import TrainingState, diverged, stalled, start, train
-
-_NOISE_BATCHES = 32  # that the gradient's noise is estimated from
 
 OnEpoch = Callable[[EpochRecord], None]
 Report = Callable[[str], None]
@@ -115,10 +106,7 @@ def run_trial(
             raise Interrupted
     outcome = "stalled" if stalled(run.records, task.classes) else "finished"
     trial.set_user_attr("outcome", outcome)
-    read = None if data.test is None else _test(trial, run.state, run.best, data.test)
-    if run.state.predictions is not None:
-        return _sampled(trial, run, run.state.predictions, data)
-    return _validation(run.records[-1]) if read is None else read
+    return score(trial, run.state, run.records, run.best, data)
 
 
 @dataclass
@@ -166,34 +154,6 @@ def _save(trial: optuna.Trial, run: Run, checkpoints: Checkpoints, report: Repor
         report(f"cannot write a checkpoint to {checkpoints.root}: {error.strerror}")
 
 
-@dataclass
-class BestEpoch:
-    """The epoch with the highest validation accuracy so far, the first of several, and its weights;
-    None without validation data."""
-
-    epoch: int | None = None
-    accuracy: float = -1.0
-    model: nn.Module | None = None
-
-    def see(self, record: EpochRecord, model: nn.Module) -> None:
-        """Keep a copy of the model if its epoch is the best."""
-        if record.val_accuracy is not None and record.val_accuracy > self.accuracy:
-            self.epoch, self.accuracy = record.epoch, record.val_accuracy
-            self.model = copy.deepcopy(model)
-
-    def state_dict(self) -> dict[str, Any]:
-        """What `load_state_dict` needs, as tensors and numbers."""
-        weights = None if self.model is None else self.model.state_dict()
-        return {"epoch": self.epoch, "accuracy": self.accuracy, "model": weights}
-
-    def load_state_dict(self, saved: dict[str, Any], like: nn.Module) -> None:
-        """Be what ``saved`` says; ``like``: a model of the same kind."""
-        self.epoch, self.accuracy, self.model = saved["epoch"], saved["accuracy"], None
-        if saved["model"] is not None:
-            self.model = copy.deepcopy(like)
-            self.model.load_state_dict(saved["model"])
-
-
 def _report(trial: optuna.Trial, record: EpochRecord) -> None:
     """Hand the averaged weights' accuracy to the pruner: it depends less on the schedule early on.
 
@@ -204,77 +164,6 @@ def _report(trial: optuna.Trial, record: EpochRecord) -> None:
     trial.report(record.averaged_val_accuracy, record.epoch)
     if trial.should_prune():
         raise optuna.TrialPruned
-
-
-def _validation(record: EpochRecord) -> float:
-    assert record.val_accuracy is not None  # noqa: S101 - without test data there is validation
-    return record.val_accuracy
-
-
-def _test(trial: optuna.Trial, state: TrainingState, best: BestEpoch, test: Images) -> float:
-    """Read the test images once with each set of weights; the accuracy of the last epoch's.
-
-    The trial keeps loss and accuracy of each, and which images were correct: all seeds share them.
-    """
-    models = {"": state.model, "averaged_": state.averaged}
-    if best.model is not None:
-        models["best_"] = best.model
-    found = {prefix: evaluate(model, test) for prefix, model in models.items()}
-    numbers = {f"{prefix}loss": each.loss for prefix, each in found.items()}
-    numbers |= {f"{prefix}accuracy": each.accuracy for prefix, each in found.items()}
-    trial.set_user_attr("test", numbers | {"best_epoch": best.epoch, "images": len(test.labels)})
-    bits = {prefix.rstrip("_") or "last": to_bits(each.correct) for prefix, each in found.items()}
-    trial.set_user_attr("test_correct", bits)
-    return found[""].accuracy
-
-
-def _sampled(trial: optuna.Trial, run: Run, predictions: Predictions, data: TaskData) -> float:
-    """Judge what the sampled weights predict, and the last ones beside them; the accuracy of the
-    former on the test images, else on those for validation.
-
-    The trial keeps the metrics of both, which test images the samples got right, and the gradient's
-    noise at the last weights. Test images are scaled by what fits the validation images.
-    """
-    images = splits(data)
-    labels = {split: each.labels.cpu().numpy() for split, each in images.items()}
-    found = {
-        "sampled": predictions.probabilities(data),
-        "last": {split: probabilities(run.state.model, each) for split, each in images.items()},
-    }
-    judged: dict[str, dict[str, Any]] = {}
-    for weights, by_split in found.items():
-        predicted = {split: each.numpy() for split, each in by_split.items()}
-        fit = (predicted["val"], labels["val"]) if "val" in predicted else None
-        judged[weights] = {
-            split: metrics(each, labels[split], fit if split == "test" else None)._asdict()
-            for split, each in predicted.items()
-        }
-    trial.set_user_attr("predictive", judged | {"samples": predictions.count})
-    trial.set_user_attr("gradient_noise", _gradient_noise(run, data.train))
-    if data.test is not None:
-        right = found["sampled"]["test"].numpy().argmax(axis=1) == labels["test"]
-        bits = trial.user_attrs["test_correct"] | {"sampled": to_bits(right)}
-        trial.set_user_attr("test_correct", bits)
-    split = "val" if data.test is None else "test"
-    return float(judged["sampled"][split]["accuracy"])
-
-
-def _gradient_noise(run: Run, images: Images) -> dict[str, Any]:
-    """Trace of the covariance of an image's gradient, the number of parameters, and the temperature
-    that minibatches drawn with replacement would add at the last update's rate."""
-    config, model = run.state.config, run.state.model
-    trace = gradient_noise(
-        model, images, batch_size=config.batch_size, batches=_NOISE_BATCHES, seed=config.seed
-    )
-    parameters = sum(each.numel() for each in model.parameters())
-    temperature = noise_temperature(
-        trace,
-        parameters,
-        lr=run.records[-1].last_lr,
-        data_size=len(images.labels),
-        batch_size=config.batch_size,
-    )
-    return {"trace": trace, "parameters": parameters, "temperature": temperature}
 
 
 def _origin(device: torch.device) -> dict[str, Any]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -16,6 +19,7 @@ from analysis.findings import Estimates, Study, listed
 from analysis.frames import RESULTS, SAMPLED
 from analysis.statistics import mean_interval
 from search_spaces import langevin as space
+from search_spaces.config import Arm
 from study.spec import Stage
 
 TITLE = "Optimization and sampling"
@@ -93,7 +97,9 @@ def measured(trials: pd.DataFrame, predictive: pd.DataFrame, split: str) -> pd.D
     """
     mine = predictive[(predictive["weights"] == SAMPLED) & (predictive["split"] == split)]
     mine = mine[["trial", *MEASURES, "samples", "noise_temperature"]]
-    found = trials.merge(mine, on="trial", how="left")
+    # A parameter of another program may have the name of a measure.
+    own = trials[trials.columns.difference(mine.columns[1:], sort=False)]
+    found = own.merge(mine, on="trial", how="left")
     lost = found["state"] == "diverged"
     guess = found.loc[lost, "value"]
     surprise = -np.log(guess.clip(lower=1e-9))
@@ -155,12 +161,20 @@ def likelihood(judged: pd.DataFrame) -> pd.DataFrame:
 
 
 def _along(study: Study) -> pd.DataFrame:
-    """The runs that differ in their temperature alone, with MEASURES on validation images."""
+    """The runs that differ in their temperature alone, with MEASURES on validation images: those of
+    the grid, and the candidate's that it was made from."""
     found = runs(study)
     confirm = study.confirm or study
-    grid = found[(found["role"] == "grid") & (found["family"] == "sgld")]
+    sgld = [(index, arm) for index, arm in enumerate(confirm.spec.arms) if arm.family == "sgld"]
+    cells = [_but_temperature(arm) for _, arm in sgld if arm.role == "grid"]
+    along = [index for index, arm in sgld if _but_temperature(arm) in cells]
     columns = ["trial", "replicate", "state", "temperature", *MEASURES]
+    grid = found[found["arm"].isin(along)]
     return measured(grid, confirm.predictive, "val").reindex(columns=columns)
+
+
+def _but_temperature(arm: Arm) -> dict[str, float]:
+    return {name: value for name, value in arm.parameters.items() if name != "temperature"}
 
 
 def temperatures(singles: pd.DataFrame) -> pd.DataFrame:
@@ -220,8 +234,7 @@ def _likelihood_words(frame: pd.DataFrame) -> str:
         if len(own):
             bounds = ("low90", "high90") if verdict == "equivalent" else _ADJUSTED
             each = [
-                f"{spoken(row['family'])} ({row['difference_nll']:+.3f}, {row[bounds[0]]:+.3f} to "
-                f"{row[bounds[1]]:+.3f})"
+                f"{spoken(row['family'])} ({row['difference_nll']:+.3f}{_between(row, *bounds)})"
                 for row in own.to_dict("records")
             ]
             groups.append(f"{_LEADS[verdict]} {listed(each)}")
@@ -239,22 +252,26 @@ _LEADS = {
 
 def _along_words(estimates: Estimates) -> str:
     """Where along the temperatures the calibrated NLL is least, against temperature 0."""
-    frame = estimates["temperatures"]
-    if frame.empty or frame["calibrated_nll"].isna().all():
+    frame = estimates["temperatures"].dropna(subset=["calibrated_nll"])
+    if frame.empty:
         return ""
     best = frame.sort_values("calibrated_nll").iloc[0]
     warmest = frame.sort_values("temperature").iloc[-1]
-    text = f"of SGLD's temperatures {best['temperature']:g} has the least calibrated NLL"
-    if best["temperature"] > 0:
+    text = f"of SGLD's temperatures {best['temperature']:.2g} has the least calibrated NLL"
+    if best["temperature"] > 0 and not np.isnan(best["behind_nll"]):
         text += f" ({_against_cold(best)} against 0)"
-    if warmest["temperature"] > best["temperature"]:
-        text += f", and {warmest['temperature']:g} costs {_against_cold(warmest)}"
+    if warmest["temperature"] > best["temperature"] and not np.isnan(warmest["behind_nll"]):
+        text += f", and {warmest['temperature']:.2g} costs {_against_cold(warmest)}"
     return text
 
 
 def _against_cold(row: pd.Series) -> str:
-    interval = f"{row['behind_nll_low']:+.3f} to {row['behind_nll_high']:+.3f}"
-    return f"{row['behind_nll']:+.3f} nats, {interval}"
+    return f"{row['behind_nll']:+.3f} nats{_between(row, 'behind_nll_low', 'behind_nll_high')}"
+
+
+def _between(row: pd.Series | Mapping[Hashable, Any], low: str, high: str) -> str:
+    """The interval behind a number; with one run, or the same on every seed, there is none."""
+    return "" if np.isnan(row[low]) else f", {row[low]:+.3f} to {row[high]:+.3f}"
 
 
 def _noise_words(frame: pd.DataFrame) -> str:
@@ -262,8 +279,9 @@ def _noise_words(frame: pd.DataFrame) -> str:
     if own.empty:
         return ""
     row = own.iloc[0]
+    interval = f" ({row['temperature_low']:.2g} to {row['temperature_high']:.2g})"
     return (
-        f"the noise of SGD's minibatches would be a temperature of {row['temperature']:.2g} "
-        f"({row['temperature_low']:.2g} to {row['temperature_high']:.2g}) at its last rate if they "
-        "were independent, and is less with shuffled epochs"
+        f"the noise of SGD's minibatches would be a temperature of {row['temperature']:.2g}"
+        f"{interval if row['n'] > 1 else ''} at its last rate if they were independent, and is "
+        "less with shuffled epochs"
     )

@@ -28,6 +28,9 @@ EDGE = 1.2  # base rate above which a trial without warmup diverges
 PEAK = 0.4  # base rate of the best accuracy
 EXPONENT = 1.5  # best exponent
 IMAGES = 400  # test images of a planted test stage
+TEMPERATURE = 0.01  # whose calibrated NLL is the least
+SURPRISED = 0.05  # nats of calibrated NLL that sgd has above every sampler
+NOISE = 2e-4  # temperature of a minibatch's own noise
 
 
 def make_spec(space: str, trials: int, **changes: Any) -> StudySpec:
@@ -142,7 +145,10 @@ def make_trial(
         value=None if state in ("failed", "interrupted") else value,
         params={**params, "schedule": family},
         distributions=distributions(spec, params),
-        user_attrs=attributes | _outcome(state, value, tests) | _bits(spec, state, value, seed),
+        user_attrs=attributes
+        | _outcome(state, value, tests)
+        | _bits(spec, state, value, seed)
+        | _predicted(spec, state, value, slot, params),
         intermediate_values={epoch: value for epoch in range(epochs) if spec.validates},
     )
 
@@ -162,9 +168,49 @@ def _bits(spec: StudySpec, state: str, value: float, seed: int) -> dict[str, Any
     difficulty = np.random.default_rng(0).normal(0.0, 0.6, IMAGES)
     noise = np.random.default_rng(seed).normal(0.0, 0.8, IMAGES)
     right = difficulty + noise < stats.norm.ppf(value)
-    sets = ("last", "averaged", "best") if spec.validates else ("last", "averaged")
+    sets: tuple[str, ...] = ("last", "averaged", "best") if spec.validates else ("last", "averaged")
+    sets += ("sampled",) if spec.space == "langevin" else ()
     bits = {weights: to_bits(right) for weights in sets}
     return {"test_correct": bits, "test": _test(float(right.mean()), spec.validates)}
+
+
+def _predicted(
+    spec: StudySpec, state: str, value: float, slot: int, params: dict[str, float]
+) -> dict[str, Any]:
+    """What sampled weights predict, where the space samples some."""
+    if spec.space != "langevin" or state not in ("complete", "stalled"):
+        return {}
+    rng = np.random.default_rng([spec.training_seed(slot), slot])
+    nll = surprise(spec.family(slot), params) + 0.003 * rng.standard_normal()
+    splits = [name for name, read in (("val", spec.validates), ("test", spec.reads_test)) if read]
+    judged = {
+        weights: {
+            split: {
+                "accuracy": value,
+                "nll": nll + more,
+                "calibrated_nll": nll + 0.1 * more,
+                "scale": 1.0 + more,
+                "brier": 0.4 * nll,
+                "ece": 0.02 + more,
+            }
+            for split in splits
+        }
+        for weights, more in (("sampled", 0.01), ("last", 0.05))
+    }
+    noise = NOISE * (1.0 + 0.05 * rng.standard_normal())
+    return {
+        "predictive": judged | {"samples": 1 if spec.family(slot) == "sgd" else 4},
+        "gradient_noise": {"trace": 3.5, "parameters": 60_000, "temperature": noise},
+    }
+
+
+def surprise(family: str, params: dict[str, float]) -> float:
+    """The planted calibrated NLL: a parabola in the logarithm of sgld's temperature, at 0 as at a
+    thousandth of the best one."""
+    away = 0.0
+    if family == "sgld":
+        away = np.log10(max(params["temperature"], TEMPERATURE / 1_000) / TEMPERATURE)
+    return float(0.3 + SURPRISED * (family == "sgd") + 0.005 * away**2)
 
 
 def _test(value: float, best: bool) -> dict[str, Any]:
@@ -294,6 +340,7 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> str:
     plant_study(path, "polynomial", 44, states={3: "pruned"}, noise=0.001)
     plant_study(path, "cosine", 12, states={5: "failed"})
     plant_study(path, "warmup", 30)
+    plant_study(path, "langevin", 20)
     plant_study(path, "chapter", 30, replicates=None)
     plant_study(path, "fixed_rate", 4, name="all diverged", everything="diverged")
     plant_study(path, "cosine", 6, name="all failed", everything="failed")

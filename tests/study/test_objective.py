@@ -16,11 +16,11 @@ import torch
 from torch import nn
 
 from search_spaces.config import Arm, Budget, Range, TrialConfig
-from study import objective
+from study import objective, scoring
 from study.data import Images, Split
 from study.evaluation import evaluate
+from study.metrics import metrics
 from study.objective import (
-    BestEpoch,
     Interrupted,
     load_data,
     revision,
@@ -28,7 +28,8 @@ from study.objective import (
     suggest_config,
 )
 from study.records import EpochRecord, from_bits
-from study.tasks import TASKS, Task, load_task_data
+from study.scoring import BestEpoch
+from study.tasks import TASKS, Task, TaskData, load_task_data
 from study.training import start, train
 
 CPU = torch.device("cpu")
@@ -323,7 +324,7 @@ def test_on_all_images_there_is_no_best_epoch(ask: Trials, opened: list[Split]) 
 def test_a_diverged_trial_does_not_read_the_test_images(
     ask: Trials, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(objective, "evaluate", lambda *_: pytest.fail("evaluated"))
+    monkeypatch.setattr(scoring, "evaluate", lambda *_: pytest.fail("evaluated"))
     hot = Arm(family="constant", parameters={"base_lr": 1e6})
     trial, spec = ask(base_lr=1e6, stage="test", **LATER | {"arms": (hot,)})
     assert run(trial, spec) == 0.1
@@ -371,3 +372,82 @@ def test_the_best_epoch_is_the_first_of_the_highest_with_its_own_weights() -> No
     never = BestEpoch()
     never.see(epoch(0, None), model)
     assert (never.epoch, never.model) == (None, None)
+
+
+SAMPLES = Arm(
+    family="sgld",
+    parameters={
+        "base_lr": 0.05,
+        "gamma": 0.6,
+        "temperature": 0.01,
+        "prior_precision": 1.0,
+        "burn_in": 1.0,
+    },
+)
+
+
+def sampled_by_hand(trial: optuna.Trial, spec: Any, data: TaskData) -> dict[str, Any]:
+    """The averaged probabilities of a second training, by split."""
+    state = start(suggest_config(trial, spec), TASKS["tiny"], data, CPU)
+    list(train(state, data))
+    assert state.predictions is not None
+    return {split: each.numpy() for split, each in state.predictions.probabilities(data).items()}
+
+
+def test_a_search_is_judged_by_what_the_samples_predict_on_validation_images(ask: Trials) -> None:
+    optimizer = {"batch_size": 25, "init": "xavier_uniform"}
+    trial, spec = ask("langevin", trials=5, optimizer=optimizer)
+    score = run(trial, spec)
+    attrs, data = stored_attrs(trial), load_data(spec, CPU)
+    assert data.val is not None
+    predicted = sampled_by_hand(trial, spec, data)["val"]
+    expected = metrics(predicted, data.val.labels.numpy())
+    judged = attrs["predictive"]
+    assert judged["sampled"] == {"val": pytest.approx(expected._asdict())}
+    assert score == judged["sampled"]["val"]["accuracy"] > 0.2
+    last = attrs["history"][-1]
+    assert judged["last"]["val"]["accuracy"] == pytest.approx(last["val_accuracy"])
+    assert judged["last"]["val"]["nll"] == pytest.approx(last["val_loss"], rel=1e-5)
+    assert judged["samples"] == 1  # sgd, the first family: the last weights alone
+    assert judged["last"] == judged["sampled"]
+
+
+def test_test_images_are_scaled_by_what_fits_the_validation_images(ask: Trials) -> None:
+    optimizer = {"batch_size": 25, "init": "xavier_uniform"}
+    later = {"stage": "test", "source": "it", "arms": (SAMPLES,), "families": ("sgld",)}
+    trial, spec = ask("langevin", sampler="random", optimizer=optimizer, **later)
+    score = run(trial, spec)
+    attrs, data = stored_attrs(trial), load_data(spec, CPU)
+    assert data.val is not None
+    assert data.test is not None
+    found = sampled_by_hand(trial, spec, data)
+    labels = data.test.labels.numpy()
+    expected = metrics(found["test"], labels, (found["val"], data.val.labels.numpy()))
+    judged = attrs["predictive"]
+    assert judged["sampled"]["test"] == pytest.approx(expected._asdict())
+    assert set(judged["last"]) == {"val", "test"}
+    assert judged["samples"] == 4
+    assert score == expected.accuracy
+    right = from_bits(attrs["test_correct"]["sampled"], 100)
+    assert (right == (found["test"].argmax(axis=1) == labels)).all()
+    assert set(attrs["test_correct"]) == {"last", "averaged", "best", "sampled"}
+
+
+def test_the_noise_of_the_gradient_is_kept_as_a_temperature(ask: Trials) -> None:
+    optimizer = {"batch_size": 25, "init": "xavier_uniform"}
+    trial, spec = ask("langevin", trials=5, optimizer=optimizer)
+    run(trial, spec)
+    attrs = stored_attrs(trial)
+    noise, lr = attrs["gradient_noise"], attrs["history"][-1]["last_lr"]
+    model = TASKS["tiny"].build(suggest_config(trial, spec))
+    parameters = sum(each.numel() for each in model.parameters())
+    assert noise["parameters"] == parameters
+    assert noise["trace"] > 0
+    expected = lr * 500 * noise["trace"] / (2 * 25 * parameters)
+    assert noise["temperature"] == pytest.approx(expected, rel=1e-6)
+
+
+def test_other_spaces_sample_nothing(ask: Trials) -> None:
+    trial, spec = ask()
+    run(trial, spec)
+    assert not {"predictive", "gradient_noise"} & set(stored_attrs(trial))

@@ -62,7 +62,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     (
         {"space": "cosin"},
         "unknown search space 'cosin'. Did you mean 'cosine'? There are: fixed_rate, polynomial, "
-        "cosine, warmup, chapter.",
+        "cosine, warmup, langevin, chapter.",
     ),
     (
         {"families": ("constant", "facto")},
@@ -197,7 +197,7 @@ def test_an_arm_that_cannot_be_trained_is_refused() -> None:
 @pytest.mark.parametrize("space", SPACES)
 @pytest.mark.parametrize("epochs", [6, 30])
 def test_every_space_can_be_studied_and_survives_json(space: str, epochs: int) -> None:
-    made = spec(space, epochs, seed=3, replicates=None, optimizer={"momentum": 0.9})
+    made = spec(space, epochs, seed=3, replicates=None, optimizer={"init": "xavier_uniform"})
     again = StudySpec.model_validate_json(made.model_dump_json())
     assert again == made
     assert StudySpec.model_validate(made.model_dump(mode="json")) == made
