@@ -42,6 +42,8 @@ def sample(
 
     Example: lrstudy sample gaussian --into langevin
     """
+    import torch
+
     from analysis import exact
     from study.exact import SAMPLED
     from study.storage import keep_samples, load_spec, open_storage
@@ -50,6 +52,7 @@ def sample(
         with storage_failures(storage):
             opened = open_storage(storage)
             load_spec(opened, into)
+    torch.set_num_threads(1)  # the tensors are small: threads would only wait for each other
     found = SAMPLED[problem](seed)
     if into is not None:
         with storage_failures(storage):

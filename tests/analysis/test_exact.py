@@ -241,7 +241,7 @@ def test_a_distance_is_a_share_the_same_both_ways_and_zero_to_itself(seed: int) 
 
     def far(posterior: Any, samples: Any) -> list[float]:
         found = mixture(posterior=posterior, samples=samples)
-        return exact.distances(exact.bins(found), found).loc[0, names].tolist()
+        return exact.distances(exact.bins(found), found)[names].iloc[0].tolist()
 
     assert far(one, other) == pytest.approx(far(other, one))
     assert all(-1e-12 <= each <= 1 + 1e-12 for each in far(one, other))

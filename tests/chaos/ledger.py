@@ -26,7 +26,8 @@ class Ledger:
 
     repeated: epochs trained more often than once. too_many_repeated: slots that repeated more than
     one epoch for each attempt that was cut off. wrong_history: slots whose trial has not each epoch
-    once. different: slots whose result is not, bit for bit, that of an undisturbed run.
+    once; told says which epochs they have. different: slots whose result is not, bit for bit, that
+    of an undisturbed run.
     """
 
     slots: int
@@ -40,6 +41,7 @@ class Ledger:
     too_many_repeated: int = 0
     wrong_history: int = 0
     different: int = 0
+    told: tuple[str, ...] = ()
 
     @property
     def faultless(self) -> bool:
@@ -47,7 +49,9 @@ class Ledger:
         return not any(list(asdict(self).values())[5:]) and self.failed == 0
 
     def __str__(self) -> str:
-        return ", ".join(f"{name.replace('_', ' ')} {n}" for name, n in asdict(self).items())
+        counts = {name: n for name, n in asdict(self).items() if name != "told"}
+        words = [f"{name.replace('_', ' ')} {n}" for name, n in counts.items()]
+        return ", ".join([*words, *self.told])
 
 
 def ledger(url: str, name: str, *, repeat: bool) -> Ledger:
@@ -78,7 +82,10 @@ def ledger(url: str, name: str, *, repeat: bool) -> Ledger:
         made.too_many_repeated += _repeated(slots[slot]) > len(slots[slot]) - len(ends)
         for trial in ends[:1]:
             epochs = [record["epoch"] for record in trial.user_attrs["history"]]
-            made.wrong_history += epochs != list(range(spec.slot_budget(slot).epochs))
+            if epochs != list(range(spec.slot_budget(slot).epochs)):
+                made.wrong_history += 1
+                states = [each.state.name.lower() for each in slots[slot]]
+                made.told += (f"slot {slot} ({', '.join(states)}) has epochs {epochs}",)
             again = repeat and len(slots[slot]) > 1
             made.different += again and not _same(trial, spec, data)
     return replace(made, duplicated=made.duplicated + len(set(slots) - set(range(spec.trials))))
