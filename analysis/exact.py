@@ -88,9 +88,10 @@ def _matrix(value: Any, shape: tuple[int, int]) -> npt.NDArray[np.float64] | Non
 
 
 def distances(frame: pd.DataFrame, found: Mapping[str, Any]) -> pd.DataFrame:
-    """How far the samples are from the posterior, a row: theta1 and theta2, total variation of the
-    marginals (0 to 1; bins of `bins`, joined in fours); first and second, shares of theta2 > 0 and
-    < 0, sampled and (exact_) exact; second_se, standard error over chains; chains; outside."""
+    """How far the samples are from the posterior, a row: theta1_distance and theta2_distance, total
+    variation of the marginals (0 to 1; bins of `bins`, joined in fours); second_share and
+    exact_second_share, of theta2 < 0, sampled and exact; second_share_se, over chains; chains;
+    outside."""
     if frame.empty:
         return pd.DataFrame()
     row: dict[str, Any] = {}

@@ -59,8 +59,9 @@ class SGLD(torch.optim.SGD):
         loss = super().step(closure)
         for group in self.param_groups:
             scale = math.sqrt(2.0 * group["lr"] * group["temperature"] / self.data_size)
-            if scale > 0:
-                self._add_noise([p for p in group["params"] if p.grad is not None], scale)
+            moving = [p for p in group["params"] if p.grad is not None]
+            if scale > 0 and moving:
+                self._add_noise(moving, scale)
         return loss
 
     @torch.no_grad()

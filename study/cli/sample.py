@@ -9,6 +9,7 @@ import typer
 
 from study.cli.options import (
     DEFAULT_STORAGE,
+    Failure,
     Storage,
     checked_name,
     failures,
@@ -51,7 +52,9 @@ def sample(
     if into is not None:
         with storage_failures(storage):
             opened = open_storage(storage)
-            load_spec(opened, into)
+            space = load_spec(opened, into).space
+        if space != "langevin":
+            raise Failure(f"{into!r} is a study of {space}: only one of langevin shows samples", 2)
     torch.set_num_threads(1)  # the tensors are small: threads would only wait for each other
     found = SAMPLED[problem](seed)
     if into is not None:

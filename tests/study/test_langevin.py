@@ -147,6 +147,7 @@ def test_parameters_without_a_gradient_stay() -> None:
     moving.grad = torch.zeros(3)
     SGLD([moving, still], 0.1, data_size=1, generator=torch.Generator()).step()
     assert moving.all()
+    SGLD([still], 0.1, data_size=1, generator=torch.Generator()).step()  # none moves
     assert torch.equal(still, torch.ones(3))
 
 
