@@ -15,25 +15,26 @@ from study.records import EpochRecord
 from study.spec import StudySpec
 from study.storage import load_spec, open_storage
 from study.tasks import TASKS, TaskData, first_images
-from study.training import start, train
+from study.training import diverged, start, train
 
 ENDED_WELL = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
 @dataclass
 class Ledger:
-    """Numbers of a study's slots and attempts; the last six must be 0.
+    """Numbers of a study's slots and attempts; those from running on must be 0.
 
-    repeated: epochs trained more often than once. too_many_repeated: slots that repeated more than
-    one epoch for each attempt that was cut off. wrong_history: slots whose trial has not each epoch
-    once; told says which epochs they have. different: slots whose result is not, bit for bit, that
-    of an undisturbed run.
+    diverged: slots whose trial did, and so has fewer epochs. repeated: epochs trained more often
+    than once. too_many_repeated: slots that repeated more than one epoch for each attempt that was
+    cut off. wrong_history: slots whose trial has not each epoch once; told says which epochs they
+    have. different: slots whose result is not, bit for bit, that of an undisturbed run.
     """
 
     slots: int
     attempts: int
     interrupted: int
     failed: int
+    diverged: int
     repeated: int
     running: int = 0
     lost: int = 0
@@ -46,7 +47,7 @@ class Ledger:
     @property
     def faultless(self) -> bool:
         """Whether the laws hold."""
-        return not any(list(asdict(self).values())[5:]) and self.failed == 0
+        return not any(list(asdict(self).values())[6:]) and self.failed == 0
 
     def __str__(self) -> str:
         counts = {name: n for name, n in asdict(self).items() if name != "told"}
@@ -70,6 +71,7 @@ def ledger(url: str, name: str, *, repeat: bool) -> Ledger:
         attempts=len(trials),
         interrupted=len(interrupted),
         failed=len(failed) - len(interrupted),
+        diverged=sum(trial.user_attrs.get("outcome") == "diverged" for trial in trials),
         repeated=sum(map(_repeated, slots.values())),
         running=sum(trial.state == TrialState.RUNNING for trial in trials),
     )
@@ -82,7 +84,8 @@ def ledger(url: str, name: str, *, repeat: bool) -> Ledger:
         made.too_many_repeated += _repeated(slots[slot]) > len(slots[slot]) - len(ends)
         for trial in ends[:1]:
             epochs = [record["epoch"] for record in trial.user_attrs["history"]]
-            if epochs != list(range(spec.slot_budget(slot).epochs)):
+            last = trial.user_attrs.get("diverged_epoch", spec.slot_budget(slot).epochs - 1)
+            if epochs != list(range(last + 1)):
                 made.wrong_history += 1
                 states = [each.state.name.lower() for each in slots[slot]]
                 made.told += (f"slot {slot} ({', '.join(states)}) has epochs {epochs}",)
@@ -97,19 +100,26 @@ def _repeated(attempts: list[FrozenTrial]) -> int:
         len(each.user_attrs.get("history", [])) - each.user_attrs.get("epochs_restored", 0)
         for each in attempts
     )
-    return trained - max(len(each.user_attrs.get("history", [])) for each in attempts)
+    return trained - max((len(each.user_attrs.get("history", [])) for each in attempts), default=0)
 
 
 def _same(trial: FrozenTrial, spec: StudySpec, data: TaskData) -> bool:
     """Whether the trial is what its configuration gives when nothing happens."""
-    config = TrialConfig.model_validate(trial.user_attrs["config"])
+    records, value = _undisturbed(trial, spec, data)
+    told = [each | {"seconds": None} for each in trial.user_attrs["history"]]
+    mine = [record.to_json() | {"seconds": None} for record in records]
+    return told == mine and trial.value == value
+
+
+def _undisturbed(
+    trial: FrozenTrial, spec: StudySpec, data: TaskData
+) -> tuple[list[EpochRecord], float | None]:
+    """The epochs of the trial's configuration, and its score."""
+    config, task = TrialConfig.model_validate(trial.user_attrs["config"]), TASKS[spec.task]
     own = first_images(data, spec.slot_budget(trial.user_attrs["slot"]).train_size)
-    state = start(config, TASKS[spec.task], own, torch.device("cpu"))
-    records = list(train(state, own))
-    told = [_without_time(EpochRecord.from_json(each)) for each in trial.user_attrs["history"]]
-    mine = [_without_time(EpochRecord.from_json(record.to_json())) for record in records]
-    return told == mine and trial.value == records[-1].val_accuracy
-
-
-def _without_time(record: EpochRecord) -> dict[str, object]:
-    return asdict(replace(record, seconds=0.0))
+    records: list[EpochRecord] = []
+    for record in train(start(config, task, own, torch.device("cpu")), own):
+        records.append(record)
+        if diverged(records, task.classes):
+            return records, task.worst_score
+    return records, records[-1].val_accuracy
