@@ -133,7 +133,7 @@ def _variances(frame: pd.DataFrame) -> list[Picture]:
         return []
     kinds = [kind for kind in _TITLES if (frame["batches"] == kind).any()]
     temperatures = sorted(frame["temperature"].unique())
-    said = conclude_variances(frame)
+    said = f"{conclude_variances(frame)} ".lstrip()
     with canvas(len(kinds), 1, 0.7 + 1.75 * len(kinds), sharex=True, sharey=True) as (
         figure,
         axes,
@@ -167,11 +167,11 @@ def _variances(frame: pd.DataFrame) -> list[Picture]:
                 figure,
                 "stationary-variance",
                 "Variance of the samples of a normal posterior against the step size, a panel for "
-                f"each kind of batches, a colour for each temperature. {said}".rstrip(),
-                "Marks: measured over independent chains, with 95 % intervals. Lines: (T + eps V / "
-                "4) / (A (1 - eps A / 4)), with V = 0 where every step uses all data. For shuffled "
-                "epochs the line is what independent minibatches would give. A temperature of 0 "
-                "with all data comes to rest, and has no mark.",
+                "each kind of batches, a colour for each temperature.",
+                f"{said}Marks: measured over independent chains, with 95 % intervals. Lines: "
+                "(T + eps V / 4) / (A (1 - eps A / 4)), with V = 0 where every step uses all data. "
+                "For shuffled epochs the line is what independent minibatches would give. A "
+                "temperature of 0 with all data comes to rest, and has no mark.",
             )
         ]
 
@@ -205,9 +205,10 @@ def _mixture(found: Estimates) -> list[Picture]:
                 figure,
                 "mixture",
                 "The posterior of the mixture of Welling and Teh and what Langevin dynamics "
-                f"sampled of it. {conclude_mixture(found['distances'])}",
-                "Above: the exact density on a grid and the samples, weighted by their step sizes, "
-                "in the same colours. Below: marginals; lines exact, areas samples.",
+                "sampled of it.",
+                f"{conclude_mixture(found['distances'])} Above: the exact density on a grid and "
+                "the samples, weighted by their step sizes, in the same colours. Below: marginals; "
+                "lines exact, areas samples.",
             )
         ]
 

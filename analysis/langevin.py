@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 
 from analysis import exact
-from analysis.confirmed.langevin import measured
 from analysis.figures import (
     Picture,
     accuracy_axis,
@@ -19,6 +18,7 @@ from analysis.figures import (
 )
 from analysis.findings import ENOUGH, Estimates, Study, percent
 from analysis.frames import RESULTS
+from analysis.predictive import measured
 from search_spaces import langevin as space
 from study.spec import Stage
 

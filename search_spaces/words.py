@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from search_spaces.schedules import ScheduleConfig
+from search_spaces.weight_sampling import WeightSampling
 
 _WORDS = {
     "constant": "a constant rate of {base_lr}",
@@ -34,6 +35,20 @@ def in_words(schedule: ScheduleConfig) -> str:
         shape = "rising from" if schedule.warmup_shape == "linear" else "at"
         text += f", after {values['warmup']} epochs of warmup {shape} {values['warmup_lr']}"
     return text + (", changed once an epoch" if schedule.hold_epochs else "")
+
+
+def sampling_in_words(sampling: WeightSampling) -> str:
+    """How weights are sampled, and what is averaged, in one phrase."""
+    parts = []
+    if sampling.temperature > 0:
+        where = " outside of the burn-in" if sampling.explore and sampling.burn_in > 0 else ""
+        parts.append(f"noise of temperature {_short(sampling.temperature)}{where}")
+    if sampling.prior_precision > 0:
+        parts.append(f"a prior of precision {_short(sampling.prior_precision)}")
+    of_each = f" of each {_short(sampling.cycle)}" if sampling.cycle is not None else ""
+    after = f" after the first {_short(sampling.burn_in)}{of_each}" if sampling.burn_in > 0 else ""
+    averaged = f"{sampling.average} averaged over samples every {_short(sampling.thinning)} epochs"
+    return ", ".join([*parts, averaged + after])
 
 
 def _short(value: object) -> str:

@@ -7,22 +7,26 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import save
+from torch import Tensor, nn
 
 from search_spaces.config import TrialConfig
 from search_spaces.schedules import Schedule, ScheduleConfig
+from search_spaces.weight_sampling import WeightSampling
 from search_spaces.words import in_words
 from study.evaluation import evaluate
 from study.objective import load_data
+from study.predictions import Predictions, splits
 from study.spec import StudySpec
-from study.tasks import find_task, first_images
+from study.tasks import TaskData, find_task, first_images
 from study.torch_schedules import closed_form
 from study.training import start, train
 
 
 @dataclass(frozen=True)
 class Exported:
-    """Where the files are, and the accuracy that the weights have on the images that scored the
-    trial (validation, or test where the study reads the test images)."""
+    """Where the files are, and the accuracy that the weights have, or what the samples of weights
+    predict together, on the images that scored the trial (validation, or test where the study reads
+    the test images)."""
 
     directory: Path
     accuracy: float
@@ -38,7 +42,9 @@ def export(
     threads: int,
 ) -> Exported:
     """Train the slot's configuration again and write weights.safetensors (last epoch),
-    averaged_weights.safetensors (horizon-free average), config.json and schedule.py.
+    averaged_weights.safetensors (horizon-free average), config.json and schedule.py. Where weights
+    are sampled also swa_weights.safetensors, their mean, or samples.safetensors: every tensor with
+    a first dimension of samples, and ``shares``, (samples,), of each in the mean prediction.
 
     Weights are not kept while a study runs: a run is a function of its configuration, and with the
     trial's own device and number of threads the numbers are the same again, bit for bit on a CPU.
@@ -53,14 +59,53 @@ def export(
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "config.json").write_text(config.model_dump_json(indent=2) + "\n")
     (directory / "schedule.py").write_text(code)
+    kept = None
+    if config.weight_sampling is not None:
+        kept = state.predictions = _KeptSamples(config.weight_sampling, state.model)
     for _record in train(state, data):
         pass
-    for name, model in (("weights", state.model), ("averaged_weights", state.averaged)):
-        tensors = {key: value.cpu().contiguous() for key, value in model.state_dict().items()}
+    models = {"weights": state.model, "averaged_weights": state.averaged}
+    files = {name: _tensors(model) for name, model in models.items()}
+    scored = "val" if data.test is None else "test"
+    images = splits(data)[scored]
+    if kept is None:
+        accuracy = evaluate(state.model, images).accuracy
+    else:
+        files |= kept.files(data)
+        found = kept.probabilities(data)[scored].argmax(1)
+        accuracy = float((found == images.labels.cpu()).double().mean())
+    for name, tensors in files.items():
         (directory / f"{name}.safetensors").write_bytes(save(tensors))
-    scored = data.val if data.test is None else data.test
-    assert scored is not None  # noqa: S101 - a study has validation or test images
-    return Exported(directory, evaluate(state.model, scored).accuracy)
+    return Exported(directory, accuracy)
+
+
+class _KeptSamples(Predictions):
+    """Predictions that keep the samples too, which a study has no use for."""
+
+    def __init__(self, sampling: WeightSampling, model: nn.Module) -> None:
+        super().__init__(sampling, model)
+        self.samples: list[dict[str, Tensor]] = []
+        self.shares: list[float] = []
+
+    def take(self, model: nn.Module, rate: float, data: TaskData) -> None:
+        """A sample, and its weights."""
+        super().take(model, rate, data)
+        self.samples.append({name: value.clone() for name, value in _tensors(model).items()})
+        self.shares.append(rate if self.by_step_size else 1.0)
+
+    def files(self, data: TaskData) -> dict[str, dict[str, Tensor]]:
+        """The tensors of what the run predicts with, by the name of their file."""
+        averaged = self.averaged(data)
+        if averaged is not None:
+            return {"swa_weights": _tensors(averaged)}
+        names = self.samples[0]
+        stacked = {name: torch.stack([each[name] for each in self.samples]) for name in names}
+        shares = torch.tensor(self.shares, dtype=torch.float64)
+        return {"samples": stacked | {"shares": shares / shares.sum()}}
+
+
+def _tensors(model: nn.Module) -> dict[str, Tensor]:
+    return {name: value.cpu().contiguous() for name, value in model.state_dict().items()}
 
 
 _BODIES = {

@@ -23,7 +23,7 @@ class Predictions:
     """
 
     def __init__(self, sampling: WeightSampling, model: nn.Module) -> None:
-        self._by_step_size = sampling.by_step_size
+        self.by_step_size = sampling.by_step_size
         self._weights: AveragedModel | None = None
         if sampling.average == "weights":
             self._weights = AveragedModel(model)
@@ -37,7 +37,7 @@ class Predictions:
         if self._weights is not None:
             self._weights.update_parameters(model)
             return
-        weight = rate if self._by_step_size else 1.0
+        weight = rate if self.by_step_size else 1.0
         self._total += weight
         for split, images in splits(data).items():
             found = weight * probabilities(model, images)
@@ -48,11 +48,20 @@ class Predictions:
         where there are such. Raises ValueError without a sample."""
         if self.count == 0:
             raise ValueError("no sample was taken")
-        if self._weights is None:
+        averaged = self.averaged(data)
+        if averaged is None:
             return {split: found / self._total for split, found in self._sums.items()}
+        return {split: probabilities(averaged, images) for split, images in splits(data).items()}
+
+    def averaged(self, data: TaskData) -> nn.Module | None:
+        """The model with the mean of the weights and batch-norm statistics of the training images;
+        None where predictions are averaged."""
+        if self._weights is None:
+            return None
         averaged = copy.deepcopy(self._weights)
         update_bn(torch.split(data.train.pixels, EVALUATION_BATCH), averaged)
-        return {split: probabilities(averaged, images) for split, images in splits(data).items()}
+        model: nn.Module = averaged.module
+        return model
 
     def state_dict(self) -> dict[str, Any]:
         """What `load_state_dict` needs, as tensors and numbers."""

@@ -17,6 +17,7 @@ from analysis.confirmed.stages import best_candidates, ids, runs
 from analysis.figures import Picture, spoken
 from analysis.findings import Estimates, Study, listed
 from analysis.frames import RESULTS, SAMPLED
+from analysis.predictive import MEASURES, measured
 from analysis.statistics import mean_interval
 from search_spaces import langevin as space
 from search_spaces.config import Arm
@@ -30,7 +31,6 @@ NEEDS = 3
 FIRST = "sgd"
 NATS = 0.01
 """Differences of calibrated NLL within +- this do not matter."""
-MEASURES = ("accuracy", "calibrated_nll", "nll", "brier", "ece")
 TABLES = {
     "methods": "The chosen configuration of each method, by what it predicts with (samples: how "
     "many it averages): accuracy; negative log likelihood in nats, calibrated by a temperature "
@@ -57,17 +57,18 @@ TABLES = {
 
 def estimate(study: Study) -> Estimates:
     """methods, beside (the same of the best candidates on validation images), pairs (`pairs.table`
-    of comparison), likelihood, temperatures with their singles, noise, missing, and what
-    `exact.estimates` gives of the samples kept in the study."""
+    of comparison), likelihood (of comparison_nll), temperatures with their singles, noise, missing,
+    and what `exact.estimates` gives of the samples kept in the study."""
     judged, stage = _judged(study)
-    comparison = pairs.pairs(study, FIRST, SAMPLED)
+    comparison, compared = pairs.pairs(study, FIRST, SAMPLED), likelihood(judged)
     singles = _along(study)
     return {
         "methods": _methods(judged, stage),
         "beside": _methods(_candidates(study), "confirm"),
         "comparison": comparison,
         "pairs": pairs.table(comparison),
-        "likelihood": likelihood(judged),
+        "comparison_nll": compared,
+        "likelihood": compared.drop(columns=["low90", "high90"]),
         "temperatures": temperatures(singles),
         "singles": singles,
         "noise": _noise(judged),
@@ -87,26 +88,6 @@ def _judged(study: Study) -> tuple[pd.DataFrame, Stage]:
 def _candidates(study: Study) -> pd.DataFrame:
     confirm = study.confirm or study
     return measured(best_candidates(runs(study)), confirm.predictive, "val")
-
-
-def measured(trials: pd.DataFrame, predictive: pd.DataFrame, split: str) -> pd.DataFrame:
-    """The trials with MEASURES of their sampled weights on a split, samples and noise_temperature.
-
-    A diverged run, whose value is a guess's, predicts all classes alike: its NLL is -log(value),
-    its Brier score 1 - value, its ECE 0.
-    """
-    mine = predictive[(predictive["weights"] == SAMPLED) & (predictive["split"] == split)]
-    mine = mine[["trial", *MEASURES, "samples", "noise_temperature"]]
-    # A parameter of another program may have the name of a measure.
-    own = trials[trials.columns.difference(mine.columns[1:], sort=False)]
-    found = own.merge(mine, on="trial", how="left")
-    lost = found["state"] == "diverged"
-    guess = found.loc[lost, "value"]
-    surprise = -np.log(guess.clip(lower=1e-9))
-    found.loc[lost, list(MEASURES)] = np.column_stack(
-        [guess, surprise, surprise, 1.0 - guess, np.zeros(len(guess))]
-    )
-    return found
 
 
 def _methods(judged: pd.DataFrame, stage: Stage) -> pd.DataFrame:
@@ -215,11 +196,11 @@ def conclude(estimates: Estimates) -> str:
     """SGD against the samplers in accuracy and calibrated NLL, the temperature that is best, and
     the temperature of a minibatch's own noise."""
     comparison = estimates["comparison"]
-    if comparison.empty:
-        return "There is no pair with SGD on fresh seeds yet."
     parts = [
-        pairs.sentence(comparison, FIRST),
-        _likelihood_words(estimates["likelihood"]),
+        "There is no pair with SGD on fresh seeds yet"
+        if comparison.empty
+        else pairs.sentence(comparison, FIRST),
+        _likelihood_words(estimates["comparison_nll"]),
         _along_words(estimates),
         _noise_words(estimates["noise"]),
     ]

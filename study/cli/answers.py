@@ -192,7 +192,7 @@ def best(
     from analysis.plausible import marked
     from analysis.progress import best_trial
     from search_spaces.config import TrialConfig
-    from search_spaces.words import in_words
+    from search_spaces.words import in_words, sampling_in_words
 
     with storage_failures(storage):
         asked = spec(storage, name)
@@ -205,12 +205,15 @@ def best(
     except ValidationError as error:
         raise Failure(f"trial {found['trial']} cannot be read: {first_problem(error)}") from None
     images = "test" if asked.reads_test else "validation"
+    words = in_words(config.schedule)
+    if config.weight_sampling is not None:
+        words += f"; {sampling_in_words(config.weight_sampling)}"
     facts = {
         "study": name,
         "trial": int(found["trial"]),
         "accuracy": float(found["value"]),
         "measured_on": images,
-        "schedule": in_words(config.schedule),
+        "schedule": words,
         "config": config.model_dump(mode="json"),
     }
     if export is not None:
@@ -220,7 +223,7 @@ def best(
         return
     typer.echo(
         f"trial {facts['trial']}: {facts['accuracy']:.2%} {images} accuracy with "
-        f"{printable(in_words(config.schedule))}; "
+        f"{printable(words)}; "
         f"{config.epochs} epochs, batches of {config.batch_size}"
     )
     typer.echo("The best of many single runs looks better than it is: expect a little less.")

@@ -176,7 +176,7 @@ def test_numbers_of_any_size_can_be_drawn_and_said() -> None:
     found = exact.estimates({"gaussian": {"rows": rows}})
     assert len(found["variances"]) == len(rows)
     [picture] = exact.draw(found)
-    assert not re.search(r"\b(nan|inf)\b", picture.alt)
+    assert not re.search(r"\b(nan|inf)\b", picture.caption)
 
 
 @pytest.mark.usefixtures("unrendered")

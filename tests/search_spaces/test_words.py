@@ -6,7 +6,8 @@ import pytest
 
 from search_spaces.parsing import parse_schedule
 from search_spaces.schedules import FAMILIES
-from search_spaces.words import in_words
+from search_spaces.weight_sampling import WeightSampling
+from search_spaces.words import in_words, sampling_in_words
 
 PHRASES = {
     "constant:base=0.3": "a constant rate of 0.3",
@@ -47,3 +48,27 @@ def test_phrase(text: str) -> None:
 
 def test_every_family_has_words() -> None:
     assert {text.partition(":")[0] for text in PHRASES} == set(FAMILIES)
+
+
+@pytest.mark.parametrize(
+    ("sampling", "text"),
+    [
+        (WeightSampling(thinning=12.0), "predictions averaged over samples every 12 epochs"),
+        (
+            WeightSampling(temperature=1e-4, prior_precision=2.5, burn_in=6.0),
+            "noise of temperature 0.0001, a prior of precision 2.5, predictions averaged over "
+            "samples every 1 epochs after the first 6",
+        ),
+        (
+            WeightSampling(temperature=1.0, burn_in=2.0, cycle=4.0, explore=True),
+            "noise of temperature 1 outside of the burn-in, predictions averaged over samples "
+            "every 1 epochs after the first 2 of each 4",
+        ),
+        (
+            WeightSampling(burn_in=9.0, average="weights", thinning=0.75),
+            "weights averaged over samples every 0.75 epochs after the first 9",
+        ),
+    ],
+)
+def test_sampling_in_words(sampling: WeightSampling, text: str) -> None:
+    assert sampling_in_words(sampling) == text

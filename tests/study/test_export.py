@@ -11,6 +11,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from optuna.trial import FixedTrial
 from safetensors.torch import load_file
 
 from search_spaces.config import Arm, Budget, Range, TrialConfig
@@ -29,6 +30,7 @@ from search_spaces.schedules import (
     TorchScheduler,
     WarmupStableDecay,
 )
+from search_spaces.spaces import SPACES
 from study import models, tasks
 from study.export import export, lambda_code
 from study.spec import StudySpec
@@ -151,6 +153,79 @@ def test_exported_files_hold_the_trained_run(
     assert made.accuracy == again.accuracy == pytest.approx(correct, abs=1e-6)
     rate = executed((made.directory / "schedule.py").read_text())["rate"]
     assert rate(0) == rate(29) == 0.05
+
+
+def _sampling(
+    family: str, tiny_task: Task, monkeypatch: pytest.MonkeyPatch
+) -> tuple[StudySpec, TrialConfig]:
+    """A configuration of `langevin` on the tiny images, three epochs long."""
+    monkeypatch.setitem(tasks.TASKS, "tiny", tiny_task)
+    budget, space = Budget(epochs=3), SPACES["langevin"]
+    spec = StudySpec(
+        space="langevin",
+        task="tiny",
+        families=(family,),
+        trials=1,
+        budget=budget,
+        ranges=space.ranges(budget),
+    )
+    asked = {"base_lr": 0.1, "prior_precision": 1.0, "temperature": 1.0, "gamma": 0.6}
+    trial = FixedTrial(asked | {"burn_in": 1.0})
+    found = spec.suggest(trial, family, budget)
+    return spec, TrialConfig(**found, epochs=3, seed=4, batch_size=50)
+
+
+def _accuracy(probabilities: torch.Tensor, task: Task) -> float:
+    data = tasks.load_task_data(task, device=CPU)
+    assert data.val is not None
+    return (probabilities.argmax(1) == data.val.labels).float().mean().item()
+
+
+def _predicted(weights: dict[str, torch.Tensor], task: Task) -> torch.Tensor:
+    """Probabilities of the validation images."""
+    data, model = tasks.load_task_data(task, device=CPU), models.lenet("default", 0)
+    assert data.val is not None
+    model.load_state_dict(weights)
+    with torch.no_grad():
+        return torch.softmax(model(data.val.pixels), dim=1)
+
+
+@pytest.mark.parametrize(("family", "count"), [("sgld", 4), ("snapshots", 3), ("sgd", 1)])
+def test_the_samples_of_weights_are_exported_and_predict_what_scored(
+    family: str, count: int, tiny_task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec, config = _sampling(family, tiny_task, monkeypatch)
+    made = export(spec, 0, config, tmp_path, device=CPU, threads=1)
+    samples = load_file(tmp_path / "samples.safetensors")
+    shares = samples.pop("shares")
+    assert len(shares) == count
+    assert shares.sum().item() == pytest.approx(1.0)
+    if family == "sgld":  # its rate falls, and samples count by it
+        assert (shares.diff() < 0).all()
+    else:
+        assert shares.tolist() == [1 / count] * count
+    last = load_file(tmp_path / "weights.safetensors")
+    for name, stacked in samples.items():
+        assert torch.equal(stacked[-1], last[name])
+    each = [{name: found[place] for name, found in samples.items()} for place in range(count)]
+    mean = sum(share * _predicted(own, tiny_task) for share, own in zip(shares, each, strict=True))
+    assert isinstance(mean, torch.Tensor)
+    assert made.accuracy == pytest.approx(_accuracy(mean, tiny_task), abs=1e-6)
+    assert not (tmp_path / "swa_weights.safetensors").exists()
+
+
+def test_the_mean_of_the_weights_is_exported_where_they_are_averaged(
+    tiny_task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec, config = _sampling("swa", tiny_task, monkeypatch)
+    made = export(spec, 0, config, tmp_path, device=CPU, threads=1)
+    mean = load_file(tmp_path / "swa_weights.safetensors")
+    last = load_file(tmp_path / "weights.safetensors")
+    assert mean.keys() == last.keys()
+    assert not all(torch.equal(mean[name], last[name]) for name in mean)
+    accuracy = _accuracy(_predicted(mean, tiny_task), tiny_task)
+    assert made.accuracy == pytest.approx(accuracy, abs=1e-6)
+    assert not (tmp_path / "samples.safetensors").exists()
 
 
 def test_an_arm_is_trained_again_on_as_many_images_as_it_was(

@@ -16,11 +16,12 @@ import pytest
 from scipy import stats
 
 from analysis.confirmed import langevin, pairs, stages
-from analysis.confirmed.langevin import MEASURES, NATS, likelihood, measured, temperatures
+from analysis.confirmed.langevin import NATS, likelihood, temperatures
 from analysis.confirmed.langevin_figures import by_temperature
 from analysis.confirmed.stages import Scores
 from analysis.findings import Study, find, load_study
 from analysis.frames import METRICS
+from analysis.predictive import MEASURES, measured
 from analysis.report import write_report
 from search_spaces.config import Arm
 from study.storage import keep_samples, open_storage
