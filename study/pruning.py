@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import math
+from collections.abc import Container
 
 import numpy as np
 import optuna
@@ -14,9 +16,10 @@ from optuna.pruners import (
     PercentilePruner,
     SuccessiveHalvingPruner,
 )
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 from study.sampling import SomeTrials, one_family
+from study.slots import SlotStorage, complete_trial_ids
 from study.spec import StudySpec
 
 # Trials that always run to the end, as unbiased controls for what pruning would have lost.
@@ -25,17 +28,45 @@ CONTROL_SHARE = 0.1
 _REFERENCES = 5
 
 
+class _ReadOnce(optuna.Study):
+    """A study whose complete trials are read once each.
+
+    Optuna reads all that run again with them, so that each report of a worker costs the more the
+    more workers there are.
+    """
+
+    def __init__(self, study: optuna.Study, known: dict[int, FrozenTrial]) -> None:
+        self.__dict__.update(study.__dict__)
+        self._whole, self._known = study, known
+
+    def _get_trials(
+        self,
+        deepcopy: bool = True,
+        states: Container[TrialState] | None = None,
+        use_cache: bool = False,
+    ) -> list[FrozenTrial]:
+        storage = getattr(self._storage, "_backend", None)
+        if states != (TrialState.COMPLETE,) or not isinstance(storage, SlotStorage):
+            return self._whole._get_trials(deepcopy, states, use_cache)
+        for trial_id in complete_trial_ids(storage, self._study_id):
+            if trial_id not in self._known:
+                self._known[trial_id] = storage.get_trial(trial_id)
+        found = list(self._known.values())
+        return copy.deepcopy(found) if deepcopy else found
+
+
 class FamilyPruner(BasePruner):
     """Applies a pruner within a trial's own schedule family, and not before `grace` epochs.
 
     A rate that is still high or still warming up looks bad early (short-horizon bias, Wu et al.
-    2018).
+    2018). It serves one study.
     """
 
     def __init__(self, base: BasePruner, spec: StudySpec, grace: int) -> None:
         self._base = base
         self._spec = spec
         self._grace = grace
+        self._complete: dict[int, FrozenTrial] = {}
 
     def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool:
         """Whether to stop the trial after its last reported epoch."""
@@ -44,7 +75,8 @@ class FamilyPruner(BasePruner):
             return False
         if is_control(self._spec, slot):
             return False
-        return self._base.prune(one_family(study, self._spec.family(slot)), trial)
+        family = one_family(_ReadOnce(study, self._complete), self._spec.family(slot))
+        return self._base.prune(family, trial)
 
 
 class _Hyperband(HyperbandPruner):

@@ -204,6 +204,22 @@ def _failures(found: Sequence[Attempt]) -> Counter[int]:
 
 
 @patient
+def complete_trial_ids(storage: SlotStorage, study_id: int) -> list[int]:
+    """Which trials of a study ran to their end, in the order of creation."""
+    trial = models.TrialModel
+    query = (
+        sa.select(trial.trial_id)
+        .where(trial.study_id == study_id, trial.state == TrialState.COMPLETE)
+        .order_by(trial.trial_id)
+    )
+    try:
+        with storage.scoped_session() as session:
+            return list(session.scalars(query))
+    finally:
+        storage.scoped_session.remove()
+
+
+@patient
 def attempts(storage: SlotStorage, name: str) -> list[Attempt]:
     """Every trial of a study, in the order of creation."""
     study_id = storage.get_study_id_from_name(name)

@@ -12,8 +12,9 @@ from optuna.pruners import NopPruner
 from optuna.trial import TrialState
 
 from search_spaces.config import Range
-from study.pruning import CONTROL_SHARE, grace_epochs, is_control, make_pruner
+from study.pruning import CONTROL_SHARE, FamilyPruner, grace_epochs, is_control, make_pruner
 from study.spec import StudySpec
+from study.storage import open_storage
 
 PRUNERS = ("median", "percentile", "asha", "hyperband")
 EPOCHS = 12
@@ -194,3 +195,39 @@ def test_a_study_of_one_epoch_prunes_nothing(make_spec: Any) -> None:
     for pruner in PRUNERS:
         begun = Race(make_spec("fixed_rate", 600, epochs=1, pruner=pruner))
         assert [begun.run([level]) for level in (0.9, 0.8, 0.7, 0.6, 0.5, 0.1)] == [None] * 6
+
+
+# ---------------------------------------------------------------- in a database
+
+
+@pytest.mark.parametrize("pruner", ["median", "percentile"])
+def test_a_report_reads_no_trial_that_runs_and_decides_as_if_it_had_read_all(
+    make_study: Any, monkeypatch: pytest.MonkeyPatch, pruner: str
+) -> None:
+    stored = make_study("fixed_rate", 90, epochs=EPOCHS, pruner=pruner)
+    mine, other = stored.load(), stored.load(open_storage(stored.url))
+    assert isinstance(mine.pruner, FamilyPruner)
+    rng, decided = np.random.default_rng(0), set()
+
+    def refuse(*_: Any) -> None:
+        pytest.fail("all trials are read")
+
+    for _ in range(30):
+        other.ask()  # it runs on
+        theirs, trial = other.ask(), mine.ask()
+        level = rng.uniform(0.3, 0.9)
+        for epoch, value in enumerate(curve(level)):
+            trial.report(value, epoch)
+            if epoch == EPOCHS // 2:  # another worker's trial ends between two reports
+                theirs.report(level - 0.1, epoch)
+                other.tell(theirs, level)
+            with monkeypatch.context() as patch:
+                patch.setattr(stored.storage, "_get_trials", refuse)
+                stop = trial.should_prune()
+            frozen = stored.storage.get_trial(trial._trial_id)
+            judged = grace_epochs(stored.spec) <= epoch + 1 < EPOCHS
+            judged &= not is_control(stored.spec, trial.user_attrs["slot"])
+            assert stop == (judged and mine.pruner._base.prune(mine, frozen))
+            decided.add(stop)
+        mine.tell(trial, level)
+    assert decided == {True, False}

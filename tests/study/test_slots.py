@@ -412,3 +412,6 @@ def test_the_private_functions_of_optuna_are_what_we_take_them_for() -> None:
     assert lock < prepare  # the study's row is locked before the slot is claimed
     assert "self.scoped_session" in inspect.getsource(RDBStorage)
     assert isinstance(optuna.create_study().ask()._trial_id, int)
+    storage = RDBStorage("sqlite://")
+    cached = optuna.create_study(storage=storage)._storage
+    assert cached._backend is storage  # type: ignore[attr-defined]
