@@ -26,7 +26,7 @@ answers: export LRSTUDY_STORAGE = sqlite:///answers.db
 answers: data ## answer questions 1 to 5, in more than an hour on two CPU cores
 	@for question in $(QUESTIONS); do \
 	  case $$question in \
-	    fixed_rate) trials=24 ;; polynomial) trials=32 ;; cosine) trials="96 --bank" ;; langevin) trials=20 ;; *) trials=36 ;; \
+	    fixed_rate) trials=24 ;; polynomial) trials=32 ;; cosine) trials="96 --bank" ;; langevin) trials="20 --epochs 6" ;; *) trials=36 ;; \
 	  esac; \
 	  if $(BIN)/lrstudy status $$question >/dev/null 2>&1; then $(BIN)/lrstudy resume $$question; \
 	  else $(BIN)/lrstudy run $$question --preset quick --trials $$trials; fi && \

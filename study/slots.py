@@ -18,6 +18,7 @@ from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -95,16 +96,20 @@ class SlotStorage(PatientStorage):
     ) -> models.TrialModel:
         spec = _read_spec(session, study_id)
         if spec is not None and template_trial is None:
-            found = [self._reap(session, each) for each in _attempts(session, study_id)]
+            silences = _silences(session, study_id)
+            found = [self._reap(session, each, silences) for each in _attempts(session, study_id)]
             slot = _free_slot(spec, found)
             template_trial = _slot_trial(spec, slot, found, _params(session, slot, found))
         trial = super()._get_prepared_new_trial(study_id, template_trial, session)
         session.add(models.TrialHeartbeatModel(trial_id=trial.trial_id))
         return trial
 
-    def _reap(self, session: orm.Session, attempt: Attempt) -> Attempt:
+    def _reap(
+        self, session: orm.Session, attempt: Attempt, silences: dict[int, timedelta]
+    ) -> Attempt:
         """The attempt; if it runs and its worker is gone it is failed first, as interrupted."""
-        if attempt.state != TrialState.RUNNING or not _worker_is_gone(session, attempt):
+        silent = silences.get(attempt.trial_id)
+        if attempt.state != TrialState.RUNNING or not _worker_is_gone(attempt, silent):
             return attempt
         self._set_trial_attr_without_commit(
             session, models.TrialUserAttributeModel, attempt.trial_id, "interrupted", True
@@ -273,23 +278,33 @@ def heartbeat_seconds() -> float:
     return grace_seconds() / 8
 
 
-def _worker_is_gone(session: orm.Session, attempt: Attempt) -> bool:
+def _silences(session: orm.Session, study_id: int) -> dict[int, timedelta]:
+    """How long ago each running trial gave its last sign, by the clock of the database."""
+    beat, trial = models.TrialHeartbeatModel, models.TrialModel
+    query = (
+        sa.select(beat.trial_id, beat.heartbeat, sa.func.now())
+        .join(trial, trial.trial_id == beat.trial_id)
+        .where(trial.study_id == study_id, trial.state == TrialState.RUNNING)
+    )
+    return {
+        trial_id: now.replace(tzinfo=None) - last.replace(tzinfo=None)
+        for trial_id, last, now in session.execute(query)
+    }
+
+
+def _worker_is_gone(attempt: Attempt, silent: timedelta | None) -> bool:
     """Whether its process is dead, or silent for too long, or is this one, which asks for another
-    trial because it never learned of that one."""
+    trial because it never learned of that one. silent: None for a trial that is not ours: our
+    trials are born with a sign."""
     if _CLAIM.get() is not None and attempt.attrs.get("claim") == _CLAIM.get():
         return True
     pid, here = attempt.attrs.get("pid"), attempt.attrs.get("host") == process_space()
     if here and isinstance(pid, int) and not _alive(pid, attempt.attrs.get("born")):
         return True
-    beat = models.TrialHeartbeatModel
-    query = sa.select(beat.heartbeat, sa.func.now()).where(beat.trial_id == attempt.trial_id)
-    row = session.execute(query).one_or_none()
-    if row is None:
-        return False  # not ours: our trials are born with a heartbeat
-    last, now = (value.replace(tzinfo=None) for value in row)
-    return bool(now - last > timedelta(seconds=grace_seconds()))
+    return silent is not None and silent > timedelta(seconds=grace_seconds())
 
 
+@cache
 def process_space() -> str:
     """Names the host and process-id name space: within one, a pid says whether a worker lives."""
     parts = [socket.gethostname()]

@@ -35,6 +35,7 @@ VALUES = {
 ATTRIBUTES = (
     *("slot", "attempt", "family", "replicate", "seed", "arm", "baseline", "interrupted"),
     *("outcome", "diverged_epoch", "epochs_restored", "config", "history", "test", "test_correct"),
+    *("predictive", "gradient_noise"),
     *("host", "pid", "device", "device_name", "threads", "versions", "revision", "error"),
 )
 # Where inside an attribute: keys and indices.
@@ -47,6 +48,10 @@ PLACES: tuple[tuple[str, Place], ...] = (
     *(("history", (-1, "weight_norm", *rest)) for rest in ((), ("conv1",))),
     *(("test", (name,)) for name in ("accuracy", "loss", "images", "best_epoch")),
     *(("test_correct", (name,)) for name in ("last", "averaged")),
+    *(("predictive", ("sampled", "val", name)) for name in ("accuracy", "calibrated_nll", "brier")),
+    *(("predictive", ("sampled", *rest)) for rest in ((), ("test", "ece"))),
+    ("predictive", ("samples",)),
+    *(("gradient_noise", (name,)) for name in ("trace", "temperature")),
     ("versions", ("torch",)),
 )
 

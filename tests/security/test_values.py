@@ -37,7 +37,14 @@ from tests.study.conftest import Command
 
 pytestmark = pytest.mark.integration
 
-SPACES = {"fixed_rate": 24, "cosine": 24, "polynomial": 44, "warmup": 24, "chapter": 20}
+SPACES = {
+    "fixed_rate": 24,
+    "cosine": 24,
+    "polynomial": 44,
+    "warmup": 24,
+    "langevin": 40,
+    "chapter": 20,
+}
 NAME = "fixed_rate"
 
 
