@@ -91,12 +91,12 @@ class Checkpoints:
         return max(found, key=lambda each: len(each.records), default=None)
 
     def remove(self, slot: int) -> None:
-        """Delete what the attempts at a finished slot left."""
+        """Delete what the attempts at a finished slot left. Raises OSError."""
         for file in self.directory.glob(f"{_stem(slot)}-*"):
             file.unlink(missing_ok=True)
 
     def clear(self) -> None:
-        """Delete all of a finished study."""
+        """Delete all of a finished study, as far as other workers do not at the same time."""
         shutil.rmtree(self.directory, ignore_errors=True)
         with suppress(OSError):  # of other studies, too
             self.root.rmdir()

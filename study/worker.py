@@ -117,9 +117,12 @@ class Worker:
             self.emit("end", trial, state="given away", value=None)
             return
         if self.checkpoints is not None and state != TrialState.FAIL:
-            self.checkpoints.remove(trial.user_attrs["slot"])
-        error = self.failures[-1] if state == TrialState.FAIL and self.failures else None
-        self.emit("end", trial, state=state.name.lower(), value=value, error=error)
+            try:
+                self.checkpoints.remove(trial.user_attrs["slot"])
+            except OSError as error:
+                self._warn(trial, f"cannot delete a checkpoint: {error.strerror}")
+        failure = self.failures[-1] if state == TrialState.FAIL and self.failures else None
+        self.emit("end", trial, state=state.name.lower(), value=value, error=failure)
 
     def _outcome(self, trial: optuna.Trial) -> tuple[TrialState, float | None]:
         try:

@@ -98,12 +98,15 @@ _MARK = "what is hostile"
 def set_inside(
     connection: sa.Connection, name: str, number: int, key: str, place: Place, text: str
 ) -> None:
-    """Put a JSON text somewhere inside a user attribute; a trial without it stays as it is."""
+    """Put a JSON text somewhere inside a user attribute; a trial without it, or that place in it,
+    stays as it is."""
     whole = attribute(connection, name, number, key)
     if not whole:
         return
     part = whole
     for step in place[:-1]:
+        if isinstance(part, dict) and step not in part:
+            return
         part = part[step]
     part[place[-1]] = _MARK
     changed = json.dumps(whole).replace(json.dumps(_MARK), text)

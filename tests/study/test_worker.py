@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -16,8 +18,9 @@ from optuna.exceptions import StorageInternalError
 from optuna.trial import TrialState
 
 from study import slots, worker
+from study.checkpoints import Checkpoints
 from study.slots import attempts
-from study.storage import set_spec
+from study.storage import identity, set_spec
 from study.tasks import TASKS, Task
 from study.worker import Worker
 
@@ -253,6 +256,22 @@ def test_a_pruned_trial_is_no_failure(begin: Start, monkeypatch: pytest.MonkeyPa
 
 
 # ---------------------------------------------------------------- the process
+
+
+def test_a_checkpoint_that_cannot_be_deleted_is_told_of_once(
+    begin: Start, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+    working, stored, events = begin(2)
+    working.checkpoints = Checkpoints(tmp_path, identity(stored.storage, "it"))
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoints, "remove", refuse)
+        working.work()
+    warnings = [each["text"] for each in told(events) if each["event"] == "warning"]
+    assert warnings == ["cannot delete a checkpoint: Stale file handle"]
+    assert ends(events) == [(0, "complete"), (1, "complete")]
 
 
 @pytest.fixture
