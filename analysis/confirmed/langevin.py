@@ -213,13 +213,18 @@ def _likelihood_words(frame: pd.DataFrame) -> str:
     for verdict in ("better", "worse", "equivalent", "unresolved"):
         own = known[known["verdict"] == verdict]
         if len(own):
-            bounds = ("low90", "high90") if verdict == "equivalent" else _ADJUSTED
-            each = [
-                f"{spoken(row['family'])} ({row['difference_nll']:+.3f}{_between(row, *bounds)})"
-                for row in own.to_dict("records")
-            ]
+            each = [_against(row, verdict) for row in own.to_dict("records")]
             groups.append(f"{_LEADS[verdict]} {listed(each)}")
     return "in calibrated NLL (nats, less is better) it is " + "; ".join(groups) if groups else ""
+
+
+def _against(row: Mapping[Hashable, Any], verdict: str) -> str:
+    """A method with the difference and the interval that decided, where they did."""
+    name = spoken(str(row["family"]))
+    if verdict == "unresolved":
+        return name
+    bounds = ("low90", "high90") if verdict == "equivalent" else _ADJUSTED
+    return f"{name} ({row['difference_nll']:+.3f}{_between(row, *bounds)})"
 
 
 _ADJUSTED = ("adjusted_nll_low", "adjusted_nll_high")
