@@ -23,7 +23,7 @@ study: data ## answer one question in small: search, confirm on fresh seeds, tes
 
 # A search of every question, its best on fresh seeds, one report. Interrupted, it goes on.
 answers: export LRSTUDY_STORAGE = sqlite:///answers.db
-answers: data ## answer questions 1 to 5, in more than an hour on two CPU cores
+answers: data ## answer questions 1 to 5, in less than one and a half hours on two CPU cores
 	@for question in $(QUESTIONS); do \
 	  case $$question in \
 	    fixed_rate) trials=24 ;; polynomial) trials=32 ;; cosine) trials="96 --bank" ;; langevin) trials="20 --epochs 6" ;; *) trials=36 ;; \

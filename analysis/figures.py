@@ -154,7 +154,10 @@ def temperature_axis(axes: Axes, temperatures: npt.ArrayLike, most: int = 6) -> 
     ticks = 10.0 ** np.arange(np.ceil(low - 1e-9), np.floor(high + 1e-9) + 1)
     if len(ticks) < 2 and len(positive):  # no two powers of ten lie between
         ticks = np.unique(positive[[0, -1]])
-    ticks = ticks[:: -max(1, -(-len(ticks) // most))][::-1]
+    step = max(1, -(-len(ticks) // most))
+    ticks = ticks[::-step][::-1]
+    apart = ticks >= zero * 10.0 ** (step - 0.5)  # else its label would touch that of 0
+    ticks = ticks[apart | (ticks == ticks[-1])]
     axes.xaxis.set_major_locator(FixedLocator([zero, *ticks]))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(
