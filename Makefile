@@ -31,8 +31,10 @@ answers: data ## answer questions 1 to 5, in less than one and a half hours on t
 	  if $(BIN)/lrstudy status $$question >/dev/null 2>&1; then $(BIN)/lrstudy resume $$question; \
 	  else $(BIN)/lrstudy run $$question --preset quick --trials $$trials; fi && \
 	  $(BIN)/lrstudy confirm $$question --seeds $(SEEDS) || exit; \
+	  [ $$question != langevin ] || for problem in gaussian mixture; do \
+	    $(BIN)/lrstudy sample $$problem --into langevin || exit; \
+	  done; \
 	done
-	@for problem in gaussian mixture; do $(BIN)/lrstudy sample $$problem --into langevin || exit; done
 	@$(BIN)/lrstudy report $(QUESTIONS) --out reports/answers
 	@echo "open reports/answers/report.html in a browser"
 

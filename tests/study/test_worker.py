@@ -255,9 +255,6 @@ def test_a_pruned_trial_is_no_failure(begin: Start, monkeypatch: pytest.MonkeyPa
     assert ends(events) == [(slot, "pruned") for slot in range(4)]
 
 
-# ---------------------------------------------------------------- the process
-
-
 def test_a_checkpoint_that_cannot_be_deleted_is_told_of_once(
     begin: Start, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -272,6 +269,9 @@ def test_a_checkpoint_that_cannot_be_deleted_is_told_of_once(
     warnings = [each["text"] for each in told(events) if each["event"] == "warning"]
     assert warnings == ["cannot delete a checkpoint: Stale file handle"]
     assert ends(events) == [(0, "complete"), (1, "complete")]
+
+
+# ---------------------------------------------------------------- the process
 
 
 @pytest.fixture
