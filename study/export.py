@@ -80,7 +80,7 @@ def export(
 
 
 class _KeptSamples(Predictions):
-    """Predictions that keep the samples too, which a study has no use for."""
+    """Predictions that keep every sample too, and its share: a study has no use for them."""
 
     def __init__(self, sampling: WeightSampling, model: nn.Module) -> None:
         super().__init__(sampling, model)
@@ -91,7 +91,7 @@ class _KeptSamples(Predictions):
         """A sample, and its weights."""
         super().take(model, rate, data)
         self.samples.append({name: value.clone() for name, value in _tensors(model).items()})
-        self.shares.append(rate if self.by_step_size else 1.0)
+        self.shares.append(self.weight(rate))
 
     def files(self, data: TaskData) -> dict[str, dict[str, Tensor]]:
         """The tensors of what the run predicts with, by the name of their file."""

@@ -23,7 +23,7 @@ class Predictions:
     """
 
     def __init__(self, sampling: WeightSampling, model: nn.Module) -> None:
-        self.by_step_size = sampling.by_step_size
+        self._by_step_size = sampling.by_step_size
         self._weights: AveragedModel | None = None
         if sampling.average == "weights":
             self._weights = AveragedModel(model)
@@ -37,11 +37,15 @@ class Predictions:
         if self._weights is not None:
             self._weights.update_parameters(model)
             return
-        weight = rate if self.by_step_size else 1.0
+        weight = self.weight(rate)
         self._total += weight
         for split, images in splits(data).items():
             found = weight * probabilities(model, images)
             self._sums[split] = found if split not in self._sums else self._sums[split] + found
+
+    def weight(self, rate: float) -> float:
+        """What a sample counts that is taken after an update with that learning rate."""
+        return rate if self._by_step_size else 1.0
 
     def probabilities(self, data: TaskData) -> dict[str, Tensor]:
         """The averaged probabilities of the validation and the test images, (images, classes),
