@@ -25,6 +25,7 @@ from search_spaces.schedules import (
     Table,
 )
 
+EXERCISE: int | None = None
 QUESTION = "What did the chapter's five runs train, and are its published figures met?"
 RUNS = ("constant", "square_root", "multi_factor", "cosine", "warmup_cosine")
 VARIANTS = ("as-published", "as-intended")

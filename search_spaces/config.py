@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from search_spaces.durations import CLOSE
+from search_spaces.phrases import count
 from search_spaces.schedules import AnySchedule, Rate
 from search_spaces.weight_sampling import WeightSampling
 
@@ -40,7 +42,7 @@ class TrialConfig(BaseModel):
     def _consistent(self) -> Self:
         if self.schedule.warmup > self.epochs:
             raise ValueError(
-                f"a warmup of {self.schedule.warmup:g} epochs is longer than training "
+                f"a warmup of {count(self.schedule.warmup, 'epoch')} is longer than training "
                 f"({self.epochs})"
             )
         if self.nesterov and self.momentum == 0.0:
@@ -50,10 +52,11 @@ class TrialConfig(BaseModel):
         return self
 
     def _check(self, sampling: WeightSampling) -> None:
-        if sampling.burn_in + sampling.thinning > self.epochs:
+        begin = 0.0 if sampling.cycle is None else self.schedule.first_cycle
+        if begin + sampling.burn_in + sampling.thinning > self.epochs + CLOSE:
             raise ValueError(
                 f"burn_in={sampling.burn_in:g} and thinning={sampling.thinning:g} leave a run of "
-                f"{self.epochs} epochs without a sample"
+                f"{count(self.epochs, 'epoch')} without a sample"
             )
         if sampling.temperature > 0 and self.momentum > 0:
             raise ValueError("a temperature above 0 needs a momentum of 0")

@@ -19,6 +19,7 @@ from search_spaces.schedules import (
     ScheduleConfig,
 )
 
+EXERCISE: int | None = 3
 QUESTION = (
     "How does cosine compare with the other schedules on vision problems, for example ImageNet?"
 )

@@ -11,6 +11,7 @@ from search_spaces.presets import Preset, log_range, quick, standard
 from search_spaces.sampling import suggest
 from search_spaces.schedules import Constant, ScheduleConfig
 
+EXERCISE: int | None = 1
 QUESTION = "What is the best model that a fixed learning rate can give?"
 FAMILIES: tuple[str, ...] = ("constant",)
 PRESETS: dict[str, Preset] = {"quick": quick(16), "standard": standard(60)}

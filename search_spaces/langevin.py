@@ -12,6 +12,7 @@ from search_spaces.sampling import suggest
 from search_spaces.schedules import Constant, CosineRestarts, InversePower, ScheduleConfig
 from search_spaces.weight_sampling import WeightSampling
 
+EXERCISE: int | None = 5
 QUESTION = "How are optimization and sampling connected?"
 FAMILIES: tuple[str, ...] = ("sgd", "sgld", "swa", "snapshots", "cyclical")
 PRESETS: dict[str, Preset] = {

@@ -11,6 +11,7 @@ from search_spaces.presets import Preset, log_range, quick, standard
 from search_spaces.sampling import suggest
 from search_spaces.schedules import InversePower, Polynomial, ScheduleConfig
 
+EXERCISE: int | None = 2
 QUESTION = "How does convergence change with the exponent of the decay?"
 FAMILIES: tuple[str, ...] = ("polynomial", "inverse_power")
 PRESETS: dict[str, Preset] = {"quick": quick(12), "standard": standard(60)}

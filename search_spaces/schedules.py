@@ -3,26 +3,55 @@
 A schedule is frozen data with one method, ``schedule(step, steps_per_epoch)``, that returns the
 learning rate of an optimizer step counted from 0. Durations (``horizon``, ``warmup``,
 ``milestones``, ...) are in epochs of ``steps_per_epoch`` updates; with the default of 1 they are
-updates. They are rounded to whole updates once, here. Nothing remembers what was asked before, so
-a resumed run needs no scheduler state and a whole curve is one call on ``np.arange(n)``.
+updates. A moment is rounded to whole updates once, from its exact time (`search_spaces.durations`).
+Nothing remembers what was asked before, so a resumed run needs no scheduler state and a whole curve
+is one call on ``np.arange(n)``.
 
 Symbols in the formulas: t the step, w the warmup's length, u = t - w the local clock, T the
 horizon (it includes the warmup), all in updates. Past T the rate stays at the final value.
+
+A family says of itself what `search_spaces.families` shows: its docstring begins with one line for
+people and has a line ``name: meaning`` for every parameter of its own.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self, overload
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal, Self, overload
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
+
+from search_spaces.durations import CLOSE, cycle_times, moments, updates
+from search_spaces.plain import plain
 
 Array = npt.NDArray[np.float64]
-Rate = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-PositiveRate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Duration = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-PositiveDuration = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+@dataclass(frozen=True)
+class Unit:
+    """The unit of a parameter, for people to read."""
+
+    name: str
+
+
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Rate = Annotated[NonNegative, Unit("learning rate")]
+PositiveRate = Annotated[Positive, Unit("learning rate")]
+Duration = Annotated[NonNegative, Unit("epochs")]
+PositiveDuration = Annotated[Positive, Unit("epochs")]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Clock = Literal["epoch", "update"]
 
@@ -30,14 +59,27 @@ Clock = Literal["epoch", "update"]
 class ScheduleConfig(BaseModel):
     """What every schedule has: a base rate and a warmup that may stand in front of any family.
 
-    base_lr: the rate that the family starts from or peaks at, > 0.
-    warmup: length in epochs, >= 0.
-    warmup_lr: rate at step 0 (linear) or throughout (constant), >= 0.
+    base_lr: the rate that the family starts from or peaks at.
+    warmup: its length.
+    warmup_lr: rate at step 0 (linear) or throughout (constant).
     warmup_shape: ``linear`` from ``warmup_lr`` to the family's first rate, or ``constant``.
-    hold_epochs: change the rate once an epoch, as the chapter does, instead of at every update.
+    hold_epochs: change the rate once an epoch, as the chapter does, instead of at every update:
+        an epoch has the rate of its first update, warmup included. In an epoch that the warmup ends
+        within, the rate rises with every update as if it was not held, up to the family's first
+        rate, which the rest of the epoch has.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    FORMULA: ClassVar[str]
+    """The rate of update t, in the symbols above."""
+    REFERENCE: ClassVar[str]
+    EXAMPLE: ClassVar[str]
+    """As `parse_schedule` reads it, for a run of 30 epochs."""
+    PHRASE: ClassVar[str]
+    """The schedule in words, with its parameters in braces."""
+    LEFT_OUT: ClassVar[Mapping[str, str]] = {}
+    """What a parameter without a default is where it is left out, in words."""
 
     family: str
     base_lr: PositiveRate
@@ -46,10 +88,21 @@ class ScheduleConfig(BaseModel):
     warmup_shape: Literal["linear", "constant"] = "linear"
     hold_epochs: bool = False
 
+    @classmethod
+    def fill_in(cls, fields: Mapping[str, Any], epochs: float) -> dict[str, Any]:
+        """The fields, not yet validated, with those that a run of so many epochs decides where they
+        are left out."""
+        return dict(fields)
+
     @property
     def end(self) -> float | None:
         """Last moment (epochs) at which a duration of the schedule plays a part, None if open."""
         return None
+
+    @property
+    def first_cycle(self) -> float:
+        """When the cycles of a cyclical schedule begin (epochs)."""
+        return 0.0
 
     @model_validator(mode="after")
     def _warmup_ends_before_the_schedule(self) -> Self:
@@ -77,15 +130,15 @@ class Schedule(ScheduleConfig):
             raise ValueError(f"steps_per_epoch must be at least 1, not {steps_per_epoch}")
         # A single step goes through the same array code, so that it has exactly the same rate.
         t = np.maximum(np.atleast_1d(np.asarray(step, dtype=np.float64)), 0.0)
+        w = self.warmup_updates(steps_per_epoch)
         if self.hold_epochs:
-            t = np.floor(t / steps_per_epoch) * steps_per_epoch
-        w = self._warmup_updates(steps_per_epoch)
+            t = _held(t, w, steps_per_epoch)
         rates = self.after_warmup(np.maximum(t, w), w, steps_per_epoch)
         if w > 0:
             rates = np.where(t < w, self._warmup(t, w, steps_per_epoch), rates)
         return float(rates[0]) if np.ndim(step) == 0 else rates
 
-    def _warmup_updates(self, steps_per_epoch: int) -> int:
+    def warmup_updates(self, steps_per_epoch: int) -> int:
         """The warmup in updates; rounding never makes it as long as the whole schedule."""
         w = updates(self.warmup, steps_per_epoch)
         return w if self.end is None else min(w, max(0, updates(self.end, steps_per_epoch) - 1))
@@ -101,9 +154,11 @@ class Schedule(ScheduleConfig):
         raise TypeError(f"{type(self).__name__} has no closed form")
 
 
-def updates(epochs: float, steps_per_epoch: int) -> int:
-    """A duration in epochs as a whole number of optimizer updates."""
-    return round(epochs * steps_per_epoch)
+def _held(t: Array, w: int, steps_per_epoch: int) -> Array:
+    """The update whose rate an update has where rates are held for whole epochs."""
+    start = np.floor(t / steps_per_epoch) * steps_per_epoch
+    warming = np.where(w < start + steps_per_epoch, t, start)
+    return np.where(t < w, warming, np.maximum(start, w))
 
 
 def _progress(t: Array, start: int, end: int) -> Array:
@@ -124,7 +179,12 @@ def _check_floor(floor: float, base_lr: float) -> None:
 
 
 class Constant(Schedule):
-    """base_lr."""
+    """The same rate throughout."""
+
+    FORMULA = "base_lr"
+    REFERENCE = "Zhang et al. 2023, Dive into Deep Learning, 12.11"
+    EXAMPLE = "constant:base=0.3"
+    PHRASE = "a constant rate of {base_lr}"
 
     family: Literal["constant"] = "constant"
 
@@ -133,7 +193,17 @@ class Constant(Schedule):
 
 
 class Factor(Schedule):
-    """max(floor, base_lr * alpha^u): exponential decay, u in epochs or updates (``per``)."""
+    """Exponential decay: times alpha every epoch or update.
+
+    alpha: factor of each epoch or update.
+    floor: the lowest rate.
+    per: the unit of u.
+    """
+
+    FORMULA = "max(floor, base_lr alpha^u)"
+    REFERENCE = "Zhang et al. 2023, Dive into Deep Learning, 12.11"
+    EXAMPLE = "factor:base=0.3,alpha=0.9"
+    PHRASE = "exponential decay from {base_lr}, times {alpha} every {per}"
 
     family: Literal["factor"] = "factor"
     alpha: Fraction
@@ -151,10 +221,16 @@ class Factor(Schedule):
 
 
 class MultiFactor(Schedule):
-    """base_lr * alpha^(number of milestones <= t): piecewise constant.
+    """Steps down: times alpha at each milestone.
 
+    alpha: factor at each milestone.
     milestones: moments counted from 0 (not from the warmup's end), increasing, after the warmup.
     """
+
+    FORMULA = "base_lr alpha^(number of milestones <= t)"
+    REFERENCE = "Zhang et al. 2023, Dive into Deep Learning, 12.11"
+    EXAMPLE = "multi_factor:base=0.5,alpha=0.5,milestones=15/25"
+    PHRASE = "{base_lr}, times {alpha} at epoch {milestones}"
 
     family: Literal["multi_factor"] = "multi_factor"
     alpha: Fraction
@@ -177,11 +253,21 @@ class MultiFactor(Schedule):
 
 
 class InversePower(Schedule):
-    """base_lr * (1 + beta u)^(-alpha), u in epochs or updates; the defaults: square root."""
+    """Decay as an inverse power of time: square root by default.
+
+    alpha: the power.
+    beta: how fast time runs.
+    per: the unit of u.
+    """
+
+    FORMULA = "base_lr (1 + beta u)^-alpha"
+    REFERENCE = "Zhang et al. 2023, Dive into Deep Learning, 12.11"
+    EXAMPLE = "inverse_power:base=0.1"
+    PHRASE = "inverse power decay {base_lr} (1 + {beta} t)^-{alpha}, t in {per}s"
 
     family: Literal["inverse_power"] = "inverse_power"
-    alpha: PositiveRate = 0.5
-    beta: PositiveRate = 1.0
+    alpha: Positive = 0.5
+    beta: Positive = 1.0
     per: Clock = "epoch"
 
     def after_warmup(self, t: Array, w: int, steps_per_epoch: int) -> Array:
@@ -190,21 +276,48 @@ class InversePower(Schedule):
 
 
 class _ToHorizon(Schedule):
-    """A schedule that reaches ``final_lr`` at ``horizon`` and stays there."""
+    """A schedule that reaches ``final_lr`` at ``horizon`` and stays there.
+
+    horizon: moment T at which final_lr is reached, counted from 0, the warmup included.
+    final_lr: the rate from there on.
+    """
+
+    LEFT_OUT: ClassVar[Mapping[str, str]] = {"horizon": "the epochs of training"}
 
     horizon: PositiveDuration
     final_lr: Rate = 0.0
+
+    @classmethod
+    def fill_in(cls, fields: Mapping[str, Any], epochs: float) -> dict[str, Any]:
+        return {"horizon": epochs, **fields}
 
     @property
     def end(self) -> float:
         return self.horizon
 
 
+def _span(fields: Mapping[str, Any]) -> tuple[float, float]:
+    """Length of the warmup, and from there to the horizon; (0, 1) where they do not fit, for their
+    own validation to say so."""
+    warmup, horizon = fields.get("warmup", 0.0), fields["horizon"]
+    if not all(isinstance(each, int | float) for each in (warmup, horizon)):
+        return 0.0, 1.0
+    return (warmup, horizon - warmup) if 0 <= warmup < horizon else (0.0, 1.0)
+
+
 class Polynomial(_ToHorizon):
-    """final_lr + (base_lr - final_lr) (1 - u / (T - w))^exponent; exponent 1 is linear."""
+    """Polynomial decay to final_lr; with exponent 1, a line.
+
+    exponent: of the decay; a larger one falls earlier.
+    """
+
+    FORMULA = "final_lr + (base_lr - final_lr) (1 - u / (T - w))^exponent"
+    REFERENCE = "Liu, Rabinovich & Berg 2015, ParseNet: the poly policy"
+    EXAMPLE = "polynomial:base=0.3,exponent=2"
+    PHRASE = "polynomial decay from {base_lr} to {final_lr} at epoch {horizon}, exponent {exponent}"
 
     family: Literal["polynomial"] = "polynomial"
-    exponent: PositiveRate = 1.0
+    exponent: Positive = 1.0
 
     def after_warmup(self, t: Array, w: int, steps_per_epoch: int) -> Array:
         left = 1.0 - _progress(t, w, updates(self.horizon, steps_per_epoch))
@@ -212,7 +325,12 @@ class Polynomial(_ToHorizon):
 
 
 class Cosine(_ToHorizon):
-    """final_lr + (base_lr - final_lr) (1 + cos(pi u / (T - w))) / 2 (Loshchilov & Hutter 2017)."""
+    """Half a cosine down to final_lr at the horizon."""
+
+    FORMULA = "final_lr + (base_lr - final_lr) (1 + cos(pi u / (T - w))) / 2"
+    REFERENCE = "Loshchilov & Hutter 2017, SGDR, eq. 5 with one cycle"
+    EXAMPLE = "cosine:base=0.3,final=0.01,warmup=5"
+    PHRASE = "a cosine from {base_lr} to {final_lr} at epoch {horizon}"
 
     family: Literal["cosine"] = "cosine"
 
@@ -222,10 +340,23 @@ class Cosine(_ToHorizon):
 
 
 class CosineRestarts(Schedule):
-    """SGDR: a cosine from base_lr to final_lr in each cycle (Loshchilov & Hutter 2017, eq. 5).
+    """SGDR: half a cosine down to final_lr, again and again.
 
-    cycle: length of the first cycle; each next one is ``multiplier`` (>= 1) times as long.
+    Cycle k begins at the rounded exact time warmup + cycle (1 + m + ... + m^(k - 1)), so that it
+    shows base_lr.
+
+    cycle: length of the first cycle.
+    multiplier: each next cycle is so many times as long.
+    final_lr: the rate at the end of each cycle.
     """
+
+    FORMULA = "final_lr + (base_lr - final_lr) (1 + cos(pi share of the cycle)) / 2"
+    REFERENCE = "Loshchilov & Hutter 2017, SGDR, eq. 5"
+    EXAMPLE = "cosine_restarts:base=0.3,cycle=4,multiplier=2"
+    PHRASE = (
+        "cosines from {base_lr} to {final_lr}, the first {cycle_epochs} long, "
+        "each next one {multiplier} times as long"
+    )
 
     family: Literal["cosine_restarts"] = "cosine_restarts"
     cycle: PositiveDuration
@@ -233,47 +364,60 @@ class CosineRestarts(Schedule):
     final_lr: Rate = 0.0
 
     def after_warmup(self, t: Array, w: int, steps_per_epoch: int) -> Array:
-        u = t - w
-        first = max(1, updates(self.cycle, steps_per_epoch))
-        starts = self._starts(first, float(u.max(initial=0.0)))
-        n = np.searchsorted(starts, u, side="right")
-        share = (u - starts[n - 1]) / (starts[n] - starts[n - 1])
+        share = self.cycle_progress(t, steps_per_epoch)
         return self.final_lr + (self.base_lr - self.final_lr) * _half_cosine(share)
 
-    def _starts(self, first: int, last: float) -> Array:
-        """Starts of the cycles in updates, rounded to whole ones, up to the first after ``last``.
+    @property
+    def first_cycle(self) -> float:
+        return self.warmup
 
-        A cycle that began between two updates would never show base_lr.
-        """
-        starts, end, length = [0.0], 0.0, float(first)
-        while starts[-1] <= last:
-            end += length
-            starts.append(float(np.rint(end)))
-            length *= self.multiplier
-        return np.array(starts)
+    def cycle_progress(self, t: Array, steps_per_epoch: int) -> Array:
+        """Share in [0, 1) of its cycle that lies before each update t >= the warmup's."""
+        last = int(t.max(initial=0.0))
+        times = cycle_times(self.warmup, self.cycle, last, steps_per_epoch, self.multiplier)
+        starts = moments(times, steps_per_epoch)
+        n = np.searchsorted(starts, t, side="right")
+        return np.asarray((t - starts[n - 1]) / (starts[n] - starts[n - 1]))
 
 
 class WarmupStableDecay(_ToHorizon):
-    """base_lr until T - d, then a cooldown over the last d to final_lr (Haegele et al. 2024).
+    """A constant rate, then a cooldown that ends at the horizon.
 
-    cooldown: its length d, > 0, at most horizon - warmup.
-    cooldown_shape: ``linear``, or ``sqrt`` for 1 - sqrt(share).
+    cooldown: its length d, at most horizon - warmup.
+    cooldown_shape: ``linear``, or ``sqrt`` for 1 - sqrt(s) in place of 1 - s.
     """
+
+    FORMULA = "final_lr + (base_lr - final_lr) (1 - s), s = share of the last d before T, else 0"
+    REFERENCE = "Haegele et al. 2024, Scaling laws and compute-optimal training"
+    EXAMPLE = "warmup_stable_decay:base=0.3,warmup=3,cooldown=6"
+    PHRASE = (
+        "{base_lr}, then a {cooldown_shape} cooldown to {final_lr} over the "
+        "last {cooldown} of {horizon_epochs}"
+    )
+    LEFT_OUT: ClassVar[Mapping[str, str]] = {
+        **_ToHorizon.LEFT_OUT,
+        "cooldown": "a fifth of the time from warmup to horizon",
+    }
 
     family: Literal["warmup_stable_decay"] = "warmup_stable_decay"
     cooldown: PositiveDuration
     cooldown_shape: Literal["linear", "sqrt"] = "linear"
 
+    @classmethod
+    def fill_in(cls, fields: Mapping[str, Any], epochs: float) -> dict[str, Any]:
+        filled = super().fill_in(fields, epochs)
+        return {"cooldown": 0.2 * _span(filled)[1], **filled}
+
     def after_warmup(self, t: Array, w: int, steps_per_epoch: int) -> Array:
         end = updates(self.horizon, steps_per_epoch)
-        start = max(w, end - updates(self.cooldown, steps_per_epoch))
+        start = max(w, updates(self.horizon - self.cooldown, steps_per_epoch))
         share = _progress(t, start, end)
         left = 1.0 - (share if self.cooldown_shape == "linear" else np.sqrt(share))
         return np.asarray(self.final_lr + (self.base_lr - self.final_lr) * left)
 
     @model_validator(mode="after")
     def _cooldown_fits(self) -> Self:
-        if self.cooldown > self.horizon - self.warmup:
+        if self.cooldown > self.horizon - self.warmup + CLOSE:
             raise ValueError(
                 f"cooldown={self.cooldown:g} does not fit between the end of the warmup "
                 f"({self.warmup:g}) and the horizon ({self.horizon:g})"
@@ -282,16 +426,35 @@ class WarmupStableDecay(_ToHorizon):
 
 
 class OneCycle(_ToHorizon):
-    """Up from start_lr to base_lr at ``peak``, then down to final_lr (Smith & Topin 2018).
+    """Up from start_lr to base_lr, then down to final_lr.
 
     peak: moment of the highest rate, counted from 0, between the warmup and the horizon.
+    start_lr: the first rate.
     shape: ``cosine``, or ``linear`` (triangular).
     """
+
+    FORMULA = "start_lr + (base_lr - start_lr) s up to the peak, base_lr + (final_lr - base_lr) s"
+    REFERENCE = "Smith & Topin 2018, Super-convergence"
+    EXAMPLE = "one_cycle:base=0.5,start=0.02,peak=10"
+    PHRASE = (
+        "one cycle from {start_lr} up to {base_lr} at epoch {peak}, "
+        "down to {final_lr} at epoch {horizon}"
+    )
+    LEFT_OUT: ClassVar[Mapping[str, str]] = {
+        **_ToHorizon.LEFT_OUT,
+        "peak": "three tenths of the way from warmup to horizon",
+    }
 
     family: Literal["one_cycle"] = "one_cycle"
     peak: PositiveDuration
     start_lr: Rate = 0.0
     shape: Literal["cosine", "linear"] = "cosine"
+
+    @classmethod
+    def fill_in(cls, fields: Mapping[str, Any], epochs: float) -> dict[str, Any]:
+        filled = super().fill_in(fields, epochs)
+        warmup, span = _span(filled)
+        return {"peak": warmup + 0.3 * span, **filled}
 
     def after_warmup(self, t: Array, w: int, steps_per_epoch: int) -> Array:
         top, end = updates(self.peak, steps_per_epoch), updates(self.horizon, steps_per_epoch)
@@ -312,14 +475,26 @@ class OneCycle(_ToHorizon):
         return self
 
 
-class Table(Schedule):
-    """Explicit rates, one for each epoch or update (``per``) after the warmup; the last one stays.
+Rates = Annotated[tuple[Rate, ...], Field(min_length=1)]
+_RATES: TypeAdapter[tuple[float, ...]] = TypeAdapter(Rates)
 
-    base_lr plays no part; where it is left out it is the highest of the rates.
+
+class Table(Schedule):
+    """Explicit rates, one for each epoch or update.
+
+    base_lr: plays no part.
+    rates: from the end of the warmup on; the last one stays.
+    per: what each rate is for.
     """
 
+    FORMULA = "rates[u], the last one where there are no more"
+    REFERENCE = "search_spaces/chapter.py: what the chapter's programs really trained"
+    EXAMPLE = "table:rates=0.1/0.2/0.3/0.3/0.2/0.1/0.05"
+    PHRASE = "a table of {rates_count}, one for each {per}"
+    LEFT_OUT: ClassVar[Mapping[str, str]] = {"base_lr": "the highest of the rates"}
+
     family: Literal["table"] = "table"
-    rates: Annotated[tuple[Rate, ...], Field(min_length=1)]
+    rates: Rates
     per: Clock = "epoch"
 
     def after_warmup(self, t: Array, w: int, steps_per_epoch: int) -> Array:
@@ -332,31 +507,68 @@ class Table(Schedule):
     def _base_lr_is_the_highest(cls, data: Any) -> Any:
         if not isinstance(data, dict) or "base_lr" in data:
             return data
-        if not isinstance(data.get("rates"), list | tuple):
-            return data
-        # Rates that are no numbers are for the field itself to report.
-        numbers = [rate for rate in data["rates"] if isinstance(rate, int | float)]
-        return {**data, "base_lr": max(numbers, default=1.0)}
+        try:
+            rates = _RATES.validate_python(data.get("rates"))
+        except ValidationError:  # which the field itself reports: this base_lr is never seen
+            return {**data, "base_lr": 1.0}
+        return {**data, "rates": rates, "base_lr": max(rates) or 1.0}
+
+
+_PER_BATCH = ("OneCycleLR", "CyclicLR")
 
 
 class TorchScheduler(ScheduleConfig):
-    """Any step-driven class of torch.optim.lr_scheduler; `study.torch_schedules` makes it a table.
+    """Any step-driven class of torch.optim.lr_scheduler.
 
-    scheduler: class name; arguments: its keyword arguments; per: how often ``step()`` is called.
+    `study.torch_schedules` makes it a table. Its calls of ``step()`` begin after ``warmup``: a
+    milestone of a native schedule counts from 0, one of MultiStepLR from the warmup's end.
+
+    scheduler: name of the class.
+    arguments: its keyword arguments, each written as a parameter of its own.
+    per: how often ``step()`` is called; every update for OneCycleLR and CyclicLR, which torch
+        documents for that.
     """
+
+    FORMULA = "what the class gives the optimizer at base_lr after u calls of step()"
+    REFERENCE = "the documentation of torch.optim.lr_scheduler"
+    EXAMPLE = "torch:base=0.3,scheduler=StepLR,step_size=8,gamma=0.3"
+    PHRASE = "torch's {scheduler} from {base_lr}, stepped every {per}"
 
     family: Literal["torch"] = "torch"
     scheduler: str
-    arguments: dict[str, JsonValue] = Field(default_factory=dict)
+    arguments: Annotated[dict[str, JsonValue], BeforeValidator(plain)] = Field(default_factory=dict)
     per: Clock = "epoch"
+
+    @property
+    def first_cycle(self) -> float:
+        return self.warmup
+
+    @model_validator(mode="before")
+    @classmethod
+    def _per_batch_where_torch_says_so(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or "per" in data or data.get("scheduler") not in _PER_BATCH:
+            return data
+        return {**data, "per": "update"}
 
 
 class Plateau(ScheduleConfig):
-    """Feedback, not a function of t: the rate is multiplied by alpha when the validation loss has
-    not improved for more than ``patience`` epochs (torch's ReduceLROnPlateau).
+    """Lower whenever the validation loss no longer improves.
 
-    threshold: relative improvement that counts; floor: lowest rate.
+    Feedback, not a function of t.
+
+    alpha: factor of each reduction.
+    patience: epochs without improvement that are waited for; one more, and the rate falls.
+    threshold: relative improvement that counts.
+    floor: the lowest rate.
     """
+
+    FORMULA = "max(floor, base_lr alpha^(number of reductions so far))"
+    REFERENCE = "torch.optim.lr_scheduler.ReduceLROnPlateau, whose rules it keeps"
+    EXAMPLE = "plateau:base=0.3,alpha=0.5,patience=4"
+    PHRASE = (
+        "{base_lr}, times {alpha} when the validation loss has not improved for more than "
+        "{patience_epochs}"
+    )
 
     family: Literal["plateau"] = "plateau"
     alpha: Fraction = 0.1

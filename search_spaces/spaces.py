@@ -13,10 +13,14 @@ from search_spaces.parsing import unknown
 from search_spaces.presets import Preset
 from search_spaces.schedules import ScheduleConfig
 
+# Zhang et al., Dive into Deep Learning, section 12.11, at its exercises.
+CHAPTER = "https://d2l.ai/chapter_optimization/lr-scheduler.html#exercises"
+
 
 class SearchSpace(Protocol):
     """What a module must have to be a search space.
 
+    EXERCISE: its number among the exercises of the CHAPTER, None where it is none of them.
     QUESTION: what the space is there to answer.
     FAMILIES: schedule families; each gets the same number of trials.
     PRESETS: trials and budget by preset name.
@@ -24,6 +28,7 @@ class SearchSpace(Protocol):
         runs then use all training images and read the test images once, at the end.
     """
 
+    EXERCISE: int | None
     QUESTION: str
     FAMILIES: tuple[str, ...]
     PRESETS: dict[str, Preset]

@@ -11,6 +11,7 @@ from search_spaces.presets import Preset, log_range, quick, standard
 from search_spaces.sampling import suggest
 from search_spaces.schedules import Constant, Cosine, Polynomial, ScheduleConfig
 
+EXERCISE: int | None = 4
 QUESTION = "How long should warmup last?"
 FAMILIES: tuple[str, ...] = ("constant", "polynomial", "cosine")
 PRESETS: dict[str, Preset] = {"quick": quick(8), "standard": standard(60)}

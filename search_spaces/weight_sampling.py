@@ -13,7 +13,9 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from search_spaces.schedules import Array, Duration, PositiveDuration, Rate, updates
+from search_spaces.durations import CLOSE, cycle_times, moments
+from search_spaces.phrases import count
+from search_spaces.schedules import Array, Duration, PositiveDuration, Rate
 
 
 class WeightSampling(BaseModel):
@@ -22,10 +24,11 @@ class WeightSampling(BaseModel):
     temperature: T >= 0 of the noise that every update adds.
     prior_precision: 1 / variance >= 0 of a normal prior of mean 0 on every weight: a weight decay
         of prior_precision / N.
-    cycle: length in epochs after which sampling starts again, as a cyclical schedule does; None:
-        the run is one cycle.
+    cycle: length in epochs after which sampling starts again, as a cyclical schedule does; the
+        first begins where the schedule's does, after its warmup. None: the run is one cycle.
     burn_in: epochs at the start of each cycle of which no sample is taken.
-    thinning: epochs between two samples; the first comes so long after the burn-in.
+    thinning: epochs between two samples; the first comes so long after the burn-in. Sample j of
+        cycle k comes at the rounded exact time first + k cycle + burn_in + j thinning.
     explore: no noise during the burn-in, as in cyclical SG-MCMC (Zhang et al. 2020, algorithm 1).
     average: ``predictions``, the mean of the samples' probabilities; ``weights``, the prediction of
         the mean of their weights (SWA, Izmailov et al. 2018).
@@ -46,31 +49,55 @@ class WeightSampling(BaseModel):
 
     @model_validator(mode="after")
     def _cycle_has_a_sample(self) -> Self:
-        if self.cycle is not None and self.burn_in + self.thinning > self.cycle:
+        if self.cycle is not None and self.burn_in + self.thinning > self.cycle + CLOSE:
             raise ValueError(
                 f"burn_in={self.burn_in:g} and thinning={self.thinning:g} leave a cycle of "
-                f"{self.cycle:g} epochs without a sample"
+                f"{count(self.cycle, 'epoch')} without a sample"
             )
         return self
 
-    def is_sample(self, count: int, steps_per_epoch: int) -> npt.NDArray[np.bool_]:
-        """Whether a sample is taken after each of the updates 0..count - 1, (count,)."""
-        burn_in = updates(self.burn_in, steps_per_epoch)
-        thinning = max(1, updates(self.thinning, steps_per_epoch))
-        trained = self._place(count, steps_per_epoch) + 1 - burn_in
-        return np.asarray((trained > 0) & (trained % thinning == 0))
+    def is_sample(
+        self, count: int, steps_per_epoch: int, first_cycle: float = 0.0
+    ) -> npt.NDArray[np.bool_]:
+        """Whether a sample is taken after each of the updates 0..count - 1, (count,).
 
-    def temperatures(self, count: int, steps_per_epoch: int) -> Array:
+        first_cycle: when the schedule's cycles begin, in epochs; a run without cycles begins at 0.
+        """
+        after_burn_in = ~self._burning_in(count, steps_per_epoch, first_cycle)
+        if self.thinning * steps_per_epoch <= 1.0:
+            return after_burn_in
+        begin = self._cycles(count, steps_per_epoch, first_cycle)
+        # A cycle's last sample comes with its end, whatever the sums of their times round to.
+        end = np.append(begin[1:], np.inf)[:, None]
+        length = count / steps_per_epoch if self.cycle is None else self.cycle
+        most = max(0, int((length - self.burn_in + CLOSE) / self.thinning))
+        times = begin[:, None] + (self.burn_in + self.thinning * np.arange(1, most + 1))
+        times = np.where(times > end - CLOSE, end, times)
+        after = moments(times.ravel(), steps_per_epoch).astype(np.int64) - 1
+        taken = np.zeros(count, dtype=np.bool_)
+        taken[after[after < count]] = True
+        return taken & after_burn_in
+
+    def temperatures(self, count: int, steps_per_epoch: int, first_cycle: float = 0.0) -> Array:
         """The temperature of each of the updates 0..count - 1, (count,)."""
-        burning_in = self._place(count, steps_per_epoch) < updates(self.burn_in, steps_per_epoch)
+        burning_in = self._burning_in(count, steps_per_epoch, first_cycle)
         return np.where(burning_in & self.explore, 0.0, self.temperature)
 
-    def _place(self, count: int, steps_per_epoch: int) -> npt.NDArray[np.int64]:
-        """Updates of its cycle before each update, (count,)."""
+    def _burning_in(
+        self, count: int, steps_per_epoch: int, first_cycle: float
+    ) -> npt.NDArray[np.bool_]:
+        """Whether each of the updates belongs to a burn-in, or comes before the first cycle."""
+        begin = self._cycles(count, steps_per_epoch, first_cycle)
         steps = np.arange(count)
+        cycle = np.searchsorted(moments(begin, steps_per_epoch), steps, side="right") - 1
+        burnt_in = moments(begin + self.burn_in, steps_per_epoch)
+        return (cycle < 0) | (steps < burnt_in[cycle])
+
+    def _cycles(self, count: int, steps_per_epoch: int, first_cycle: float) -> Array:
+        """When the cycles begin, in epochs; the last of several after all of the updates."""
         if self.cycle is None:
-            return steps
-        return steps % max(1, updates(self.cycle, steps_per_epoch))
+            return np.zeros(1)
+        return cycle_times(first_cycle, self.cycle, count, steps_per_epoch)
 
 
 def noise_temperature(

@@ -18,6 +18,7 @@ from optuna.pruners import (
 )
 from optuna.trial import FrozenTrial, TrialState
 
+from search_spaces.durations import CLOSE
 from study.sampling import SomeTrials, one_family
 from study.slots import SlotStorage, complete_trial_ids
 from study.spec import StudySpec
@@ -94,7 +95,8 @@ def is_control(spec: StudySpec, slot: int) -> bool:
 
 def grace_epochs(spec: StudySpec) -> int:
     """Epochs before which nothing is pruned: a fifth of training, and the longest warmup."""
-    return max(1, math.ceil(0.2 * spec.budget.epochs), math.ceil(spec.longest_warmup))
+    warmup = math.ceil(spec.longest_warmup - CLOSE)
+    return max(1, math.ceil(0.2 * spec.budget.epochs), warmup)
 
 
 def make_pruner(spec: StudySpec) -> BasePruner:

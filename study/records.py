@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import base64
+import math
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from search_spaces import phrases
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +26,8 @@ class EpochRecord:
     weight_norm, distance: for each layer by name, L2 norm of its parameters and their L2 distance
         from the initial ones.
     seconds: wall-clock time of the epoch, evaluation included.
+    mean_lr: mean learning rate over the epoch's updates; nan in what was recorded before it was
+        measured.
     """
 
     epoch: int
@@ -37,6 +42,7 @@ class EpochRecord:
     weight_norm: dict[str, float]
     distance: dict[str, float]
     seconds: float
+    mean_lr: float = math.nan
 
     def to_json(self) -> dict[str, Any]:
         """A dictionary of JSON values, floats to 9 digits (enough to restore a float32), with null
@@ -47,6 +53,7 @@ class EpochRecord:
     def from_json(cls, data: dict[str, Any]) -> EpochRecord:
         """The record that ``to_json`` wrote: a null comes back as nan, or as None in the fields of
         the validation data where there were none (an accuracy is then null, else never)."""
+        data = {"mean_lr": None} | data
         validated = data["val_accuracy"] is not None
         return cls(
             **{
@@ -82,5 +89,5 @@ def from_bits(text: str, count: int) -> npt.NDArray[np.bool_]:
     number."""
     bits = np.unpackbits(np.frombuffer(base64.b64decode(text), dtype=np.uint8))
     if not count <= len(bits) < count + 8:
-        raise ValueError(f"{len(bits)} bits cannot tell of {count} images")
+        raise ValueError(f"{len(bits)} bits cannot tell of {phrases.count(count, 'image')}")
     return bits[:count].astype(bool)

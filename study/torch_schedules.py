@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, get_args, get_origin, get_type_hints
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from pydantic import ValidationError
+from pydantic import ValidationError, create_model
 from torch.optim import lr_scheduler
 
-from search_spaces.parsing import first_problem, unknown
+from search_spaces.durations import updates
+from search_spaces.parsing import unknown
+from search_spaces.problems import first_problem
 from search_spaces.schedules import (
     Array,
     Constant,
@@ -21,7 +24,6 @@ from search_spaces.schedules import (
     ScheduleConfig,
     Table,
     TorchScheduler,
-    updates,
 )
 
 _REFUSED = {
@@ -41,6 +43,9 @@ _CLASSES = {
     and not name.startswith("_")
     and name not in _REFUSED
 }
+_ROUNDING = 1e-12
+# What torch imports for its annotations alone.
+_NAMES = {"Callable": Callable, "Iterable": Iterable}
 # torch leaves a rate alone that would change by less than this (ReduceLROnPlateau's eps).
 _SMALLEST_REDUCTION = 1e-8
 
@@ -49,7 +54,8 @@ def closed_form(schedule: ScheduleConfig, epochs: int, steps_per_epoch: int) -> 
     """The schedule as a pure function of the step, for a run of this many epochs.
 
     A ``Schedule`` is returned as it is. A ``TorchScheduler`` is recorded once, from a dummy
-    optimizer at ``base_lr``, and becomes a ``Table`` with the same warmup. Only rates are recorded:
+    optimizer at ``base_lr``, and becomes a ``Table`` with the same warmup, after whose end torch's
+    clock starts (milestones and horizons of a ``Schedule`` count from 0). Only rates are recorded:
     momentum belongs to the trial. Two classes do not start from the optimizer's rate: CyclicLR
     receives ``base_lr`` as its own argument of that name, OneCycleLR knows its ``max_lr`` alone.
     Raises ValueError, in one line, for an unknown class or wrong arguments, and for a ``Plateau``,
@@ -67,7 +73,8 @@ def closed_form(schedule: ScheduleConfig, epochs: int, steps_per_epoch: int) -> 
     try:
         return Table(rates=rates, base_lr=schedule.base_lr, per=schedule.per, **_start(schedule))
     except ValidationError as error:
-        raise ValueError(f"{schedule.scheduler}: {first_problem(error)}") from None
+        reason = first_problem(error)
+        raise ValueError(f"{schedule.scheduler} gives no usable rates: {reason}") from None
 
 
 def _record(schedule: TorchScheduler, count: int) -> tuple[float, ...]:
@@ -82,12 +89,17 @@ def _record(schedule: TorchScheduler, count: int) -> tuple[float, ...]:
         for _ in range(count - 1):
             scheduler.step()
             rates.append(float(optimizer.param_groups[0]["lr"]))
-    except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
+    except ArithmeticError:
+        zeros = " or ".join(
+            name for name, value in arguments.items() if value == 0 and value is not False
+        )
+        reason = f"with 0 as {zeros}" if zeros else "with these arguments"
+        raise ValueError(f"{schedule.scheduler} has no rates {reason}") from None
+    except (TypeError, ValueError, LookupError, AttributeError) as error:
         reason = " ".join(str(error).split())
-        raise ValueError(
-            f"{schedule.scheduler} does not work with {schedule.arguments}: {reason}"
-        ) from None
-    return tuple(rates)
+        raise ValueError(f"{schedule.scheduler} refuses these arguments: {reason}") from None
+    # Where a rate should end at 0, torch's rounding may leave it a little below.
+    return tuple(0.0 if -_ROUNDING * schedule.base_lr < rate < 0 else rate for rate in rates)
 
 
 def _scheduler_class(name: str) -> Any:
@@ -111,12 +123,31 @@ def _checked_arguments(cls: Any, schedule: TorchScheduler) -> dict[str, Any]:
     for name, parameter in parameters.items():
         if parameter.default is parameter.empty and name not in arguments:
             raise ValueError(f"{schedule.scheduler} needs the argument {name!r}")
+    arguments = _typed(cls, arguments)
     if "cycle_momentum" in parameters and arguments.get("cycle_momentum") is not False:
         raise ValueError(
             f"{schedule.scheduler} would change the momentum, which stays as it is in a trial; "
             "say so with cycle_momentum=false"
         )
     return arguments
+
+
+def _typed(cls: Any, arguments: dict[str, Any]) -> dict[str, Any]:
+    """The arguments as the types that the class names; ValueError where one is of another."""
+    hints = get_type_hints(cls.__init__, localns=_NAMES)
+    fields: dict[str, Any] = {name: (_kind(hints[name]), ...) for name in arguments}
+    try:
+        checked: dict[str, Any] = create_model(cls.__name__, **fields)(**arguments).model_dump()
+    except ValidationError as error:
+        raise ValueError(f"{cls.__name__}: {first_problem(error)}") from None
+    return checked
+
+
+def _kind(hint: Any) -> Any:
+    """What one group of parameters needs: one number where torch takes a list of them, too."""
+    if get_origin(hint) is Iterable:
+        return list[get_args(hint)[0]]  # type: ignore[misc]
+    return float if float in get_args(hint) else hint
 
 
 def _start(schedule: ScheduleConfig) -> dict[str, Any]:
@@ -134,7 +165,7 @@ class PlateauState:
 
     Rules of torch's ReduceLROnPlateau (mode min, relative threshold, no cooldown); a loss that is
     nan is no improvement. Epochs that lie wholly or partly in the warmup are not judged: their
-    losses neither count as bad epochs nor set ``best``.
+    losses neither count as bad epochs nor set ``best``. warmup: in epochs, of whole updates.
     """
 
     rate: float
@@ -148,10 +179,11 @@ class PlateauState:
     epoch: int = 0
 
     @classmethod
-    def start(cls, plateau: Plateau) -> PlateauState:
+    def start(cls, plateau: Plateau, steps_per_epoch: int) -> PlateauState:
         """The state before the first epoch."""
-        fields = plateau.model_dump(include={"alpha", "patience", "threshold", "floor", "warmup"})
-        return cls(rate=plateau.base_lr, **fields)
+        fields = plateau.model_dump(include={"alpha", "patience", "threshold", "floor"})
+        warmup = updates(plateau.warmup, steps_per_epoch) / steps_per_epoch
+        return cls(rate=plateau.base_lr, warmup=warmup, **fields)
 
     def after_epoch(self, val_loss: float) -> PlateauState:
         """The state after an epoch that ended with this validation loss."""

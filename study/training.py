@@ -101,7 +101,7 @@ def start(config: TrialConfig, task: Task, data: TaskData, device: torch.device)
     elif data.val is None:
         raise ValueError("the schedule 'plateau' needs validation data, which this study has not")
     else:
-        plateau = PlateauState.start(schedule)
+        plateau = PlateauState.start(schedule, steps_per_epoch)
     model = task.build(config).to(device).to(memory_format=torch.channels_last).train()
     sampling = config.weight_sampling
     return TrainingState(
@@ -159,6 +159,7 @@ def train(state: TrainingState, data: TaskData) -> Iterator[EpochRecord]:
             epoch=epoch,
             first_lr=float(rates[0]),
             last_lr=float(rates[-1]),
+            mean_lr=float(rates.mean()),
             seconds=time.perf_counter() - began,
             **measured,
         )
@@ -213,8 +214,9 @@ def _sampling(state: TrainingState) -> tuple[list[float], list[bool]]:
     if sampling is None:
         return [0.0] * n, [False] * n
     count, first = (state.next_epoch + 1) * n, state.next_epoch * n
-    chosen = sampling.is_sample(count, n)[first:]
-    return sampling.temperatures(count, n)[first:].tolist(), chosen.tolist()
+    first_cycle = state.config.schedule.first_cycle
+    chosen = sampling.is_sample(count, n, first_cycle)[first:]
+    return sampling.temperatures(count, n, first_cycle)[first:].tolist(), chosen.tolist()
 
 
 def average_weight(step: int) -> float:

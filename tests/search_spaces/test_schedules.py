@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from optuna.trial import FixedTrial
 from pydantic import ValidationError
 from torch.optim import lr_scheduler
 
-from search_spaces.config import TrialConfig
+from search_spaces import chapter
+from search_spaces.config import Arm, Budget, Range, TrialConfig
+from search_spaces.durations import updates
 from search_spaces.schedules import (
     FAMILIES,
     Array,
@@ -33,8 +41,9 @@ from search_spaces.schedules import (
     TorchScheduler,
     WarmupStableDecay,
     schedule_adapter,
-    updates,
 )
+from search_spaces.weight_sampling import WeightSampling
+from study.spec import StudySpec
 
 settings.register_profile(
     "lrstudy", derandomize=True, deadline=None, database=None, max_examples=60
@@ -290,7 +299,34 @@ TABLES: dict[str, tuple[Schedule, int, list[float]]] = {
     "held for an epoch, warmup of two and a half": (
         Constant(base_lr=0.5, warmup=2.5, hold_epochs=True),
         2,
-        [0.0, 0.0, 0.2, 0.2, 0.4, 0.4, 0.5, 0.5],
+        [0.0, 0.0, 0.2, 0.2, 0.4, 0.5, 0.5, 0.5],
+    ),
+    "held for an epoch, warmup of half of one": (
+        Factor(base_lr=0.8, alpha=0.25, warmup=0.5, hold_epochs=True),
+        4,
+        [0.0, 0.4, 0.8, 0.8, *[0.4] * 4, *[0.1] * 4],
+    ),
+    "held for an epoch, a constant warmup of one and a half": (
+        Polynomial(
+            base_lr=0.6,
+            horizon=3.5,
+            warmup=1.5,
+            warmup_lr=0.1,
+            warmup_shape="constant",
+            hold_epochs=True,
+        ),
+        2,
+        [0.1, 0.1, 0.1, 0.6, 0.45, 0.45, 0.15, 0.15, 0.0],
+    ),
+    "restarts after a warmup of half updates, from exact times 2.5, 4, 5.5, 7 and 8.5": (
+        CosineRestarts(base_lr=1, cycle=1.5, warmup=2.5),
+        1,
+        [0, 0.5, 1, 0.5, 1, 0.5, 1, 1, 1],
+    ),
+    "a cooldown that begins at the rounded exact time 1.6": (
+        WarmupStableDecay(base_lr=0.4, horizon=4.4, cooldown=2.8),
+        1,
+        [0.4, 0.4, 0.4, 0.2, 0.0],
     ),
     "milestones that round to one update count twice": (
         MultiFactor(base_lr=0.4, alpha=0.5, milestones=(1.2, 1.4)),
@@ -488,7 +524,7 @@ def test_with_warmup_the_first_rate_is_the_warmups(schedule: Schedule, k: int) -
 @given(schedules(*DECAYS), steps_per_epoch_values)
 def test_decays_never_rise_after_the_warmup(schedule: Schedule, k: int) -> None:
     rates = schedule(np.arange(15 * k), k)
-    start = math.ceil(warmup_updates(schedule, k) / k) * k  # held rates change at whole epochs
+    start = schedule.warmup_updates(k)
     assert np.all(np.diff(rates[start:]) <= 1e-12 * schedule.base_lr)
 
 
@@ -523,8 +559,43 @@ def test_a_held_schedule_keeps_the_rate_of_the_epochs_first_step(
     schedule: Schedule, k: int
 ) -> None:
     held = schedule.model_copy(update={"hold_epochs": True})
-    steps = np.arange(15 * k)
-    assert held(steps, k).tolist() == schedule(steps // k * k, k).tolist()
+    steps, w = np.arange(15 * k), schedule.warmup_updates(k)
+    if w % k == 0:
+        assert held(steps, k).tolist() == schedule(steps // k * k, k).tolist()
+        return
+    for epoch in range(15):
+        free, own = (each(np.arange(k) + epoch * k, k).tolist() for each in (schedule, held))
+        if epoch == w // k:  # the warmup ends within it, and its end is held
+            assert own == free[: w % k] + [schedule(w, k)] * (k - w % k)
+        else:
+            assert own == [free[0]] * k
+
+
+@given(schedules(*DECAYS, hold_epochs=True, warmup_shape="linear"), steps_per_epoch_values)
+def test_a_held_warmup_never_falls_and_has_reached_the_family_when_it_ends(
+    schedule: Schedule, k: int
+) -> None:
+    w = schedule.warmup_updates(k)
+    rates = schedule(np.arange(w + 1), k)
+    free = schedule.model_copy(update={"hold_epochs": False})
+    if schedule.warmup_lr <= rates[w]:
+        assert np.all(np.diff(rates) >= 0)
+    assert rates[w] == free(w, k)
+
+
+CHAPTER = json.loads(Path(__file__).with_name("chapter_rates.json").read_text())
+
+
+@pytest.mark.parametrize("run", CHAPTER)
+def test_the_chapters_runs_keep_their_rates(run: str) -> None:
+    """Recorded before held warmups were changed: [rate, epochs] of each run at 60,000 and 6,000
+    images."""
+    family, k = run.split(" ")
+    assert family in chapter.FAMILIES
+    assert len(CHAPTER) == 2 * len(chapter.FAMILIES)
+    built = chapter.suggest_schedule(FixedTrial({}), family, Budget(epochs=30), {})
+    expected = [rate for rate, epochs in CHAPTER[run] for _ in range(epochs * int(k))]
+    assert built(np.arange(30 * int(k)), int(k)).tolist() == expected
 
 
 DURATIONS = ("warmup", "horizon", "cycle", "cooldown", "peak")
@@ -558,7 +629,7 @@ def test_a_clock_in_epochs_counts_epochs(schedule: Any) -> None:
 )
 def test_each_cycle_is_a_cosine_between_two_restarts(schedule: CosineRestarts, k: int) -> None:
     rates = schedule(np.arange(40 * k), k)
-    first, m = max(1, updates(schedule.cycle, k)), schedule.multiplier
+    first, m = Fraction(schedule.cycle) * k, Fraction(schedule.multiplier)
     for cycle in range(3):
         starts = [round(first * sum(m**i for i in range(n))) for n in (cycle, cycle + 1)]
         length = starts[1] - starts[0]
@@ -583,6 +654,94 @@ def test_a_schedule_without_a_formula_says_so() -> None:
 def test_a_table_without_base_rate_takes_its_highest() -> None:
     assert Table.model_validate({"rates": (0.1, 0.4, 0.2)}).base_lr == 0.4
     assert Table.model_validate({"rates": (0.1, 0.4), "base_lr": 0.2}).base_lr == 0.2
+
+
+RATES = [0.1, 0.4, 0.2]
+SEQUENCES: dict[str, Callable[[list[float]], Any]] = {
+    "list": list,
+    "tuple": tuple,
+    "generator": iter,
+    "array": np.array,
+    "array of float32": lambda rates: np.array(rates, dtype=np.float32),
+    "list of float32": lambda rates: [np.float32(rate) for rate in rates],
+    "tuple of arrays": lambda rates: tuple(np.array(rate) for rate in rates),
+    "column": pd.Series,
+    "tensor": lambda rates: torch.tensor(rates, dtype=torch.float64),
+    "fractions": lambda rates: [Fraction(rate) for rate in rates],
+    "decimals": lambda rates: [Decimal(rate) for rate in rates],
+    "texts": lambda rates: [str(rate) for rate in rates],
+}
+
+
+@pytest.mark.parametrize("kind", SEQUENCES)
+def test_a_table_takes_any_sequence_of_numbers_and_its_highest(kind: str) -> None:
+    table = Table(rates=SEQUENCES[kind](RATES))  # type: ignore[call-arg]
+    np.testing.assert_allclose(table.rates, RATES, rtol=1e-7)
+    assert all(type(rate) is float for rate in table.rates)
+    assert table.base_lr == max(table.rates)
+    given = Table(rates=SEQUENCES[kind](RATES), base_lr=np.float32(0.5))
+    assert (given.base_lr, given.rates) == (0.5, table.rates)
+    assert Table.model_validate_json(table.model_dump_json()) == table
+
+
+@pytest.mark.parametrize("kind", SEQUENCES)
+def test_milestones_are_any_sequence_of_numbers(kind: str) -> None:
+    schedule = MultiFactor(base_lr=0.5, alpha=0.5, milestones=SEQUENCES[kind]([2.0, 4.5]))
+    assert schedule.milestones == (2.0, 4.5)
+
+
+def test_a_table_of_whole_numbers_or_of_linspace() -> None:
+    assert Table(rates=range(4)).base_lr == 3.0  # type: ignore[call-arg]
+    table = Table(rates=np.linspace(0.3, 0.0, 4))  # type: ignore[call-arg]
+    assert (table.base_lr, len(table.rates)) == (0.3, 4)
+
+
+@pytest.mark.parametrize("number", [np.float32, np.float64, np.array, Fraction, torch.tensor])
+def test_every_number_of_a_configuration_may_be_of_another_library(number: Any) -> None:
+    half, two = number(0.5), number(2.0)
+    schedule = Cosine(base_lr=half, warmup=half, warmup_lr=half, horizon=two, final_lr=half)
+    assert schedule == Cosine(base_lr=0.5, warmup=0.5, warmup_lr=0.5, horizon=2.0, final_lr=0.5)
+    assert Range(low=half, high=two) == Range(low=0.5, high=2.0)
+    assert Arm(family="a", parameters={"x": half}).parameters == {"x": 0.5}
+    sampling = WeightSampling(temperature=half, cycle=two, thinning=half)
+    assert sampling == WeightSampling(temperature=0.5, cycle=2.0, thinning=0.5)
+    config = TrialConfig(schedule=schedule, epochs=4, seed=0, momentum=half, weight_decay=half)
+    assert (config.momentum, config.weight_decay) == (0.5, 0.5)
+    assert TrialConfig.model_validate_json(config.model_dump_json()) == config
+
+
+@pytest.mark.parametrize("number", [np.int64, np.uint8, np.int32])
+def test_whole_numbers_may_be_of_numpy(number: Any) -> None:
+    budget = Budget(epochs=number(3), train_size=number(100))
+    assert budget == Budget(epochs=3, train_size=100)
+    schedule = Constant(base_lr=number(1), warmup=number(2))
+    config = TrialConfig(schedule=schedule, epochs=number(3), seed=number(4), batch_size=number(5))
+    assert (config.epochs, config.seed, config.batch_size) == (3, 4, 5)
+    assert json.loads(config.model_dump_json())["schedule"]["base_lr"] == 1.0
+
+
+def test_arguments_of_torch_and_options_of_an_optimizer_may_be_of_numpy() -> None:
+    arguments = {"milestones": np.array([2, 4]), "gamma": np.float64(0.5)}
+    schedule = TorchScheduler(base_lr=0.1, scheduler="MultiStepLR", arguments=arguments)
+    assert schedule.arguments == {"milestones": [2, 4], "gamma": 0.5}
+    spec = StudySpec(
+        space="fixed_rate",
+        families=("constant",),
+        trials=np.int64(2),
+        budget=Budget(epochs=1),
+        ranges={"base_lr": Range(low=np.float32(0.5), high=1)},
+        optimizer={"momentum": np.float32(0.5), "batch_size": np.int64(8)},
+    )
+    assert StudySpec.model_validate_json(spec.model_dump_json()) == spec
+
+
+@pytest.mark.parametrize("name", ["OneCycleLR", "CyclicLR"])
+def test_a_class_that_torch_steps_after_every_batch_is_stepped_so(name: str) -> None:
+    assert TorchScheduler(base_lr=0.1, scheduler=name).per == "update"
+    assert TorchScheduler(base_lr=0.1, scheduler=name, per="epoch").per == "epoch"
+    recorded = {"family": "torch", "base_lr": 0.1, "scheduler": name, "per": "epoch"}
+    assert schedule_adapter.validate_python(recorded).per == "epoch"
+    assert TorchScheduler(base_lr=0.1, scheduler="StepLR").per == "epoch"
 
 
 def test_schedules_are_frozen() -> None:

@@ -40,6 +40,7 @@ def records(draw: st.DrawFn) -> EpochRecord:
         weight_norm=draw(layers),
         distance=draw(layers),
         seconds=draw(st.floats(0, 1e4, width=32)),
+        mean_lr=draw(st.floats(0, 10, width=32)),
     )
 
 
@@ -100,6 +101,7 @@ FINITE = EpochRecord(
     weight_norm={"conv1": 1.5},
     distance={"conv1": 0.5},
     seconds=2.0,
+    mean_lr=0.25,
 )
 
 
@@ -120,6 +122,14 @@ def test_a_field_that_is_not_there_is_an_error() -> None:
     del written["train_loss"]
     with pytest.raises(KeyError, match="train_loss"):
         EpochRecord.from_json(written)
+
+
+def test_what_was_recorded_before_the_mean_rate_was_measured_has_none() -> None:
+    written = FINITE.to_json()
+    del written["mean_lr"]
+    read = EpochRecord.from_json(written)
+    assert math.isnan(read.mean_lr)
+    assert replace(read, mean_lr=0.25).to_json() == FINITE.to_json() | {"last_lr": 0.333333333}
 
 
 # ---------------------------------------------------------------- which images were correct

@@ -27,6 +27,7 @@ from search_spaces.schedules import (
     Array,
     Constant,
     Cosine,
+    CosineRestarts,
     Factor,
     Plateau,
     ScheduleConfig,
@@ -376,6 +377,8 @@ def test_recorded_rates_are_those_of_the_schedule(
     assert len(set(rates.tolist())) > 2
     assert [record.first_lr for record in records] == rates[::8].tolist()
     assert [record.last_lr for record in records] == rates[7::8].tolist()
+    means = [record.mean_lr for record in records]
+    np.testing.assert_allclose(means, rates.reshape(3, 8).mean(axis=1), rtol=1e-12)
 
 
 def test_a_torch_scheduler_that_cannot_be_built(tiny_task: Task, tiny_data: TaskData) -> None:
@@ -393,7 +396,7 @@ def test_reduce_on_plateau_follows_the_validation_loss(
 ) -> None:
     config = config_of(PLATEAU, epochs=4)
     state, records = run(config, normed_task, tiny_data)
-    plateau, rates = PlateauState.start(PLATEAU), []
+    plateau, rates = PlateauState.start(PLATEAU, 8), []
     for record in records:
         rates.append(plateau_rates(PLATEAU, plateau, np.arange(8) + 8 * record.epoch, 8))
         assert record.val_loss is not None
@@ -401,6 +404,8 @@ def test_reduce_on_plateau_follows_the_validation_loss(
     assert state.plateau == plateau
     assert [record.first_lr for record in records] == [float(each[0]) for each in rates]
     assert [record.last_lr for record in records] == [float(each[-1]) for each in rates]
+    means = [float(each.mean()) for each in rates]
+    assert [record.mean_lr for record in records] == means
     assert records[0].first_lr == 0.0
     assert [record.last_lr for record in records] == [0.2, 0.2, 0.2, 0.1]
     oracle = plain_loop(config, normed_task, tiny_data.train, np.concatenate(rates))
@@ -567,6 +572,33 @@ def test_sampling_at_temperature_zero_trains_as_plain_sgd(
     assert_same_weights(sampled.model, plain.model)
 
 
+def test_cycles_of_samples_begin_with_those_of_the_rates(
+    tiny_task: Task, tiny_data: TaskData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cycle = 1.1  # 5.5 updates: from exact times 1.5, 7, 12.5 and 18
+    sampling = WeightSampling(temperature=0.2, cycle=cycle, burn_in=0.5, thinning=0.6, explore=True)
+    schedule = CosineRestarts(base_lr=0.1, cycle=cycle, warmup=0.3)
+    config = config_of(schedule, epochs=4, batch_size=100, weight_sampling=sampling)
+    state = start(config, tiny_task, tiny_data, CPU)
+    taken, used = [], []
+    step = state.optimizer.step
+
+    def counted() -> None:
+        (group,) = state.optimizer.param_groups
+        used.append((group["lr"], group["temperature"]))
+        step()
+
+    monkeypatch.setattr(state.optimizer, "step", counted)
+    monkeypatch.setattr(state.predictions, "take", lambda *_: taken.append(len(used)))
+    list(train(state, tiny_data))
+    starts = [2, 7, 12, 18]
+    assert [place for place, (rate, _) in enumerate(used) if rate == 0.1] == starts
+    assert taken == starts[1:]
+    # 4, 9.5 and 15 end the burn-in, and nothing is warm before the first cycle.
+    warm = [place for place, (_, temperature) in enumerate(used) if temperature > 0]
+    assert warm == [4, 5, 6, 10, 11, 15, 16, 17]
+
+
 def test_samples_are_taken_after_the_updates_that_the_configuration_names(
     tiny_task: Task, tiny_data: TaskData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -587,8 +619,9 @@ def test_samples_are_taken_after_the_updates_that_the_configuration_names(
         state.predictions, "take", lambda _model, rate, _data: taken.append((len(hot), rate))
     )
     list(train(state, tiny_data))
-    assert [count for count, _ in taken] == [7, 9]  # of 15 updates, two epochs being a cycle of 10
-    assert [rate for _, rate in taken] == [state.rates[6], state.rates[8]]
+    # Of 15 updates, two epochs being a cycle of 10: 5 + 2.5 rounds to 8, and 5 + 5 is its end.
+    assert [count for count, _ in taken] == [8, 10]
+    assert [rate for _, rate in taken] == [state.rates[7], state.rates[9]]
     assert hot == [0.0] * 5 + [0.2] * 5 + [0.0] * 5
 
 
