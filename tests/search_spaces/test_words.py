@@ -17,6 +17,10 @@ PHRASES = {
     "polynomial:base=0.3,horizon=30,exponent=1.23456": (
         "polynomial decay from 0.3 to 0 at epoch 30, exponent 1.235"
     ),
+    "constant:base=0.3,warmup=0.2,hold_epochs=true": (
+        "a constant rate of 0.3, after 0.2 epochs of warmup rising from 0, changed once an epoch "
+        "and while warmup ends"
+    ),
     "cosine:base=0.3,final=0.01,horizon=20,warmup=5,hold_epochs=true": (
         "a cosine from 0.3 to 0.01 at epoch 20, after 5 epochs of warmup rising from 0, "
         "changed once an epoch"
@@ -57,12 +61,12 @@ def test_every_family_has_words() -> None:
         (
             WeightSampling(temperature=1e-4, prior_precision=2.5, burn_in=6.0),
             "noise of temperature 0.0001, a prior of precision 2.5, predictions averaged over "
-            "samples every 1 epochs after the first 6",
+            "samples every epoch after the first 6",
         ),
         (
             WeightSampling(temperature=1.0, burn_in=2.0, cycle=4.0, explore=True),
             "noise of temperature 1 outside of the burn-in, predictions averaged over samples "
-            "every 1 epochs after the first 2 of each 4",
+            "every epoch after the first 2 of each 4",
         ),
         (
             WeightSampling(burn_in=9.0, average="weights", thinning=0.75),

@@ -1,0 +1,14 @@
+"""What words of the results mean, for who meets them for the first time. The only place of it."""
+
+from __future__ import annotations
+
+TERMS = {
+    "stalled": "the run ended without having learned anything: it is hardly better than a guess, "
+    "and did not explode",
+    "unresolved": "these runs cannot tell which is better, nor that both are equally good; more "
+    "seeds may",
+    "adjusted": "widened (Holm) because several pairs are compared, so that chance alone rarely "
+    "finds a difference among them",
+    "nats": "the unit of the loss, with the natural logarithm: a guess among ten classes costs "
+    "ln 10 = 2.3 nats",
+}
