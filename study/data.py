@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import importlib.metadata
+import io
 import math
 import os
 import shutil
@@ -13,6 +15,7 @@ from collections.abc import Callable, Sequence
 from http.client import HTTPException
 from pathlib import Path
 from typing import BinaryIO, Literal, NamedTuple
+from urllib.error import HTTPError, URLError
 from urllib.request import build_opener
 
 import numpy as np
@@ -20,6 +23,9 @@ import numpy.typing as npt
 import torch
 from platformdirs import user_cache_path
 from torch import Tensor
+
+from search_spaces.phrases import count
+from study.files import advice, reason
 
 Split = Literal["train", "test"]
 SPLITS: tuple[Split, ...] = ("train", "test")
@@ -33,8 +39,12 @@ FILES = {
 }
 """The four files and the md5 of what they hold unpacked: the mirrors' files and Debian's are packed
 differently."""
+FOLDERS = ("", "raw", "FashionMNIST/raw")
+"""Where below a directory the files may lie: also as torchvision puts them into its root."""
 TIMEOUT = 10.0
 """Seconds that a mirror may be silent."""
+_NOT_FOUND = "Fashion-MNIST was not found; `lrstudy data fetch` gets it."
+_NOT_FETCHED = "Fashion-MNIST could not be fetched."
 _PREFIX = {"train": "train", "test": "t10k"}
 
 
@@ -73,8 +83,9 @@ def places() -> list[Place]:
 def find(splits: Sequence[Split] = SPLITS) -> Path:
     """Directory of the first place whose files of ``splits`` have the right checksums.
 
-    Files of other splits are not opened. Raises DataError, naming every place and its fault, where
-    there is none, or where LRSTUDY_DATA is set to a directory that will not do.
+    They may be packed or not, and lie as torchvision puts them into its root. Files of other
+    splits are not opened. Raises DataError, naming every place and its fault, where there is none,
+    or where LRSTUDY_DATA is set to a directory that will not do.
     """
     found, failures = _search(splits)
     if found is None:
@@ -86,7 +97,7 @@ def _search(splits: Sequence[Split]) -> tuple[Path | None, list[str]]:
     """The first good place, or None and the fault of each; LRSTUDY_DATA is never passed over."""
     failures = []
     for place in places():
-        faults = [text for name in _files(splits) if (text := _fault(place.path / name))]
+        faults = _faults(place.path, splits)
         if not faults:
             return place.path, []
         failures.append(f"{place.name}, {place.path}: {'; '.join(faults)}")
@@ -99,36 +110,55 @@ def _files(splits: Sequence[Split]) -> list[str]:
     return [name for name in FILES for split in splits if name.startswith(_PREFIX[split])]
 
 
+def _faults(directory: Path, splits: Sequence[Split]) -> list[str]:
+    """What is wrong with the files of a directory, in one line where it has none of them."""
+    paths = [located(directory, name) for name in _files(splits)]
+    if not any(os.path.lexists(path) for path in paths):
+        return [f"none of its {len(paths)} files is there"]
+    return [text for path in paths if (text := _fault(path))]
+
+
+def located(directory: Path, name: str) -> Path:
+    """Where a file of that name lies below a directory, packed or unpacked; where it should lie,
+    if it is not there."""
+    names = (name, name.removesuffix(".gz"))
+    paths = [directory / folder / each for folder in FOLDERS for each in names]
+    return next((path for path in paths if os.path.lexists(path)), paths[0])
+
+
 def _fault(path: Path) -> str | None:
     """What is wrong with a file, None where it is whole."""
+    expected = FILES[path.name if path.suffix else f"{path.name}.gz"]
     try:
         md5 = hashlib.md5(_unpack(path), usedforsecurity=False).hexdigest()
     except DataError as error:
         return str(error)
-    if md5 != FILES[path.name]:
-        return f"{path.name} holds other data (md5 {md5} instead of {FILES[path.name]})"
+    if md5 != expected:
+        return f"{path.name} holds other data (md5 {md5} instead of {expected})"
     return None
 
 
 def _unpack(path: Path) -> bytes:
+    """What a file holds, unpacked."""
     try:
-        return gzip.decompress(path.read_bytes())
+        content = path.read_bytes()
+        return gzip.decompress(content) if path.suffix == ".gz" else content
     except FileNotFoundError as error:
         raise DataError(f"{path.name} is missing") from error
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(f"{path.name} is corrupt ({error})") from error
     except OSError as error:
-        raise DataError(f"{path.name} cannot be read ({error.strerror})") from error
+        raise DataError(f"{path.name} cannot be read ({reason(error)})") from error
 
 
-def _nowhere(failures: list[str]) -> str:
-    files = ", ".join(FILES)
+def _nowhere(failures: list[str], headline: str = _NOT_FOUND) -> str:
     return "\n".join(
         [
-            "Fashion-MNIST was not found. Tried:",
-            *(f"  {failure}" for failure in failures),
-            f"Put the four files ({files}) into {_home()}, or set {VARIABLE} to their directory; "
-            "they come with https://github.com/zalandoresearch/fashion-mnist and with Debian's "
+            f"{headline} Tried:",
+            *failures,
+            f"Or set {VARIABLE} to the directory where torchvision, or you, put its four files: "
+            + ", ".join(FILES),
+            "They come with https://github.com/zalandoresearch/fashion-mnist and with Debian's "
             "package dataset-fashion-mnist.",
         ]
     )
@@ -142,7 +172,8 @@ def _home() -> Path:
 def fetch(source: Path | None = None) -> Path:
     """Directory of the complete data, which are copied or downloaded where they are not yet there.
 
-    source: a directory to copy the four files from; without it torchvision's mirrors are asked.
+    source: a directory to copy the four files from, as `find` takes them; without it torchvision's
+    mirrors are asked.
     Files arrive under a temporary name and get their own only with the right checksum. A corrupt
     file in the user's cache is replaced, one in LRSTUDY_DATA is an error. Raises DataError, listing
     all that was tried and why it failed, where nothing works.
@@ -151,19 +182,25 @@ def fetch(source: Path | None = None) -> Path:
     if found is not None:
         return found
     home = places()[0]
-    if home.name == VARIABLE and any(_stands_in_the_way(home.path / name) for name in FILES):
-        raise DataError(_nowhere(failures))
+    if home.name == VARIABLE and any(
+        _stands_in_the_way(located(home.path, name)) for name in FILES
+    ):
+        raise DataError(_nowhere(failures, _NOT_FETCHED))
     get = _download if source is None else _open
     for origin in _mirrors() if source is None else [str(source)]:
         try:
             _install(origin, get, home.path)
-        except (OSError, DataError) as error:
+        except DataError as error:
             failures.append(f"{origin}: {error}")
+        except (URLError, TimeoutError, ConnectionError) as error:
+            failures.append(f"{origin}: {_no_answer(error)}")
+        except OSError as error:
+            failures.append(f"{error.filename or home.path}: {advice(error)}")
         except HTTPException as error:
             failures.append(f"{origin}: broken answer ({error!r})")
         else:
             return home.path
-    raise DataError(_nowhere(failures))
+    raise DataError(_nowhere(failures, _NOT_FETCHED))
 
 
 def _stands_in_the_way(path: Path) -> bool:
@@ -176,12 +213,25 @@ def _mirrors() -> list[str]:
     return list(FashionMNIST.mirrors)
 
 
+def _no_answer(error: OSError) -> str:
+    if isinstance(error, HTTPError):
+        return f"it answers {error.code} {error.reason}"
+    cause = error.reason if isinstance(error, URLError) else error
+    return f"no answer ({reason(cause) if isinstance(cause, OSError) else cause})"
+
+
 def _open(directory: str, name: str) -> BinaryIO:
-    return (Path(directory) / name).open("rb")
+    path = located(Path(directory), name)
+    if path.suffix:
+        return path.open("rb")
+    return io.BytesIO(gzip.compress(path.read_bytes(), compresslevel=1))
 
 
 def _download(mirror: str, name: str) -> BinaryIO:
-    reply: BinaryIO = build_opener().open(f"{mirror.rstrip('/')}/{name}", timeout=TIMEOUT)
+    opener = build_opener()
+    # Some servers refuse the name that Python has by itself.
+    opener.addheaders = [("User-Agent", f"lrstudy/{importlib.metadata.version('lrstudy')}")]
+    reply: BinaryIO = opener.open(f"{mirror.rstrip('/')}/{name}", timeout=TIMEOUT)
     return reply
 
 
@@ -189,7 +239,7 @@ def _install(origin: str, get: Callable[[str, str], BinaryIO], directory: Path) 
     """Fill the directory with files that ``get`` opens at the origin, each whole or not at all."""
     directory.mkdir(parents=True, exist_ok=True)
     for name in FILES:
-        if _fault(directory / name) is None:
+        if _fault(located(directory, name)) is None:
             continue
         with tempfile.TemporaryDirectory(dir=directory) as scratch:
             arrived = Path(scratch) / name
@@ -206,10 +256,11 @@ def load(directory: Path, split: Split) -> Images:
     Raises DataError where a file cannot be read or is not what its header says.
     """
     prefix = _PREFIX[split]
-    pixels = _read_idx(directory / f"{prefix}-images-idx3-ubyte.gz", dimensions=3)
-    labels = _read_idx(directory / f"{prefix}-labels-idx1-ubyte.gz", dimensions=1)
+    pixels = _read_idx(located(directory, f"{prefix}-images-idx3-ubyte.gz"), dimensions=3)
+    labels = _read_idx(located(directory, f"{prefix}-labels-idx1-ubyte.gz"), dimensions=1)
     if len(pixels) != len(labels):
-        raise DataError(f"{directory} has {len(pixels)} {split} images but {len(labels)} labels")
+        found = f"{count(len(pixels), f'{split} image')} but {count(len(labels), 'label')}"
+        raise DataError(f"{directory} has {found}")
     return Images(torch.from_numpy(pixels), torch.from_numpy(labels.astype(np.int64)))
 
 

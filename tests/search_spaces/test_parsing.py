@@ -70,8 +70,9 @@ def test_text_becomes_a_schedule(text: str) -> None:
         ("a=false", False),
         ("a=None", None),
         ("a=cos", "cos"),
-        ("a=1/x", [1, "x"]),
-        ("a=15/", [15]),
+        ("a=1/4", 0.25),
+        ("a=1/x", "1/x"),
+        ("a=1/0", "1/0"),
     ],
 )
 def test_values_of_torch_arguments_keep_their_type(text: str, value: Any) -> None:
@@ -86,21 +87,21 @@ WRONG = [
     ("", "unknown schedule ''. There are: "),
     (
         "constant:bas=1",
-        "unknown parameter of constant 'bas'. Did you mean 'base_lr'? There are: base_lr, warmup, "
+        "unknown parameter of constant 'bas'. Did you mean 'base'? There are: base, warmup, "
         "warmup_lr, warmup_shape, hold_epochs.",
     ),
-    ("cosine:family=constant,base=1", "unknown parameter of cosine 'family'. There are: "),
+    ("cosine:family=constant,base=1", "unknown parameter of cosine 'family'. "),
     ("constant:base", "'base' in 'constant:base' is not of the form name=value"),
-    ("constant:base=1,base_lr=2", "'base_lr' is given twice in 'constant:base=1,base_lr=2'"),
-    ("constant", "constant: base_lr: Field required"),
-    ("cosine:base=1", "cosine:base=1: horizon: Field required"),
-    ("constant:base=-1", "base_lr: Input should be greater than 0, not -1"),
-    ("constant:base=nan", "base_lr: Input should be a finite number, not nan"),
-    ("constant:base=high", "base_lr: Input should be a valid number"),
-    ("constant:base=1,warmup_shape=cubic", "should be 'linear' or 'constant', not 'cubic'"),
-    ("table:rates=0.1/foo", "rates.1: Input should be a valid number"),
-    ("table:rates=", "rates.0: Input should be a valid number"),
-    ("torch:base=1,scheduler=3", "scheduler: Input should be a valid string, not 3"),
+    ("constant:base=1,base_lr=2", "'base' is given twice in 'constant:base=1,base_lr=2'"),
+    ("constant", "constant: base is missing"),
+    ("cosine:base=1", "cosine:base=1: horizon is missing"),
+    ("constant:base=-1", ": base must be above 0, not -1"),
+    ("constant:base=nan", ": base must be a finite number, not nan"),
+    ("constant:base=high", ": base must be a number, not 'high'"),
+    ("constant:base=1,warmup_shape=cubic", "must be 'linear' or 'constant', not 'cubic'"),
+    ("table:rates=0.1/foo", "number 2 of rates must be a number, not 'foo'"),
+    ("table:rates=", "rates must not be empty"),
+    ("torch:base=1,scheduler=3", "scheduler must be text, not 3"),
     ("cosine:base=1,horizon=5,warmup=6", ": warmup=6 must be shorter than the schedule, which"),
 ]
 
@@ -129,16 +130,14 @@ def problem(kind: Any, data: Any) -> str:
 
 def test_first_problem_names_the_place_without_the_family() -> None:
     config = {"schedule": {"family": "constant", "base_lr": 0}, "epochs": 3, "seed": 0}
-    assert problem(TrialConfig, config) == (
-        "schedule.base_lr: Input should be greater than 0, not 0"
-    )
+    assert problem(TrialConfig, config) == ("schedule.base_lr must be above 0, not 0")
     config["schedule"] = {"family": "constant", "base_lr": 1, "warmup": 4}
     assert problem(TrialConfig, config) == "a warmup of 4 epochs is longer than training (3)"
 
 
 def test_first_problem_leaves_out_values_that_are_long_or_allowed() -> None:
     config = {"schedule": {"family": "constant"}, "epochs": 3, "seed": 0}
-    assert problem(TrialConfig, config) == "schedule.base_lr: Field required"
+    assert problem(TrialConfig, config) == "schedule.base_lr is missing"
     config["schedule"] = {"family": "constant", "base_lr": 1, "alpha": 0.5}
-    assert problem(TrialConfig, config) == "schedule.alpha: Extra inputs are not permitted"
-    assert problem(list[int], {"a": 1}) == "Input should be a valid list"
+    assert problem(TrialConfig, config) == "schedule.alpha is not known here"
+    assert problem(list[int], {"a": 1}) == "it must be a list"

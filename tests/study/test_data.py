@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import gzip
 import hashlib
+import http.server
 import os
+import re
 import shutil
 import socket
 import socketserver
@@ -36,7 +38,10 @@ settings.register_profile(
 settings.load_profile("lrstudy")
 
 TRAIN, TRAIN_LABELS, TEST, TEST_LABELS = data.FILES
-HOW_TO = "they come with https://github.com/zalandoresearch/fashion-mnist and with Debian's "
+HOW_TO = (
+    "They come with https://github.com/zalandoresearch/fashion-mnist and with Debian's package "
+    "dataset-fashion-mnist."
+)
 
 
 class Disk(NamedTuple):
@@ -137,20 +142,20 @@ def test_the_named_directory_is_never_passed_over(
     (disk.named / TEST).unlink()
     for act in (data.find, lambda: data.find(["test"])):
         lines = failure(act)
-        assert lines[1:-1] == [f"  LRSTUDY_DATA, {disk.named}: {TEST} is missing"]
+        assert lines[1:-2] == [f"LRSTUDY_DATA, {disk.named}: {TEST} is missing"]
     assert data.find(["train"]) == disk.named
 
 
 def test_every_place_is_listed_with_its_fault_and_what_to_do(disk: Disk) -> None:
     disk.fill(disk.debian)
     (disk.debian / TRAIN_LABELS).unlink()
-    nothing = "; ".join(f"{name} is missing" for name in data.FILES)
     assert failure(data.find) == [
-        "Fashion-MNIST was not found. Tried:",
-        f"  user cache, {disk.cache}: {nothing}",
-        f"  Debian package, {disk.debian}: {TRAIN_LABELS} is missing",
-        f"Put the four files ({', '.join(data.FILES)}) into {disk.cache}, or set LRSTUDY_DATA to "
-        f"their directory; {HOW_TO}package dataset-fashion-mnist.",
+        "Fashion-MNIST was not found; `lrstudy data fetch` gets it. Tried:",
+        f"user cache, {disk.cache}: none of its 4 files is there",
+        f"Debian package, {disk.debian}: {TRAIN_LABELS} is missing",
+        "Or set LRSTUDY_DATA to the directory where torchvision, or you, put its four files: "
+        + ", ".join(data.FILES),
+        HOW_TO,
     ]
 
 
@@ -188,7 +193,7 @@ FAULTS: dict[str, tuple[Callable[[Path], Any], str]] = {
         "is corrupt (Not a gzipped file (b'<h'))",
     ),
     "other data": (other_images, OTHER),
-    "a directory": (directory_instead, "cannot be read (Is a directory)"),
+    "a directory": (directory_instead, "cannot be read (it is a directory)"),
 }
 
 
@@ -198,7 +203,7 @@ def test_a_faulty_file_is_named_with_its_fault(disk: Disk, name: str, fault: str
     spoil, message = FAULTS[fault]
     spoil(disk.fill(disk.cache) / name)
     line = failure(data.find)[1]
-    assert line.startswith(f"  user cache, {disk.cache}: {name} {message}")
+    assert line.startswith(f"user cache, {disk.cache}: {name} {message}")
     assert "; " not in line
 
 
@@ -206,10 +211,10 @@ def test_a_file_that_may_not_be_read(disk: Disk, monkeypatch: pytest.MonkeyPatch
     disk.fill(disk.cache)
     monkeypatch.setattr(Path, "read_bytes", refuse(TRAIN, Path.read_bytes))
     assert failure(data.find)[1] == (
-        f"  user cache, {disk.cache}: {TRAIN} cannot be read (Permission denied)"
+        f"user cache, {disk.cache}: {TRAIN} cannot be read (permission denied)"
     )
     assert failure(lambda: data.load(disk.cache, "train")) == [
-        f"{TRAIN} cannot be read (Permission denied)"
+        f"{TRAIN} cannot be read (permission denied)"
     ]
 
 
@@ -229,7 +234,7 @@ def refuse(prefix: str, read: Callable[[Path], bytes]) -> Callable[[Path], bytes
 def test_no_content_of_a_file_is_a_crash(disk: Disk, content: bytes) -> None:
     (disk.fill(disk.cache) / TRAIN).write_bytes(content)
     line = failure(data.find)[1]
-    assert line.startswith(f"  user cache, {disk.cache}: {TRAIN} ")
+    assert line.startswith(f"user cache, {disk.cache}: {TRAIN} ")
     with pytest.raises(DataError):
         data.load(disk.cache, "train")
 
@@ -297,12 +302,12 @@ def test_what_is_there_is_not_fetched_again(disk: Disk) -> None:
 def test_a_source_that_will_not_do(disk: Disk) -> None:
     damage(disk.source / TRAIN_LABELS)
     lines = failure(lambda: data.fetch(disk.source))
-    assert lines[3].startswith(f"  {disk.source}: {TRAIN_LABELS} is corrupt (CRC check failed")
-    assert len(lines) == 5
+    assert lines[3].startswith(f"{disk.source}: {TRAIN_LABELS} is corrupt (CRC check failed")
+    assert len(lines) == 6
     assert file_names(disk.cache) == {TRAIN}
     nowhere = disk.source / "nowhere"
     assert failure(lambda: data.fetch(nowhere))[3] == (
-        f"  {nowhere}: [Errno 2] No such file or directory: '{nowhere / TRAIN_LABELS}'"
+        f"{nowhere / TRAIN_LABELS}: there is no such file or directory; choose another place"
     )
 
 
@@ -319,9 +324,8 @@ def test_a_corrupt_file_in_the_named_directory_is_left_alone(
     other_images(disk.named / TRAIN)
     before = (disk.named / TRAIN).read_bytes()
     lines = failure(lambda: data.fetch(disk.source))
-    assert lines[1].startswith(f"  LRSTUDY_DATA, {disk.named}: {TRAIN} {OTHER}")
-    assert len(lines) == 3
-    assert f"into {disk.named}, or set LRSTUDY_DATA" in lines[-1]
+    assert lines[1].startswith(f"LRSTUDY_DATA, {disk.named}: {TRAIN} {OTHER}")
+    assert len(lines) == 4
     assert file_names(disk.named) == {TRAIN}
     assert (disk.named / TRAIN).read_bytes() == before
 
@@ -340,15 +344,15 @@ def test_a_full_disk_leaves_nothing_behind(disk: Disk, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(shutil, "copyfileobj", full)
     lines = failure(lambda: data.fetch(disk.source))
-    assert lines[3] == f"  {disk.source}: [Errno 28] No space left on device"
+    assert lines[3] == f"{disk.cache}: the disk is full; make room, or choose another place"
     assert file_names(disk.cache) == set()
 
 
 def test_a_cache_that_cannot_be_made(disk: Disk) -> None:
     disk.cache.parent.parent.write_text("a file where the directory should be")
     lines = failure(lambda: data.fetch(disk.source))
-    assert f"{TRAIN} cannot be read (Not a directory)" in lines[1]
-    assert lines[3].startswith(f"  {disk.source}: [Errno ")
+    assert lines[1] == f"user cache, {disk.cache}: none of its 4 files is there"
+    assert lines[3].endswith(": a file stands where a directory is needed; choose another place")
 
 
 # ---------------------------------------------------------------- fetching from mirrors
@@ -388,13 +392,13 @@ def whole(disk: Disk) -> Callable[[str], bytes]:
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 ANSWERS = {
-    "not there": (reply(b"", "404 Not Found"), "HTTP Error 404: Not Found"),
+    "not there": (reply(b"", "404 Not Found"), "it answers 404 Not Found"),
     "a page instead": (reply(b"<html>"), f"{TRAIN} is corrupt (Not a gzipped file ("),
     "other data": (reply(gzip.compress(b"MNIST")), f"{TRAIN} {OTHER}"),
     "cut short": (reply(gzip.compress(b"MNIST")[:12], length=999), ""),
     "cut in a chunk": (CHUNKED + b"ff\r\nMNIST", "broken answer (IncompleteRead("),
     "no HTTP": (b"nonsense\r\n\r\n", "broken answer (BadStatusLine('nonsense\\r\\n'))"),
-    "nothing": (b"", "Remote end closed connection without response"),
+    "nothing": (b"", "no answer (Remote end closed connection without response)"),
 }
 
 
@@ -416,11 +420,12 @@ def test_a_bad_answer_leaves_nothing_behind_and_the_next_mirror_is_asked(
     with mirror(lambda _: answer) as (bad, _), mirror(whole(disk)) as (good, _):
         use_mirrors(monkeypatch, bad)
         lines = failure(data.fetch)
-        assert lines[1].startswith(f"  user cache, {disk.cache}: ")
-        assert lines[2].startswith(f"  Debian package, {disk.debian}: ")
-        assert lines[3].startswith(f"  {bad}: {message}")
-        assert lines[4].startswith(f"Put the four files ({', '.join(data.FILES)}) into ")
-        assert len(lines) == 5
+        assert lines[1].startswith(f"user cache, {disk.cache}: ")
+        assert lines[2].startswith(f"Debian package, {disk.debian}: ")
+        assert lines[3].startswith(f"{bad}: {message}")
+        assert lines[0] == "Fashion-MNIST could not be fetched. Tried:"
+        assert lines[-1] == HOW_TO
+        assert len(lines) == 6
         assert file_names(disk.cache) == set()
         use_mirrors(monkeypatch, bad, good)
         assert data.fetch() == disk.cache
@@ -433,7 +438,7 @@ def test_a_silent_mirror_is_given_up(disk: Disk, monkeypatch: pytest.MonkeyPatch
         use_mirrors(monkeypatch, address)
         assert "timed out" in failure(data.fetch)[3]
     use_mirrors(monkeypatch, address)
-    assert failure(data.fetch)[3].startswith(f"  {address}: <urlopen error ")
+    assert failure(data.fetch)[3].startswith(f"{address}: no answer (")
     assert file_names(disk.cache) == set()
 
 
@@ -452,7 +457,7 @@ def test_a_mirror_that_falls_silent_is_given_up(
         use_mirrors(monkeypatch, address)
         lines = failure(data.fetch)
         done.set()
-    assert lines[3] == f"  {address}: timed out"
+    assert lines[3] == f"{address}: no answer (timed out)"
     assert file_names(disk.cache) == {TRAIN}
 
 
@@ -499,3 +504,81 @@ def test_as_many_labels_as_images(disk: Disk) -> None:
 
 def test_a_file_that_is_not_there_cannot_be_loaded(disk: Disk) -> None:
     assert failure(lambda: data.load(disk.cache, "train")) == [f"{TRAIN} is missing"]
+
+
+# ---------------------------------------------------------------- the shapes of a directory
+
+
+def unpacked(disk: Disk, directory: Path) -> Path:
+    directory.mkdir(parents=True)
+    for name in data.FILES:
+        content = gzip.decompress((disk.source / name).read_bytes())
+        (directory / name.removesuffix(".gz")).write_bytes(content)
+    return directory
+
+
+@pytest.mark.parametrize("packed", [True, False])
+@pytest.mark.parametrize("folder", ["", "raw", "FashionMNIST/raw"])
+@pytest.mark.parametrize("way", ["named", "fetched"])
+def test_torchvisions_folders_and_unpacked_files_will_do(
+    disk: Disk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str, packed: bool, way: str
+) -> None:
+    root = tmp_path / "root"
+    if packed:
+        disk.fill(root / folder)
+    else:
+        unpacked(disk, root / folder)
+    if way == "named":
+        monkeypatch.setenv("LRSTUDY_DATA", str(root))
+        found = data.find()
+        assert found == root
+    else:
+        found = data.fetch(root)
+        assert found == disk.cache
+        assert file_names(found) == set(data.FILES)
+    np.testing.assert_array_equal(data.load(found, "train").pixels.numpy(), disk.arrays[TRAIN])
+    np.testing.assert_array_equal(data.load(found, "test").labels.numpy(), disk.arrays[TEST_LABELS])
+
+
+def test_unpacked_files_of_other_data_are_refused(
+    disk: Disk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = unpacked(disk, tmp_path / "root")
+    (root / TRAIN.removesuffix(".gz")).write_bytes(b"MNIST")
+    monkeypatch.setenv("LRSTUDY_DATA", str(root))
+    assert failure(data.find)[1].startswith(
+        f"LRSTUDY_DATA, {root}: {TRAIN.removesuffix('.gz')} {OTHER}"
+    )
+
+
+def test_a_mirror_that_refuses_pythons_own_name_is_asked_as_lrstudy(
+    disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agents: list[str] = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            agents.append(self.headers["User-Agent"])
+            if agents[-1].startswith("Python-urllib"):
+                self.send_error(403)
+                return
+            content = (disk.source / self.path.rpartition("/")[2]).read_bytes()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            use_mirrors(monkeypatch, f"http://127.0.0.1:{server.server_address[1]}/")
+            assert data.fetch() == disk.cache
+        finally:
+            server.shutdown()
+            thread.join()
+    assert all(re.fullmatch(r"lrstudy/\d.*", agent) for agent in agents)
+    assert len(agents) == 4
