@@ -6,23 +6,25 @@ trials that takes seconds where these queries take tenths.
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import re
+from collections.abc import Sequence
 from typing import Any
-from urllib.parse import quote
 
+import numpy as np
 import pandas as pd
 import sqlalchemy as sa
-from sqlalchemy.engine import URL, Connection
+from sqlalchemy.engine import Connection
 
-from analysis.values import mapping, number, parsed
+from analysis.values import mapping, parsed
 from search_spaces.parsing import unknown
-from study.urls import StorageError, database_file, opening_errors, parse_url, safe_url
+from study.urls import StorageError, UnknownStudyError
 
 STUDIES = sa.table("studies", sa.column("study_id"), sa.column("study_name"))
 STUDY_ATTRIBUTES = sa.table(
     "study_user_attributes", sa.column("study_id"), sa.column("key"), sa.column("value_json")
+)
+SYSTEM_STUDY_ATTRIBUTES = sa.table(
+    "study_system_attributes", sa.column("study_id"), sa.column("key"), sa.column("value_json")
 )
 TRIALS = sa.table(
     "trials",
@@ -38,6 +40,7 @@ VALUES = sa.table(
     sa.column("trial_id"),
     sa.column("objective"),
     sa.column("value"),
+    sa.column("value_type"),
 )
 PARAMS = sa.table(
     "trial_params",
@@ -49,39 +52,19 @@ PARAMS = sa.table(
 ATTRIBUTES = sa.table(
     "trial_user_attributes", sa.column("trial_id"), sa.column("key"), sa.column("value_json")
 )
-REPORTS = sa.table("trial_intermediate_values", sa.column("trial_id"), sa.column("step"))
-
-
-@contextmanager
-def connect(url: str) -> Iterator[Connection]:
-    """A connection that reads the storage at ``url``; SQLite files are opened read-only.
-
-    Raises StorageError where nothing is there, nothing answers, it is not Optuna's, or what it
-    holds cannot be parsed.
-    """
-    where = parse_url(url)
-    with opening_errors(where):
-        engine = _engine(where)
-        try:
-            with engine.connect() as connection:
-                if not sa.inspect(connection).has_table(STUDIES.name):
-                    raise StorageError(f"{safe_url(where)} is not an Optuna database")
-                yield connection
-        finally:
-            engine.dispose()
-
-
-def _engine(where: URL) -> sa.Engine:
-    path = database_file(where)
-    if path is None:
-        return sa.create_engine(where, poolclass=sa.NullPool)
-    if not path.is_file():
-        raise StorageError(f"there is no database {path}")
-    # mode=ro: a mistyped name must not leave an empty database behind.
-    uri = f"file:{quote(str(path.absolute()))}?mode=ro"
-    return sa.create_engine(
-        "sqlite://", creator=lambda: sqlite3.connect(uri, uri=True), poolclass=sa.NullPool
-    )
+SYSTEM_ATTRIBUTES = sa.table(
+    "trial_system_attributes", sa.column("trial_id"), sa.column("key"), sa.column("value_json")
+)
+REPORTS = sa.table(
+    "trial_intermediate_values",
+    sa.column("trial_id"),
+    sa.column("step"),
+    sa.column("intermediate_value"),
+    sa.column("intermediate_value_type"),
+)
+_REPORTED = ("intermediate_value", "intermediate_value_type")
+_ELSEWHERE = re.compile(r"([a-z][a-z0-9+]*://.+)#(.+)")
+_NOT_FINITE = {"INF_POS": np.inf, "INF_NEG": -np.inf, "NAN": np.nan}  # where the value is NULL
 
 
 def fetch(connection: Connection, query: sa.Select[Any]) -> pd.DataFrame:
@@ -95,14 +78,20 @@ def fetch(connection: Connection, query: sa.Select[Any]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(result.keys()))
 
 
+def split_name(name: str, url: str) -> tuple[str, str]:
+    """Storage and study of ``URL#NAME``, or of a plain name in the storage ``url``."""
+    found = _ELSEWHERE.fullmatch(name)
+    return (found[1], found[2]) if found else (url, name)
+
+
 def study_id(connection: Connection, name: str) -> int:
     """The id of the study called ``name``; StorageError with the nearest name if there is none."""
     known = fetch(connection, sa.select(STUDIES.c.study_id, STUDIES.c.study_name))
     found = known.loc[known["study_name"] == name, "study_id"]
     if found.empty:
         if known.empty:
-            raise StorageError(f"there is no study {name!r}: the storage is empty")
-        raise StorageError(unknown("study", name, sorted(known["study_name"])))
+            raise UnknownStudyError(f"there is no study {name!r}: the storage is empty")
+        raise UnknownStudyError(unknown("study", name, sorted(known["study_name"])))
     return int(found.iloc[0])
 
 
@@ -113,59 +102,87 @@ def of_study(query: sa.Select[Any], source: sa.TableClause, identity: int) -> sa
     )
 
 
-def study_attributes(connection: Connection, key: str) -> dict[int, dict[str, Any]]:
-    """A user attribute of every study that has it, parsed, by study id."""
-    query = sa.select(STUDY_ATTRIBUTES.c.study_id, STUDY_ATTRIBUTES.c.value_json)
-    rows = connection.execute(query.where(STUDY_ATTRIBUTES.c.key == key))
+def study_attributes(
+    connection: Connection, key: str, source: sa.TableClause = STUDY_ATTRIBUTES
+) -> dict[int, Any]:
+    """An attribute of every study that has it, parsed, by study id."""
+    query = sa.select(source.c.study_id, source.c.value_json).where(source.c.key == key)
+    rows = connection.execute(query)
     return {identity: parsed(text) for identity, text in rows}
 
 
 def trial_rows(connection: Connection, identity: int) -> pd.DataFrame:
-    """Number, state, times, value and the number of reports, by trial id."""
+    """Number, state, times, the first value (as it is stored) and the number of reports, by trial
+    id."""
     rows = fetch(connection, sa.select(TRIALS).where(TRIALS.c.study_id == identity))
     rows = rows.set_index("trial_id").sort_values("number").rename(columns={"number": "trial"})
-    value = of_study(sa.select(VALUES.c.trial_id, VALUES.c.value), VALUES, identity)
     reports = sa.select(REPORTS.c.trial_id, sa.func.count().label("reports"))
     reports = of_study(reports, REPORTS, identity).group_by(REPORTS.c.trial_id)
-    for query in (value.where(VALUES.c.objective == 0), reports):
-        rows = rows.join(fetch(connection, query).set_index("trial_id"))
-    return rows
+    value = objectives(connection, identity).reindex(columns=[0])[0].rename("value")
+    return rows.join(value).join(fetch(connection, reports).set_index("trial_id"))
+
+
+def objectives(connection: Connection, identity: int) -> pd.DataFrame:
+    """What each trial scored, a column for each objective (0, 1, ...), by trial id."""
+    columns = (VALUES.c.trial_id, VALUES.c.objective, VALUES.c.value, VALUES.c.value_type)
+    found = fetch(connection, of_study(sa.select(*columns), VALUES, identity))
+    found["value"] = _stored(found["value"], found["value_type"])
+    return found.pivot_table("value", "trial_id", "objective", aggfunc="first")
+
+
+def reports(connection: Connection, identity: int) -> pd.DataFrame:
+    """The intermediate values of all trials: trial_id, step, intermediate_value."""
+    columns = sa.select(*(REPORTS.c[name] for name in ("trial_id", "step", *_REPORTED)))
+    found = fetch(connection, of_study(columns, REPORTS, identity))
+    kinds = found.pop("intermediate_value_type")
+    found["intermediate_value"] = _stored(found["intermediate_value"], kinds)
+    return found.sort_values(["trial_id", "step"])
+
+
+def _stored(values: pd.Series, kinds: pd.Series) -> pd.Series:
+    """Numbers as Optuna stores them: those that are not finite by their kind."""
+    numbers = pd.to_numeric(values, errors="coerce").astype(float)
+    return numbers.fillna(kinds.map(_NOT_FINITE).astype(float))
 
 
 def attributes(
-    connection: Connection, identity: int, keys: Sequence[str]
+    connection: Connection,
+    identity: int,
+    keys: Sequence[str] | None = None,
+    *,
+    besides: Sequence[str] = (),
+    source: sa.TableClause = ATTRIBUTES,
 ) -> dict[int, dict[str, Any]]:
-    """The user attributes of those keys, parsed, by trial id."""
-    columns = (ATTRIBUTES.c.trial_id, ATTRIBUTES.c.key, ATTRIBUTES.c.value_json)
-    query = of_study(sa.select(*columns), ATTRIBUTES, identity).where(ATTRIBUTES.c.key.in_(keys))
+    """The attributes of those keys (None: of all ``besides`` some), parsed, by trial id."""
+    columns = (source.c.trial_id, source.c.key, source.c.value_json)
+    query = of_study(sa.select(*columns), source, identity)
+    wanted = source.c.key.not_in(besides) if keys is None else source.c.key.in_(keys)
     found: dict[int, dict[str, Any]] = {}
-    for trial, key, text in connection.execute(query):
+    for trial, key, text in connection.execute(query.where(wanted)):
         found.setdefault(trial, {})[key] = parsed(text)
     return found
 
 
-def params(connection: Connection, identity: int) -> pd.DataFrame:
-    """The sampled parameters, a column each, by trial id: numbers, or texts where some are none. A
-    categorical one is its choice."""
+def params(connection: Connection, identity: int) -> dict[int, dict[str, Any]]:
+    """The sampled parameters as they were sampled, by trial id: an integer, a float, or the choice
+    of a categorical one, of whatever type; None where the storage holds none."""
     columns = (PARAMS.c.trial_id, PARAMS.c.param_name, PARAMS.c.param_value)
     query = of_study(sa.select(*columns, PARAMS.c.distribution_json), PARAMS, identity)
     found: dict[int, dict[str, Any]] = {}
-    choices: dict[str, Any] = {}
+    kinds: dict[str, Any] = {}
     for trial, name, value, text in connection.execute(query):
-        if text not in choices:
-            choices[text] = mapping(mapping(parsed(text)).get("attributes")).get("choices")
-        found.setdefault(trial, {})[name] = _chosen(value, choices[text])
-    frame = pd.DataFrame.from_dict(found, orient="index")
-    mixed = [name for name in frame if pd.api.types.is_object_dtype(frame[name])]
-    for name in mixed:
-        frame[name] = [None if pd.isna(value) else str(value) for value in frame[name]]
-    return frame
+        if text not in kinds:
+            kinds[text] = mapping(parsed(text))
+        found.setdefault(trial, {})[name] = _sampled(value, kinds[text])
+    return found
 
 
-def _chosen(value: Any, choices: Any) -> Any:
-    """The value of a parameter: a number, or the choice of that place; None where there is none."""
-    place = number(value)
-    if not isinstance(choices, list) or place is None:
-        return place
-    found = choices[int(place)] if 0 <= place < len(choices) else None
-    return found if isinstance(found, str | int | float) else None
+def _sampled(value: Any, kind: dict[str, Any]) -> Any:
+    """The value of a parameter from the number that is stored and its distribution."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    choices = mapping(kind.get("attributes")).get("choices")
+    if isinstance(choices, list):
+        return choices[int(value)] if 0 <= value < len(choices) else None
+    whole = "Int" in str(kind.get("name")) and float(value).is_integer()
+    return int(value) if whole else value

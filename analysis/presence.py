@@ -7,8 +7,9 @@ from typing import Any
 import pandas as pd
 import sqlalchemy as sa
 
-from analysis.database import ATTRIBUTES, TRIALS, connect, fetch, study_id
+from analysis.database import ATTRIBUTES, TRIALS, fetch, study_id
 from analysis.values import integer, mapping, parsed, text
+from study.opening import connect
 
 HEARTBEATS = sa.table(
     "trial_heartbeats", sa.column("trial_id"), sa.column("heartbeat", sa.DateTime)

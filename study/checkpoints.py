@@ -131,12 +131,16 @@ def _write(file: Path, content: dict[str, Any]) -> None:
     torch.save(content, buffer)
     payload = buffer.getbuffer()
     partial = file.with_suffix(f".{os.getpid()}.partial")
-    with partial.open("wb") as stream:
-        stream.write(_MAGIC + hashlib.sha256(payload).hexdigest().encode() + b"\n")
-        stream.write(payload)
-        stream.flush()
-        os.fsync(stream.fileno())
-    partial.replace(file)
+    try:
+        with partial.open("wb") as stream:
+            stream.write(_MAGIC + hashlib.sha256(payload).hexdigest().encode() + b"\n")
+            stream.write(payload)
+            stream.flush()
+            os.fsync(stream.fileno())
+        partial.replace(file)
+    except OSError:
+        partial.unlink(missing_ok=True)  # on a full disk it would leave the database no room
+        raise
     _flush_directory(file.parent)
 
 

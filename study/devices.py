@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from pathlib import Path
 
@@ -45,6 +46,13 @@ def all_of(name: str) -> list[str]:
     if name in ("auto", "cuda") and first.type == "cuda":
         return [each for each in available() if each.startswith("cuda:")]
     return [str(first)]
+
+
+def cores() -> int:
+    """Processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # not on macOS
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def describe(device: torch.device) -> str:

@@ -18,6 +18,7 @@ import torch
 from search_spaces.config import TrialConfig
 from study import devices
 from study.checkpoints import Checkpoint, Checkpoints
+from study.files import reason
 from study.records import EpochRecord
 from study.sampling import FAMILY_PARAM
 from study.scoring import BestEpoch, score
@@ -151,7 +152,9 @@ def _save(trial: optuna.Trial, run: Run, checkpoints: Checkpoints, report: Repor
     try:
         checkpoints.save(slot, attempt, run.state.config.model_dump_json(), state)
     except OSError as error:
-        report(f"cannot write a checkpoint to {checkpoints.root}: {error.strerror}")
+        report(
+            f"cannot write a checkpoint to {checkpoints.root}: {reason(error)}; it goes on without"
+        )
 
 
 def _report(trial: optuna.Trial, record: EpochRecord) -> None:

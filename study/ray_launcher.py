@@ -20,11 +20,14 @@ import ray
 from ray.exceptions import RayActorError, RayError, TaskCancelledError
 from ray.util.queue import Queue
 
+from search_spaces.phrases import count
 from study import devices
 from study.checkpoints import DIRECTORY_VARIABLE
+from study.files import reason
+from study.hints import STORAGE_VARIABLE
 from study.runner import Ending, Event, OnEvent, WorkersFailed, signals_to
 from study.urls import database_file, parse_url
-from study.worker import STORAGE_VARIABLE, run
+from study.worker import run
 
 # Of Ray's objects on this machine: the workers hand over a few words at a time.
 _OBJECT_BYTES = 100 * 2**20
@@ -43,7 +46,9 @@ def reach(address: str) -> None:
         return
     try:
         socket.create_connection((host, int(port)), _REACH_SECONDS).close()
-    except (OSError, ValueError, OverflowError) as error:
+    except OSError as error:
+        raise WorkersFailed(f"cannot reach Ray at {address}: {reason(error)}") from None
+    except (ValueError, OverflowError) as error:
         raise WorkersFailed(f"cannot reach Ray at {address}: {error}") from None
 
 
@@ -129,7 +134,8 @@ def _warn_of_no_room(gpus: float) -> None:
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
     if not any(node.get("CPU", 0) >= 1 and node.get("GPU", 0) >= gpus for node in nodes):
         print(
-            f"lrstudy: no node of Ray has a CPU core and {gpus:g} GPUs: the workers wait for one",
+            f"lrstudy: no node of Ray has a CPU core and {count(gpus, 'GPU')}: "
+            "the workers wait for one",
             file=sys.stderr,
         )
 

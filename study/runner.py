@@ -17,14 +17,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from search_spaces.phrases import count
 from study import devices
 from study.checkpoints import DIRECTORY_VARIABLE
-from study.worker import STORAGE_VARIABLE
+from study.hints import STORAGE_VARIABLE
 
 Event = dict[str, Any]
 OnEvent = Callable[[Event], None]
 Ending = Literal["done", "stopped", "timeout", "asked"]
-WORKER = (sys.executable, "-m", "study.worker")
+# -P: not the working directory's own study.py
+WORKER = (sys.executable, "-P", "-m", "study.worker")
 _POLL_SECONDS = 0.2
 
 
@@ -56,20 +58,14 @@ def place(device: str, workers: int | None, per_device: int | None, trials: int)
     are asked for. Several GPUs are filled in turn.
     """
     there = devices.all_of(device)
-    room = per_device or (1 if there[0] != "cpu" else min(_cores(), 8))
+    room = per_device or (1 if there[0] != "cpu" else min(devices.cores(), 8))
     wanted = workers or max(1, min(room * len(there), trials))
     if per_device is not None and wanted > room * len(there):
         raise ValueError(
-            f"{wanted} workers do not fit on {', '.join(there)} with at most {per_device} each"
+            f"{count(wanted, 'worker')} cannot be placed on {', '.join(there)} with at most "
+            f"{per_device} each"
         )
     return [there[index % len(there)] for index in range(wanted)]
-
-
-def _cores() -> int:
-    """Processors that this process may use."""
-    if hasattr(os, "sched_getaffinity"):  # not on macOS
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def launch(
@@ -168,7 +164,7 @@ def _cpu_environment(workers: int) -> dict[str, str]:
     """One thread a process when there are several; a lone worker may use every core."""
     environment = dict(devices.WORKER_ENVIRONMENT)
     if workers == 1:
-        environment["OMP_NUM_THREADS"] = str(_cores())
+        environment["OMP_NUM_THREADS"] = str(devices.cores())
     return environment
 
 

@@ -18,14 +18,17 @@ from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import optuna
 import sqlalchemy as sa
 from optuna.distributions import json_to_distribution
+from optuna.exceptions import DuplicatedStudyError
 from optuna.storages._rdb import models
+from optuna.storages._rdb.storage import _create_scoped_session
+from optuna.study import StudyDirection
 from optuna.trial import TrialState
 from sqlalchemy import orm
 
@@ -78,6 +81,22 @@ class SlotStorage(PatientStorage):
     (where the study has arms), host, pid, born and claim, and its first heartbeat, all written in
     the creating transaction. A further attempt at a slot has the parameters of the earlier ones.
     """
+
+    @patient
+    def create_whole_study(self, name: str, attrs: dict[str, Any]) -> None:
+        """A study to be maximised that has its user attributes from the first moment on: on a full
+        disk, or after a kill, there is no study without them. Raises DuplicatedStudyError."""
+        direction = models.StudyDirectionModel(objective=0, direction=StudyDirection.MAXIMIZE)
+        study = models.StudyModel(study_name=name, directions=[direction])
+        try:
+            with _create_scoped_session(self.scoped_session) as session:
+                session.add(study)
+                session.flush()
+                attribute = partial(models.StudyUserAttributeModel, study_id=study.study_id)
+                for key, value in attrs.items():
+                    session.add(attribute(key=key, value_json=json.dumps(value)))
+        except sa.exc.IntegrityError:
+            raise DuplicatedStudyError from None
 
     def _create_new_trial(
         self, study_id: int, template_trial: optuna.trial.FrozenTrial | None = None
@@ -250,7 +269,7 @@ def _attempts(session: orm.Session, study_id: int) -> list[Attempt]:
         .where(trial.study_id == study_id)
         .order_by(trial.trial_id)
     ).all()
-    wanted = ("slot", "interrupted", "host", "pid", "born", "claim")
+    wanted = ("slot", "interrupted", "outcome", "host", "pid", "born", "claim")
     attrs: dict[int, dict[str, Any]] = {trial_id: {} for trial_id, _ in rows}
     query = (
         sa.select(attr.trial_id, attr.key, attr.value_json)

@@ -10,7 +10,15 @@ from pathlib import Path
 import sqlalchemy as sa
 from optuna.exceptions import StorageInternalError
 
+from study import files
+from study.faults import is_passing, reason
+
+# Options of a PostgreSQL URL that say where the database is; any other may hold a secret.
+_PLACES = ("host", "hostaddr", "port", "dbname", "user", "service", "sslmode", "sslrootcert")
 _DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg"}
+_INSTEAD = "use sqlite:///FILE or postgresql://USER@HOST/DATABASE"
+_JOURNALS = (".log", ".journal", ".jsonl")
+COPIED = "`optuna.copy_study` copies its studies there"
 _TOO_LONG = "integer string conversion"  # Python's refusal to read a number of thousands of digits
 
 
@@ -23,14 +31,11 @@ def parse_url(url: str) -> sa.URL:
     try:
         parsed = sa.make_url(url)
     except (sa.exc.ArgumentError, ValueError):  # ValueError: a port that is no number
-        # The text itself is not repeated: it may hold a password.
-        raise StorageError(
-            "the storage is not a database URL such as sqlite:///lrstudy.db"
-        ) from None
+        raise StorageError(_no_url(url)) from None
     backend = parsed.get_backend_name()
     if backend not in _DRIVERS:
         raise StorageError(
-            f"{safe_url(parsed)}: use sqlite:///FILE or postgresql://USER@HOST/DATABASE"
+            f"{safe_url(parsed)}: lrstudy keeps studies in SQLite and PostgreSQL alone: {_INSTEAD}"
         )
     if backend == "sqlite" and parsed.database in (None, "", ":memory:"):
         raise StorageError("the storage must be a file: sqlite:///FILE")
@@ -39,9 +44,35 @@ def parse_url(url: str) -> sa.URL:
     return parsed.set(drivername=_DRIVERS[backend])
 
 
+def _no_url(text: str) -> str:
+    """Why a text is no storage; it is not repeated, because it may hold a password."""
+    if text.startswith("journal:") or text.endswith(_JOURNALS):
+        return f"a journal file of Optuna cannot be the storage: {_INSTEAD}; {COPIED}"
+    return "the storage is not a database URL such as sqlite:///lrstudy.db"
+
+
 def safe_url(url: str | sa.URL) -> str:
     """The storage URL without its password, and without options, which may hold another one."""
     return sa.make_url(url).set(query={}).render_as_string(hide_password=True)
+
+
+def address(url: str) -> str:
+    """The URL as it may be shown and typed again: without its password, and without options that
+    may hold one. The text itself where it is no URL."""
+    try:
+        parsed = sa.make_url(url)
+    except (sa.exc.ArgumentError, ValueError):
+        return url
+    query = {name: value for name, value in parsed.query.items() if name in _PLACES}
+    kept: sa.URL = sa.URL.create(
+        parsed.drivername,
+        username=parsed.username,
+        host=parsed.host,
+        port=parsed.port,
+        database=parsed.database,
+        query=query,
+    )
+    return kept.render_as_string()
 
 
 def has_password(url: str) -> bool:
@@ -58,8 +89,17 @@ def database_file(url: sa.URL) -> Path | None:
     return Path(str(url.database)) if url.get_backend_name() == "sqlite" else None
 
 
+class UnknownStudyError(StorageError):
+    """The storage has no study of that name; the message names the nearest."""
+
+
 class StorageAwayError(StorageError):
     """The storage cannot be reached, now."""
+
+
+def trouble(url: str | sa.URL, error: BaseException) -> str:
+    """What a database's error says, in one line that names the database."""
+    return f"cannot use the storage {safe_url(url)}: {reason(error)}"
 
 
 @contextmanager
@@ -75,11 +115,8 @@ def database_errors(url: str | sa.URL) -> Iterator[None]:
         reason = "a number has too many digits"
         raise StorageError(f"the data in {safe_url(url)} are damaged: {reason}") from None
     except (sa.exc.SQLAlchemyError, StorageInternalError) as error:
-        cause = error.__cause__ if isinstance(error, StorageInternalError) else error
-        reason = str(getattr(cause, "orig", cause)).strip().partition("\n")[0]
-        away = isinstance(cause, sa.exc.OperationalError | sa.exc.InterfaceError)
-        kind = StorageAwayError if away else StorageError
-        raise kind(f"cannot use the storage {safe_url(url)}: {reason}") from None
+        kind = StorageAwayError if is_passing(error) else StorageError
+        raise kind(trouble(url, error)) from None
 
 
 @contextmanager
@@ -92,4 +129,6 @@ def opening_errors(url: str | sa.URL) -> Iterator[None]:
         hint = "pip install 'lrstudy[postgres]'"
         raise StorageError(f"{safe_url(url)} needs a database driver: {hint}") from None
     except OSError as error:
-        raise StorageError(f"cannot use the storage {safe_url(url)}: {error.strerror}") from None
+        raise StorageError(
+            f"cannot use the storage {safe_url(url)}: {files.reason(error)}"
+        ) from None

@@ -9,6 +9,7 @@ study is to stop, or when nobody reads any more. What libraries print goes to st
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import sys
@@ -28,8 +29,11 @@ from optuna.trial import TrialState
 from study import devices
 from study.checkpoints import DIRECTORY_VARIABLE, Checkpoints
 from study.data import DataError
+from study.faults import is_of_storage
+from study.files import reason
+from study.hints import STORAGE_VARIABLE
 from study.objective import Interrupted, load_data, run_trial
-from study.outages import patient
+from study.outages import WAITS, patient
 from study.pruning import make_pruner
 from study.records import EpochRecord
 from study.sampling import SlotSampler
@@ -37,9 +41,8 @@ from study.slots import NoFreeSlot, SlotStorage, heartbeat_seconds
 from study.spec import StudySpec
 from study.storage import identity, is_stopping, load_spec, open_storage
 from study.tasks import TaskData
-from study.urls import StorageError
+from study.urls import StorageError, database_errors
 
-STORAGE_VARIABLE = "LRSTUDY_STORAGE"
 # So many trials of one worker failing one after the other with the same error is the study's fault.
 SAME_FAILURES = 3
 _WAIT_SECONDS = 0.5
@@ -107,6 +110,7 @@ class Worker:
     def _run(self, trial: optuna.Trial) -> None:
         """Run a trial to its end and record what became of it."""
         with self._signing(trial._trial_id):
+            self.emit("begin", trial)
             try:
                 state, value = self._outcome(trial)
                 told = self.study.tell(trial, value, state=state, skip_if_finished=True)
@@ -120,7 +124,9 @@ class Worker:
             try:
                 self.checkpoints.remove(trial.user_attrs["slot"])
             except OSError as error:
-                self._warn(trial, f"cannot delete a checkpoint: {error.strerror}")
+                self._warn(
+                    trial, f"cannot delete {error.filename or 'a checkpoint'}: {reason(error)}"
+                )
         failure = self.failures[-1] if state == TrialState.FAIL and self.failures else None
         self.emit("end", trial, state=state.name.lower(), value=value, error=failure)
 
@@ -144,6 +150,8 @@ class Worker:
         except UpdateFinishedTrialError:
             raise
         except Exception as error:
+            if is_of_storage(error):
+                raise  # no fault of the trial's
             trial.set_user_attr("error", traceback.format_exc())
             self.failures = [*self.failures, f"{type(error).__name__}: {error}"][-SAME_FAILURES:]
             return TrialState.FAIL, None
@@ -245,15 +253,37 @@ def run(name: str, device: str, tell: Callable[[Event], None]) -> str | None:
     began = time.monotonic()
     utc()
     try:
-        worker = start(name, device, tell)
-        leave_on_signals(worker)
-        tell({"event": "ready", "seconds": time.monotonic() - began})
-        worker.work()
-    except StorageInternalError as error:
-        return f"the storage failed: {error.__cause__}".splitlines()[0]
+        with _telling_of_waits(tell), database_errors(os.environ[STORAGE_VARIABLE]):
+            worker = start(name, device, tell)
+            leave_on_signals(worker)
+            tell({"event": "ready", "seconds": time.monotonic() - began})
+            worker.work()
     except (StorageError, DataError, ValueError, RuntimeError) as error:
-        return str(error)
+        return " ".join(str(error).split())  # its launcher reads one line
     return None
+
+
+class _Teller(logging.Handler):
+    """Tells what is waited for as an event."""
+
+    def __init__(self, tell: Callable[[Event], None]) -> None:
+        super().__init__()
+        self._tell = tell
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with suppress(BrokenPipeError):  # the next event of a trial finds it, too
+            self._tell({"event": "storage", "text": record.getMessage()})
+
+
+@contextmanager
+def _telling_of_waits(tell: Callable[[Event], None]) -> Iterator[None]:
+    """What the worker waits for is an event, not a line on standard error."""
+    teller = _Teller(tell)
+    WAITS.addHandler(teller)
+    try:
+        yield
+    finally:
+        WAITS.removeHandler(teller)
 
 
 def main(name: str, device: str) -> int:
@@ -261,7 +291,8 @@ def main(name: str, device: str) -> int:
     events = _event_stream()
 
     def tell(event: Event) -> None:
-        print(json.dumps(event), file=events, flush=True)
+        events.write(f"{json.dumps(event)}\n")  # in one piece: several threads tell
+        events.flush()
 
     error = run(name, device, tell)
     if error is not None:

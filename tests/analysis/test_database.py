@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import sqlite3
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
-from analysis.database import connect, fetch, study_id
+from analysis.database import fetch, study_id
 from analysis.frames import load
+from study.opening import connect
 from study.urls import StorageError
 from tests.analysis.conftest import Plant
 
@@ -21,41 +21,13 @@ def refused(url: str) -> str:
     return str(error.value)
 
 
-def test_a_missing_file_is_named_and_not_created(tmp_path: Path) -> None:
-    path = tmp_path / "absent.db"
-    assert refused(f"sqlite:///{path}") == f"there is no database {path}"
-    assert not path.exists()
-
-
 def test_a_database_in_memory_holds_nothing() -> None:
     assert refused("sqlite://") == "the storage must be a file: sqlite:///FILE"
-
-
-def test_the_database_of_another_program(tmp_path: Path) -> None:
-    path = tmp_path / "other.db"
-    with sqlite3.connect(path) as other:
-        other.execute("CREATE TABLE studies_of_birds (name TEXT)")
-    other.close()
-    assert refused(f"sqlite:///{path}") == f"sqlite:///{path} is not an Optuna database"
-
-
-def test_a_file_that_is_no_database(tmp_path: Path) -> None:
-    path = tmp_path / "notes.txt"
-    path.write_text("no database " * 100)
-    assert refused(f"sqlite:///{path}") == (
-        f"cannot use the storage sqlite:///{path}: file is not a database"
-    )
 
 
 @pytest.mark.parametrize("url", ["lrstudy.db", "", "sqlite:/x:y", "postgresql://a:secret@h:xx/y"])
 def test_what_is_no_url_is_not_repeated(url: str) -> None:
     assert refused(url) == "the storage is not a database URL such as sqlite:///lrstudy.db"
-
-
-def test_other_databases_are_refused_without_their_password() -> None:
-    assert refused("nosuch://user:secret@host/db?password=secret") == (
-        "nosuch://user:***@host/db: use sqlite:///FILE or postgresql://USER@HOST/DATABASE"
-    )
 
 
 def test_options_that_hold_a_password_are_not_printed() -> None:

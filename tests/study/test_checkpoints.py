@@ -206,9 +206,11 @@ def test_a_save_that_fails_leaves_the_earlier_file_whole(
         patch.setattr(checkpoints.os, "fsync", full)
         with pytest.raises(OSError, match="No space left"):
             kept.save(5, 0, "c", some(3))
+    assert list(kept.directory.iterdir()) == [the_file(kept)]  # what it wrote takes no room
     found, told = load(kept)
     assert found is not None
     assert (len(found.records), told) == (2, [])
     kept.save(5, 0, "c", some(4))
-    kept.remove(5)  # what was left half written, too
+    (kept.directory / "slot-5-1.77.partial").touch()  # of a process that was killed
+    kept.remove(5)
     assert list(kept.directory.iterdir()) == []

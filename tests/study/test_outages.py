@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import optuna
@@ -17,9 +19,18 @@ from study.outages import PatientStorage, is_away, patient
 from study.slots import attempts
 from study.urls import StorageAwayError, StorageError
 
+URL = "postgresql+psycopg://me:secret@host/studies"
+PLACE = "postgresql+psycopg://me:***@host/studies"
+
 
 def _gone(*_: Any) -> sa.exc.OperationalError:
     return sa.exc.OperationalError("SELECT 1", {}, Exception("server closed the connection"))
+
+
+def _full() -> sa.exc.OperationalError:
+    cause = sqlite3.OperationalError("database or disk is full")
+    cause.sqlite_errorcode = sqlite3.SQLITE_FULL
+    return sa.exc.OperationalError("INSERT", {}, cause)
 
 
 def _as_optuna_tells(cause: Exception) -> StorageInternalError:
@@ -46,13 +57,13 @@ def test_a_call_is_repeated_until_the_database_is_back(
     answers: list[Any] = [error, error, error, 7]
 
     @patient
-    def call(_argument: int) -> int:
+    def call(_url: str) -> int:
         answer = answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
         return int(answer)
 
-    assert call(1) == 7
+    assert call(URL) == 7
     assert len(slept) == 3
     assert all(low / 2 <= wait <= low for low, wait in zip([0.1, 0.2, 0.4], slept, strict=True))
 
@@ -61,12 +72,71 @@ def test_patience_has_an_end(slept: list[float]) -> None:
     """Shorter than the grace of a silent trial."""
 
     @patient
-    def call() -> None:
+    def call(_url: str) -> None:
         raise _gone()
 
     with pytest.raises(sa.exc.OperationalError):
-        call()
+        call(URL)
     assert outages.PATIENCE_SECONDS - 5 < sum(slept) <= outages.PATIENCE_SECONDS
+
+
+def _waits(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [each.getMessage() for each in caplog.records if each.name == "lrstudy.waits"]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [_gone(), StorageAwayError(f"cannot use the storage {PLACE}: server closed the connection")],
+)
+def test_a_wait_says_for_what_and_how_long(
+    slept: list[float], caplog: pytest.LogCaptureFixture, error: Exception
+) -> None:
+    """When it begins, again and again, and when it is over; without the password."""
+
+    @patient
+    def call(_url: str) -> None:
+        if sum(slept) < 40:
+            raise error
+
+    call(URL)
+    *waiting, over = _waits(caplog)
+    start = f"cannot use the storage {PLACE}: server closed the connection; waiting, for "
+    seconds = [
+        int(each.removeprefix(start).removesuffix(" s now and at most 75 s")) for each in waiting
+    ]
+    assert 2 <= seconds[0] <= 5
+    assert all(15 <= later - sooner <= 20 for sooner, later in pairwise(seconds))
+    assert 20 < seconds[-1] <= 40
+    assert over == f"the storage {PLACE} is back after {sum(slept):.0f} s"
+
+
+def test_a_hiccup_is_not_spoken_of(slept: list[float], caplog: pytest.LogCaptureFixture) -> None:
+    @patient
+    def call(_url: str) -> None:
+        if sum(slept) < 1:
+            raise _gone()
+
+    call(URL)
+    assert slept
+    assert _waits(caplog) == []
+
+
+def test_threads_that_wait_for_the_same_speak_once(caplog: pytest.LogCaptureFixture) -> None:
+    voice = outages._Voice()
+    began = outages.time.monotonic() - 10
+    for _ in range(3):
+        voice.waiting(began, "it is away")
+    assert _waits(caplog) == ["it is away; waiting, for 10 s now and at most 75 s"]
+    voice._next = 0.0  # later, in a call that began only now
+    voice.waiting(outages.time.monotonic() - 3, "it is away")
+    assert _waits(caplog)[1:] == ["it is away; waiting, for 10 s now and at most 75 s"]
+    for _ in range(3):
+        voice.ended("it")
+    assert len(_waits(caplog)) == 3
+    voice.waiting(began, "it is away")  # another time
+    voice.ended(None)  # given up
+    voice.ended("it")
+    assert len(_waits(caplog)) == 4
 
 
 @pytest.mark.parametrize(
@@ -74,6 +144,7 @@ def test_patience_has_an_end(slept: list[float]) -> None:
     [
         sa.exc.IntegrityError("INSERT", {}, Exception("twice")),
         _as_optuna_tells(sa.exc.ProgrammingError("SELECT", {}, Exception("no such table"))),
+        _as_optuna_tells(_full()),
         StorageError("there is no study"),
         ValueError("no"),
     ],
@@ -146,7 +217,7 @@ def test_every_call_of_a_worker_is_patient() -> None:
         *("get_study_id_from_name", "get_study_user_attrs", "get_study_directions"),
         *("_get_trials", "get_trial", "_create_new_trial", "_set_trial_param"),
         *("set_trial_user_attr", "set_trial_system_attr", "set_trial_intermediate_value"),
-        *("set_trial_state_values", "record_heartbeat", "get_all_studies"),
+        *("set_trial_state_values", "record_heartbeat", "get_all_studies", "set_study_user_attr"),
     }
     for name in used:
         assert getattr(PatientStorage, name) is not getattr(RDBStorage, name), name

@@ -196,7 +196,7 @@ def test_workers_are_spread_over_the_gpus(monkeypatch: pytest.MonkeyPatch) -> No
     assert place("auto", None, 2, 90) == ["cuda:0", "cuda:1"] * 2
     assert place("cuda:1", None, 2, 90) == ["cuda:1"] * 2
     assert place("auto", 3, 2, 90) == ["cuda:0", "cuda:1", "cuda:0"]
-    message = "^5 workers do not fit on cuda:0, cuda:1 with at most 2 each$"
+    message = "^5 workers cannot be placed on cuda:0, cuda:1 with at most 2 each$"
     with pytest.raises(ValueError, match=message):
         place("auto", 5, 2, 90)
 

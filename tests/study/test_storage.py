@@ -6,8 +6,8 @@ import os
 import socket
 import sqlite3
 import threading
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from threading import Barrier, Thread
 from typing import Any
@@ -15,10 +15,17 @@ from typing import Any
 import optuna
 import pytest
 import sqlalchemy as sa
-from optuna.exceptions import DuplicatedStudyError
-from optuna.trial import TrialState
+from optuna.exceptions import DuplicatedStudyError, StorageInternalError
 
-from study.storage import best_trial, create_study, describe, load_spec, open_storage, set_spec
+from study.slots import SlotStorage
+from study.storage import (
+    create_study,
+    describe,
+    load_spec,
+    open_storage,
+    set_spec,
+    write_ahead,
+)
 from study.urls import StorageError, safe_url
 
 
@@ -49,7 +56,8 @@ def sqlite(path: Path) -> str:
         ),
         (
             "mysql://me:secret@host/db?password=secret",
-            "mysql://me:***@host/db: use sqlite:///FILE or postgresql://USER@HOST/DATABASE",
+            "mysql://me:***@host/db: lrstudy keeps studies in SQLite and PostgreSQL alone: "
+            "use sqlite:///FILE or postgresql://USER@HOST/DATABASE",
         ),
         ("sqlite://", "the storage must be a file: sqlite:///FILE"),
         ("sqlite:///:memory:", "the storage must be a file: sqlite:///FILE"),
@@ -62,7 +70,8 @@ def test_a_wrong_url_is_explained(url: str, message: str) -> None:
 
 def test_a_missing_file_is_not_made_by_asking_for_it(tmp_path: Path) -> None:
     file = tmp_path / "none.db"
-    assert refusal(sqlite(file)) == f"there is no database {file}; `lrstudy run SPACE` makes one"
+    run = f"`lrstudy run SPACE --storage {sqlite(file)}`"
+    assert refusal(sqlite(file)) == f"there is no database {file}; {run} makes one"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -83,21 +92,6 @@ def test_what_may_not_be_written_is_named(tmp_path: Path, monkeypatch: pytest.Mo
     assert refusal(sqlite(file)) == f"cannot write {file}: permission denied"
 
 
-def test_a_directory_is_no_database(tmp_path: Path) -> None:
-    message = f"cannot use the storage {sqlite(tmp_path)}: unable to open database file"
-    assert refusal(sqlite(tmp_path)) == message
-
-
-def test_a_file_that_is_no_database_is_left_alone(tmp_path: Path) -> None:
-    file = tmp_path / "letter.txt"
-    file.write_text("Dear reader, " * 100)
-    before = file.read_bytes()
-    for create in (False, True):
-        message = f"cannot use the storage {sqlite(file)}: file is not a database"
-        assert refusal(sqlite(file), create=create) == message
-    assert file.read_bytes() == before
-
-
 def test_the_database_of_another_program_is_left_alone(tmp_path: Path) -> None:
     file = tmp_path / "other.db"
     with sqlite3.connect(file) as connection:
@@ -114,19 +108,10 @@ def test_the_database_of_another_program_is_left_alone(tmp_path: Path) -> None:
 def test_an_empty_database_is_filled_by_a_run_only(tmp_path: Path) -> None:
     file = tmp_path / "empty.db"
     file.touch()
-    assert refusal(sqlite(file)) == f"{sqlite(file)} is empty; `lrstudy run SPACE` fills it"
+    run = f"`lrstudy run SPACE --storage {sqlite(file)}`"
+    assert refusal(sqlite(file)) == f"{sqlite(file)} is empty; {run} fills it"
     open_storage(sqlite(file), create=True)
     open_storage(sqlite(file))
-
-
-def test_a_database_of_another_version_of_optuna_is_refused(tmp_path: Path) -> None:
-    file = tmp_path / "old.db"
-    open_storage(sqlite(file), create=True)
-    with sqlite3.connect(file) as connection:
-        connection.execute("update alembic_version set version_num = 'v0.9.0.a'")
-    connection.close()
-    message = refusal(sqlite(file))
-    assert message.startswith(f"{sqlite(file)}: The runtime optuna version ")
 
 
 @pytest.fixture
@@ -177,6 +162,86 @@ def test_sqlite_has_a_log_and_one_writer_at_a_time(make_study: Any) -> None:
         other.close()
 
 
+def journal_mode(url: str) -> str:
+    with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
+        return str(connection.execute("PRAGMA journal_mode").fetchone()[0])
+
+
+def test_opening_does_not_change_the_journal_mode(tmp_path: Path, make_spec: Any) -> None:
+    url = sqlite(tmp_path / "new.db")
+    storage = open_storage(url, create=True)
+    optuna.create_study(study_name="theirs", storage=url)
+    assert load_study(open_storage(url), "theirs") == journal_mode(url) == "delete"
+    create_study(storage, "ours", make_spec())
+    assert journal_mode(url) == "wal"
+
+
+def load_study(storage: SlotStorage, name: str) -> str:
+    """Refused; the journal mode as a connection of the storage sees it."""
+    with pytest.raises(StorageError, match="was not made by lrstudy"):
+        load_spec(storage, name)
+    with storage.engine.connect() as connection:
+        return str(connection.execute(sa.text("PRAGMA journal_mode")).scalar_one())
+
+
+class Pragma:
+    """A connection to SQLite on a file system that answers as networks do."""
+
+    def __init__(self, answer: str | int) -> None:
+        self.answer = answer
+
+    def cursor(self) -> Pragma:
+        return self
+
+    def execute(self, _query: str) -> Pragma:
+        if isinstance(self.answer, int):
+            error = sqlite3.OperationalError("what SQLite says")
+            error.sqlite_errorcode = self.answer
+            raise error
+        return self
+
+    def fetchone(self) -> tuple[str | int]:
+        return (self.answer,)
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["delete", sqlite3.SQLITE_IOERR_SHMMAP, sqlite3.SQLITE_CANTOPEN],
+)
+def test_a_file_system_that_keeps_no_log_serves_workers_one_after_the_other(
+    make_study: Any, monkeypatch: pytest.MonkeyPatch, answer: str | int
+) -> None:
+    stored = make_study()
+    assert write_ahead(stored.storage)
+    stored.storage.engine.dispose()
+    with closing(sqlite3.connect(stored.url.removeprefix("sqlite:///"))) as connection:
+        connection.execute("PRAGMA journal_mode=DELETE")
+    with monkeypatch.context() as patch:
+        patch.setattr(stored.storage.engine, "raw_connection", lambda: Pragma(answer))
+        assert not write_ahead(stored.storage)
+    assert journal_mode(stored.url) == "delete"
+    with ThreadPoolExecutor(4) as pool:
+        trials = list(pool.map(lambda _: stored.load().ask(), range(stored.spec.trials)))
+    assert sorted(each.user_attrs["slot"] for each in trials) == list(range(stored.spec.trials))
+    with stored.storage.engine.connect() as connection:  # no log: every commit is flushed
+        assert connection.execute(sa.text("pragma synchronous")).scalar() == 2
+
+
+@pytest.mark.parametrize(
+    "code", [sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CORRUPT]
+)
+def test_a_file_that_cannot_be_written_is_not_taken_for_such_a_file_system(
+    make_study: Any, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    stored = make_study()
+    monkeypatch.setattr(stored.storage.engine, "raw_connection", lambda: Pragma(code))
+    with pytest.raises(sa.exc.DBAPIError, match="what SQLite says"):
+        write_ahead(stored.storage)
+
+
 def test_many_openings_of_one_database_at_once(make_study: Any) -> None:
     stored, start, found = make_study(), Barrier(8), []
 
@@ -207,6 +272,38 @@ def test_a_study_carries_its_spec(make_study: Any) -> None:
     assert study.direction == optuna.study.StudyDirection.MAXIMIZE
 
 
+def test_a_study_is_made_whole_or_not_at_all(make_study: Any, make_spec: Any) -> None:
+    """A disk may be full, or the process killed, at any moment."""
+    stored = make_study(name="first")
+
+    def full(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        if "study_user_attributes" in statement and statement.startswith("INSERT"):
+            error = sqlite3.OperationalError("database or disk is full")
+            error.sqlite_errorcode = sqlite3.SQLITE_FULL
+            raise sa.exc.OperationalError(statement, {}, error)
+
+    engine = stored.storage.engine
+    sa.event.listen(engine, "before_cursor_execute", full)
+    with pytest.raises(StorageInternalError):
+        create_study(stored.storage, "second", make_spec())
+    sa.event.remove(engine, "before_cursor_execute", full)
+    assert [each.study_name for each in stored.storage.get_all_studies()] == ["first"]
+    create_study(stored.storage, "second", make_spec())
+
+
+def test_a_study_whose_making_was_not_answered_is_known_again(
+    make_study: Any, make_spec: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored, made = make_study(name="first"), SlotStorage.create_whole_study
+
+    def twice(storage: SlotStorage, name: str, attrs: dict[str, Any]) -> None:
+        made(storage, name, attrs)
+        made(storage, name, attrs)
+
+    monkeypatch.setattr(SlotStorage, "create_whole_study", twice)
+    assert create_study(stored.storage, "second", make_spec()).study_name == "second"
+
+
 def test_an_unknown_study_is_answered_with_the_nearest(make_study: Any) -> None:
     stored = make_study(name="cosine")
     make_study(name="warmup")
@@ -229,29 +326,6 @@ def test_a_study_of_another_program_is_refused(make_study: Any) -> None:
     study.tell(study.ask(), 0.5)
     with pytest.raises(StorageError, match=r"^study 'theirs' was not made by lrstudy$"):
         load_spec(stored.storage, "theirs")
-
-
-@pytest.fixture
-def tell(make_study: Any) -> Callable[..., Any]:
-    stored = make_study(trials=6)
-    study = stored.load()
-
-    def told(lr: float | None = None, value: float | None = None, **options: Any) -> Any:
-        if lr is not None:
-            trial = study.ask()
-            trial.suggest_float("base_lr", lr, lr)
-            study.tell(trial, value, **options)
-        return best_trial(stored.storage, "it")
-
-    return told
-
-
-def test_the_best_trial_is_the_highest_complete_one(tell: Any) -> None:
-    assert tell() is None
-    assert tell(0.1, state=TrialState.FAIL) is None
-    assert tell(0.25, 0.5) == (0.5, "constant base_lr=0.25")
-    assert tell(0.5, 0.75) == (0.75, "constant base_lr=0.5")
-    assert tell(0.125, 0.1) == (0.75, "constant base_lr=0.5")
 
 
 def test_a_trial_in_a_few_words() -> None:

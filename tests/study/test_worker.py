@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import json
+import sqlite3
 import threading
 import time
 from collections.abc import Callable
@@ -13,12 +14,14 @@ from typing import Any
 
 import optuna
 import pytest
+import sqlalchemy as sa
 import torch
 from optuna.exceptions import StorageInternalError
 from optuna.trial import TrialState
 
 from study import slots, worker
 from study.checkpoints import Checkpoints
+from study.outages import WAITS
 from study.slots import attempts
 from study.storage import identity, set_spec
 from study.tasks import TASKS, Task
@@ -69,10 +72,9 @@ def test_a_worker_trains_every_slot_and_tells_so(begin: Start) -> None:
     assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 3
     lines = told(events)
     kinds = [(each["slot"], each["event"], each.get("epoch")) for each in lines]
-    assert kinds == [
-        (slot, *rest) for slot in range(3) for rest in (("epoch", 0), ("epoch", 1), ("end", None))
-    ]
-    end = lines[2]
+    one = (("begin", None), ("epoch", 0), ("epoch", 1), ("end", None))
+    assert kinds == [(slot, *rest) for slot in range(3) for rest in one]
+    end = lines[3]
     assert end["trial"] == 0
     assert end["family"] == "constant"
     assert end["epochs"] == 2
@@ -81,7 +83,7 @@ def test_a_worker_trains_every_slot_and_tells_so(begin: Start) -> None:
     assert end["outcome"] == trials[0].user_attrs["outcome"]
     assert end["interrupted"] is False
     assert end["error"] is None
-    assert lines[1]["accuracy"] == pytest.approx(trials[0].value)
+    assert lines[2]["accuracy"] == pytest.approx(trials[0].value)
 
 
 def test_a_larger_total_is_seen_by_a_worker_that_runs(begin: Start) -> None:
@@ -89,6 +91,50 @@ def test_a_larger_total_is_seen_by_a_worker_that_runs(begin: Start) -> None:
     set_spec(stored.storage, "it", stored.spec.with_trials(2))
     working.work()
     assert ends(events) == [(0, "complete"), (1, "complete")]
+
+
+def _full(*_arguments: Any, **_options: Any) -> float:
+    cause = sqlite3.OperationalError("database or disk is full")
+    cause.sqlite_errorcode = sqlite3.SQLITE_FULL
+    raise StorageInternalError("commit") from sa.exc.OperationalError("", {}, cause)
+
+
+def test_a_storage_that_fails_is_no_fault_of_the_trial(
+    begin: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a smaller write would still succeed, too; the trial is tried again later."""
+    working, stored, events = begin(2)
+    monkeypatch.setattr(worker, "run_trial", _full)
+    with pytest.raises(StorageInternalError):
+        working.work()
+    (trial,) = stored.load().trials
+    assert trial.state == TrialState.RUNNING
+    assert "error" not in trial.user_attrs
+    assert ends(events) == []
+
+
+def test_a_trial_whose_data_cannot_be_kept_fails(
+    begin: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    working, stored, events = begin(1, max_retries=0)
+
+    def refused(*_arguments: Any, **_options: Any) -> float:
+        raise StorageInternalError("commit") from sa.exc.DataError("", {}, Exception("a NUL"))
+
+    monkeypatch.setattr(worker, "run_trial", refused)
+    working.work()
+    assert ends(events) == [(0, "fail")]
+    assert "a NUL" in stored.load().trials[0].user_attrs["error"]
+
+
+def test_what_is_waited_for_is_told(
+    begin: Start, run_main: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, stored, _ = begin(1)
+    monkeypatch.setattr(Worker, "work", lambda _self: WAITS.warning("it is %s", "away"))
+    status, (_, event), errors = run_main(stored.url, "it")
+    assert (status, errors) == (0, [])
+    assert event == {"event": "storage", "text": "it is away"}
 
 
 def test_a_trial_that_fails_is_tried_again_after_the_others(
@@ -267,7 +313,7 @@ def test_a_checkpoint_that_cannot_be_deleted_is_told_of_once(
         patch.setattr(Checkpoints, "remove", refuse)
         working.work()
     warnings = [each["text"] for each in told(events) if each["event"] == "warning"]
-    assert warnings == ["cannot delete a checkpoint: Stale file handle"]
+    assert warnings == ["cannot delete a checkpoint: stale file handle"]
     assert ends(events) == [(0, "complete"), (1, "complete")]
 
 
@@ -318,8 +364,10 @@ def test_main_ends_with_one_line_on_what_it_cannot_do(
     assert line.startswith("device 'cuda:9' is not available here; there are: auto, ")
 
     def lost(_self: Worker) -> None:
-        raise StorageInternalError("commit") from OSError("server closed the connection\nmore")
+        cause = sa.exc.OperationalError("", {}, OSError("server closed the connection\nmore"))
+        raise StorageInternalError("commit") from cause
 
+    closed = "server closed the connection"
     monkeypatch.setattr(Worker, "work", lost)
     status, _, errors = run_main(stored.url, "it")
-    assert (status, errors) == (1, ["the storage failed: server closed the connection"])
+    assert (status, errors) == (1, [f"cannot use the storage {stored.url}: {closed}"])
