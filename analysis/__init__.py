@@ -4,6 +4,6 @@
 >>> trials, curves = load("sqlite:///lrstudy.db", "name")  # doctest: +SKIP
 """
 
-from analysis.frames import load
+from analysis.loading import load
 
 __all__ = ["load"]

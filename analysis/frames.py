@@ -6,6 +6,7 @@ Absence is data: pruned, failed, diverged and stalled trials stay in both frames
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
@@ -23,16 +24,20 @@ from analysis.database import (
     STUDIES,
     TRIALS,
     attributes,
-    connect,
     fetch,
     params,
     study_attributes,
     study_id,
     trial_rows,
 )
+from analysis.foreign import PARAM, PREFIXES, USER, moments, prefixed, states
 from analysis.values import LARGEST, floats, integer, mapping, number, parsed, share, text
+from analysis.written import FLAGS, NUMBERS, TEXTS, WRITTEN, Kind, rest
 from search_spaces.config import MOST_EPOCHS
+from study.opening import connect
+from study.outcomes import ENDED, UNFINISHED
 from study.records import EpochRecord, from_bits
+from study.sampling import FAMILY_PARAM
 from study.spec import SPEC_ATTR, StudySpec
 from study.storage import SAMPLED_ATTR, parse_spec
 from study.urls import StorageError
@@ -49,18 +54,9 @@ __all__ = [
     "studies",
 ]
 
-STATES = (
-    "complete",
-    "diverged",
-    "stalled",
-    "pruned",
-    "failed",
-    "interrupted",
-    "running",
-    "waiting",
-)
+STATES = (*ENDED, *UNFINISHED)
 RESULTS = ("complete", "diverged", "stalled")
-TERMINAL = (*RESULTS, "pruned")
+TERMINAL = ENDED
 _SERIES = [f.name for f in fields(EpochRecord) if f.name not in ("weight_norm", "distance")]
 _METRICS = [name for name in _SERIES if name.split("_")[0] in ("train", "val", "averaged")]
 _TEST = (
@@ -68,42 +64,37 @@ _TEST = (
     *("best_loss", "best_accuracy", "best_epoch", "images"),
 )
 WEIGHTS = ("last", "averaged", "best")
+_SPLITS = ("val", "test")
 SAMPLED = "sampled"  # what a run's sampled weights predict together
 PROBLEMS = ("gaussian", "mixture")  # of `lrstudy sample`
 METRICS = ("accuracy", "nll", "calibrated_nll", "scale", "brier", "ece")
 _VERSIONS = ("lrstudy", "python", "torch", "optuna")
-_NUMBERS = (
-    *("slot", "attempt", "replicate", "arm"),
-    *("epochs_restored", "diverged_epoch", "threads"),
-)
-_TEXTS = ("family", "outcome", "device", "device_name", "host", "revision", "error")
-_FLAGS = ("interrupted", "baseline")
-_KEYS = (*_NUMBERS, *_TEXTS, *_FLAGS, "seed", "config", "history", "test", "versions")
+_ELSEWHERE = ("test_correct", "gradient_noise")  # read by `correctness` and `predictive`
 _KEYS_OF_CURVES = ["study", "trial", "slot", "family", "state"]
 
 
 def load(url: str, name: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The frames of one study in the Optuna storage at ``url``.
+    """The frames of one study of lrstudy in the Optuna storage at ``url``, for computing: absent
+    numbers are NaN. What users get of them, and the meaning of each column: `analysis.loading`.
 
     trials: a row per Optuna trial, that is per attempt at a slot, in the order of their numbers.
-        study, trial, slot, attempt, state (one of STATES), value (what Optuna maximises), family,
-        replicate, seed, arm (NaN in a search), the sampled parameters, epochs (asked for),
-        epochs_trained and of these epochs_restored (from an earlier attempt), the last epoch's
-        metrics, best_val_accuracy, test_* (of the last epoch's, the averaged and the best epoch's
-        weights), mean_lr (over the epochs trained), final_lr, device, versions, start and complete
-        (UTC), seconds, config and error (texts).
-    curves: a row per recorded epoch: study, trial, slot, family, state, the fields of EpochRecord,
-        weight_norm.LAYER and distance.LAYER.
-    Losses are in nats, accuracies shares in [0, 1], missing numbers NaN. Raises StorageError.
+        family stands for schedule; last_epoch is the last one recorded, NaN without history;
+        numbers are as they are stored, also those that cannot be.
+    curves: a row per recorded epoch.
+    Raises StorageError.
     """
     with connect(url) as connection:
         identity = study_id(connection, name)
+        spec = mapping(study_attributes(connection, SPEC_ATTR).get(identity))
         rows = trial_rows(connection, identity)
-        known = attributes(connection, identity, _KEYS)
+        known = attributes(connection, identity, besides=_ELSEWHERE)
         sampled = params(connection, identity)
     found = [known.get(trial, {}) for trial in rows.index]
     rows = rows.join(pd.DataFrame([_facts(each) for each in found], rows.index, _COLUMNS))
-    rows = _with_params(rows, sampled.reindex(rows.index)).assign(study=name, state=_states)
+    own = _own_params(spec)
+    rows = _with_params(rows, sampled, own).assign(study=name, state=_states)
+    rows = rows.join(prefixed(PARAM, rest(sampled, own), rows.index))
+    rows = rows.join(prefixed(USER, rest(known, WRITTEN), rows.index))
     rows = rows.drop(columns="study_id").reset_index(drop=True)
     curves = _curves(rows, [each.get("history") for each in found])
     return _trials(rows, curves), curves
@@ -205,6 +196,13 @@ def names(url: str) -> list[str]:
         return list(fetch(connection, sa.select(STUDIES.c.study_name))["study_name"])
 
 
+def has_spec(url: str, name: str) -> bool:
+    """Whether lrstudy made the study, in whichever version."""
+    with connect(url) as connection:
+        identity = study_id(connection, name)
+        return identity in study_attributes(connection, SPEC_ATTR)
+
+
 def spec(url: str, name: str) -> StudySpec:
     """What the study was asked to do. Raises StorageError where lrstudy did not make it."""
     with connect(url) as connection:
@@ -214,38 +212,58 @@ def spec(url: str, name: str) -> StudySpec:
 
 
 def studies(url: str) -> pd.DataFrame:
-    """A row per study of the storage: name, space (None if another program's), trials (attempts
-    of any state), planned, and a count for each of STATES."""
-    outcome, interrupted = ATTRIBUTES.alias("outcome"), ATTRIBUTES.alias("interrupted")
-    columns = [
+    """A row per study of the storage: name, space (None if another program's), attempts (at its
+    trials, of any state), planned (trials asked for; None if another program's), and how many of
+    these have each of STATES, see `slot_states`."""
+    keys = ("slot", "outcome", "interrupted")
+    said = [ATTRIBUTES.alias(key) for key in keys]
+    query = sa.select(
         TRIALS.c.study_id,
+        TRIALS.c.number.label("trial"),
         TRIALS.c.state,
-        outcome.c.value_json.label("outcome"),
-        interrupted.c.value_json.label("interrupted"),
-    ]
-    query = sa.select(*columns)
-    for attribute in (outcome, interrupted):
+        *(attribute.c.value_json.label(attribute.name) for attribute in said),
+    )
+    for attribute in said:
         same = (attribute.c.trial_id == TRIALS.c.trial_id) & (attribute.c.key == attribute.name)
         query = query.outerjoin(attribute, same)
     with connect(url) as connection:
         listed = fetch(connection, sa.select(STUDIES.c.study_id, STUDIES.c.study_name))
         rows = fetch(connection, query)
         found = study_attributes(connection, SPEC_ATTR)
-    for key in ("outcome", "interrupted"):
+    for key in keys:
         rows[key] = [parsed(each) if isinstance(each, str) else None for each in rows[key]]
-    counts = pd.crosstab(rows["study_id"], _states(rows)).reindex(
-        index=listed["study_id"], columns=list(STATES), fill_value=0
-    )
-    specs = [mapping(found.get(identity)) for identity in listed["study_id"]]
+    rows = rows.assign(state=_states(rows), slot=floats([integer(each) for each in rows["slot"]]))
+    specs = {identity: mapping(found.get(identity)) for identity in listed["study_id"]}
+    asked = {identity: integer(values.get("trials")) for identity, values in specs.items()}
+    counts = [slot_states(rows[rows["study_id"] == each], asked[each]) for each in specs]
     head = pd.DataFrame(
         {
             "name": listed["study_name"].to_numpy(),
-            "space": [text(values.get("space")) for values in specs],
-            "trials": counts.sum(axis=1).to_numpy(),
-            "planned": pd.array([integer(values.get("trials")) for values in specs], "Int64"),
+            "space": [text(values.get("space")) for values in specs.values()],
+            "attempts": [int((rows["study_id"] == each).sum()) for each in specs],
+            "planned": pd.array(list(asked.values()), "Int64"),
         }
     )
-    return pd.concat([head, counts.reset_index(drop=True)], axis=1)
+    return pd.concat([head, pd.DataFrame(counts, columns=list(STATES), dtype=int)], axis=1)
+
+
+def slot_states(attempts: pd.DataFrame, trials: int | None) -> dict[str, int]:
+    """How many of a study's trials have each state: the one of their final attempt, ``waiting``
+    where there was none. They add up to ``trials``; attempts without a slot of these do not count.
+
+    trials: asked for; None: of another program, each of whose attempts is a trial.
+    """
+    states = list(dict.fromkeys([*STATES, *attempts["state"]]))
+    own = attempts if trials is None else final_attempts(attempts[has_slot(attempts, trials)])
+    counts = own["state"].value_counts().reindex(states, fill_value=0)
+    counts["waiting"] += 0 if trials is None else max(0, trials - len(own))
+    return {str(state): int(count) for state, count in counts.items()}
+
+
+def has_slot(attempts: pd.DataFrame, trials: int) -> pd.Series:
+    """Whether each attempt has a slot of a study of so many trials."""
+    slots = attempts["slot"]
+    return slots.between(0, trials - 1) & (slots % 1 == 0)
 
 
 def final_attempts(trials: pd.DataFrame) -> pd.DataFrame:
@@ -265,57 +283,73 @@ def _facts(known: dict[str, Any]) -> dict[str, Any]:
     config, test, versions = (mapping(known.get(key)) for key in ("config", "test", "versions"))
     schedule = mapping(config.get("schedule"))
     return {
-        **{name: text(known.get(name)) for name in _TEXTS},
-        **{name: known.get(name) is True for name in _FLAGS},
-        **{name: integer(known.get(name)) for name in (*_NUMBERS, "seed")},
+        **{name: text(known.get(name)) for name in TEXTS},
+        **{name: known.get(name) is True for name in FLAGS},
+        **{name: integer(known.get(name)) for name in (*NUMBERS, "seed")},
         "epochs": integer(config.get("epochs")),
         "base_lr": number(schedule.get("base_lr")),
         "warmup": number(schedule.get("warmup")),
         **{f"test_{name}": _measured(name, test.get(name)) for name in _TEST},
+        **{f"sampled_{split}_accuracy": _sampled_accuracy(known, split) for split in _SPLITS},
+        "samples_weights": bool(mapping(config.get("weight_sampling"))),
         **{f"version_{name}": text(versions.get(name)) for name in _VERSIONS},
         "config": json.dumps(config) if config else None,
     }
 
 
+def _sampled_accuracy(known: dict[str, Any], split: str) -> float | None:
+    judged = mapping(mapping(known.get("predictive")).get(SAMPLED))
+    return share(mapping(judged.get(split)).get("accuracy"))
+
+
 def _measured(name: str, value: Any) -> float | None:
+    if name in ("best_epoch", "images"):
+        return integer(value)
     return share(value) if name.endswith("accuracy") else number(value)
 
 
 _COLUMNS = list(_facts({}))
 # Columns that a sampled parameter of the same name fills where the trial does not say it itself.
 _ALSO_SAMPLED = ("base_lr", "warmup")
-_RESERVED = {"study", "trial", "state", "value", "reports", "start", "complete", "seconds"}
-_RESERVED |= {
+_RESERVED = {
+    *("study", "trial", "state", "value", "reports", "start", "complete", "seconds", "study_id"),
+    *("schedule", "contradiction", "last_epoch"),
+    *("epochs_trained", "best_val_accuracy", "mean_lr", "final_lr"),
     *_COLUMNS,
     *_METRICS,
-    "study_id",
-    "epochs_trained",
-    "best_val_accuracy",
-    "mean_lr",
-    "final_lr",
 }
 
 
-def _with_params(rows: pd.DataFrame, sampled: pd.DataFrame) -> pd.DataFrame:
-    """Adds the sampled parameters; ``schedule`` is the family, and a fact takes precedence.
+def _own_params(spec: dict[str, Any]) -> dict[str, Kind]:
+    """The parameters that the study samples. One that has the name of another column is none."""
+    free = [
+        name
+        for name in mapping(spec.get("ranges"))
+        if name not in _RESERVED and not name.startswith(("datetime_", *PREFIXES))
+    ]
+    return dict.fromkeys([*_ALSO_SAMPLED, *free], number) | {FAMILY_PARAM: text}
 
-    A parameter that has the name of another column is left out.
-    """
-    family = rows["family"].fillna(sampled.get("schedule", "?")).fillna("?")
+
+def _with_params(
+    rows: pd.DataFrame, sampled: dict[int, dict[str, Any]], own: Iterable[str]
+) -> pd.DataFrame:
+    """Adds the sampled parameters of those names; ``schedule`` is the family, and a fact takes
+    precedence."""
+    found = [sampled.get(trial, {}) for trial in rows.index]
+    chosen = [text(each.get(FAMILY_PARAM)) for each in found]
+    family = rows["family"].fillna(pd.Series(chosen, rows.index, dtype=object)).fillna("?")
     rows["family"] = family.astype(str)
-    for name in sampled.columns.intersection(list(_ALSO_SAMPLED)):
-        rows[name] = rows[name].fillna(pd.to_numeric(sampled[name], errors="coerce"))
-    taken = [name for name in sampled if name == "schedule" or _is_taken(str(name))]
-    return rows.join(sampled[sampled.columns.difference(taken, sort=False)])
-
-
-def _is_taken(name: str) -> bool:
-    return name in _RESERVED or name.startswith("datetime_")
+    for name in own:
+        if name == FAMILY_PARAM:
+            continue
+        values = pd.Series(floats([each.get(name) for each in found]), rows.index)
+        rows[name] = values if name not in rows else rows[name].astype(float).fillna(values)
+    return rows
 
 
 def _states(rows: pd.DataFrame) -> pd.Series:
     """lrstudy's state from Optuna's and the attributes that say how it ended."""
-    state = rows["state"].astype(str).str.lower().replace("fail", "failed")
+    state = states(rows)
     for outcome in ("diverged", "stalled"):
         state = state.mask((state == "complete") & (rows["outcome"] == outcome), outcome)
     return state.mask((state == "failed") & rows["interrupted"].eq(True), "interrupted")
@@ -333,13 +367,24 @@ def _curves(rows: pd.DataFrame, histories: list[Any]) -> pd.DataFrame:
         layers = [mapping(record.get(group)) for record in records]
         names = dict.fromkeys(chain.from_iterable(layers))
         columns |= {
-            f"{group}.{name}": floats([layer.get(name) for layer in layers]) for name in names
+            f"{group}_{plain}": floats([layer.get(name) for layer in layers])
+            for name, plain in _plain(names).items()
         }
     keys = rows[_KEYS_OF_CURVES].reset_index(drop=True)
     counts = np.array([len(each) for each in found], dtype=int)
     curves = keys.loc[keys.index.repeat(counts)].reset_index(drop=True)
     curves = curves.join(pd.DataFrame(columns)).drop_duplicates(["trial", "epoch"], keep="last")
     return curves.astype({"trial": int, "slot": float, "epoch": int}).reset_index(drop=True)
+
+
+def _plain(names: Iterable[str]) -> dict[str, str]:
+    """The names with an underscore for what no attribute of a frame can have; a name that would
+    then be another's stays as it is."""
+    found: dict[str, str] = {}
+    for name in names:
+        plain = re.sub(r"\W", "_", name)
+        found[name] = name if plain in found.values() else plain
+    return found
 
 
 def _records(history: Any) -> list[dict[str, Any]]:
@@ -360,16 +405,12 @@ def _trials(rows: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
         rows["epochs_trained"].fillna(rows.pop("reports").astype(float)).fillna(0)
     )
     rows["epochs_restored"] = rows["epochs_restored"].fillna(0)
-    for side in ("start", "complete"):
-        moments = rows.pop(f"datetime_{side}")
-        rows[side] = pd.to_datetime(moments, utc=True, errors="coerce")
-    rows["seconds"] = (rows["complete"] - rows["start"]).dt.total_seconds()
-    numbers = ["value", "epochs", "epochs_trained", "base_lr", "warmup", *_NUMBERS]
-    numbers += [str(name) for name in rows if str(name).startswith("test_")]
+    rows = rows.join(moments(rows)).drop(columns=["datetime_start", "datetime_complete"])
+    numbers = ["epochs", "epochs_trained", "base_lr", "warmup", *NUMBERS]
+    numbers += [name for name in _COLUMNS if name.startswith(("test_", "sampled_"))]
     rows[numbers] = rows[numbers].apply(pd.to_numeric, errors="coerce")
     rows = rows.astype(dict.fromkeys(numbers, float) | {"seed": "Int64"})
-    rows["value"] = rows["value"].where(rows["value"].abs() <= LARGEST)
-    for flag in _FLAGS:
+    for flag in FLAGS:
         rows[flag] = rows[flag].eq(True)
     first = ["study", "trial", "slot", "attempt", "state", "value", "family", "replicate", "seed"]
     return rows[[*first, *rows.columns.difference(first, sort=False)]]
@@ -378,13 +419,14 @@ def _trials(rows: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
 def _trained(curves: pd.DataFrame) -> pd.DataFrame:
     """What the curves say about each trial, by trial number."""
     ordered = curves.sort_values(["trial", "epoch"])
-    ordered["mean_lr"] = (ordered["first_lr"] + ordered["last_lr"]) / 2
     groups = ordered.groupby("trial")
     # Not last(), which would skip an epoch whose loss is not finite.
     last = ordered.drop_duplicates("trial", keep="last").set_index("trial")
     return last[_METRICS].assign(
         epochs_trained=groups.size(),
         best_val_accuracy=groups["val_accuracy"].max(),
-        mean_lr=groups["mean_lr"].mean(),
+        # Not where an epoch lacks it: the mean of the others is not the run's.
+        mean_lr=groups["mean_lr"].mean().where(groups["mean_lr"].count() == groups.size()),
         final_lr=last["last_lr"],
+        last_epoch=last["epoch"],
     )

@@ -7,38 +7,39 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.frames import STATES, final_attempts
-from analysis.plausible import marked, slot_exists
+from analysis.frames import RESULTS, TERMINAL, final_attempts, slot_states
+from analysis.plausible import UNUSABLE, left_out, marked, slot_exists
 from analysis.statistics import budget
 from study.spec import StudySpec
-
-_ENDED = ("complete", "diverged", "stalled", "pruned")
+from study.storage import describe
 
 
 def progress(trials: pd.DataFrame, spec: StudySpec) -> dict[str, Any]:
     """The facts of a study as JSON values; None where nothing is known yet.
 
     trials: every attempt, as `analysis.frames.load` gives them; those without a slot of the study
-    are not its own. ``states`` counts slots, a slot by its result or else its last attempt;
-    ``waiting`` are those not begun. ``best`` is over complete trials alone, and over what is
-    `plausible`. ``seconds_left`` is the mean time of ended trials times the slots that are still to
-    be run, shared among the trials that run now (at least one).
+    are not its own. ``states``: see `slot_states`; what contradicts the study is ``unusable``.
+    ``best`` is over complete trials alone, and over what is `plausible`; in a later stage or a
+    fixed design it is the highest mean over seeds, and its ``trial`` None. ``left_out`` says of
+    each trial that is not plausible why. ``seconds_left`` is the mean time of ended trials times
+    the slots that are still to be run, shared among the trials that run now (at least one).
     """
-    trials = trials[slot_exists(trials, spec)]
+    judged, own = marked(trials, spec), slot_exists(trials, spec)
+    trials = trials[own]
     slots = final_attempts(trials)
-    counts = slots["state"].value_counts().reindex(list(STATES), fill_value=0).astype(int)
-    counts["waiting"] = spec.trials - int(counts.drop("waiting").sum())
-    left = _open_slots(trials, slots, spec)
+    counts = slot_states(judged, spec.trials)
+    left = open_slots(trials, slots, spec)
     spent = budget(trials).drop(columns="family").sum()
     return {
         "space": spec.space,
         "question": spec.search_space.QUESTION,
         "trials": spec.trials,
-        "states": {str(state): int(count) for state, count in counts.items()},
-        "best": _best(marked(slots, spec)),
+        "states": counts,
+        "best": _best(final_attempts(judged[own]), spec),
+        "left_out": left_out(judged),
         "epochs": {str(name): int(value) for name, value in spent.items()},
         "slots_left": left,
-        "seconds_left": _seconds_left(slots, left, int(counts["running"])),
+        "seconds_left": _seconds_left(slots, left, counts["running"]),
     }
 
 
@@ -48,7 +49,19 @@ def best_trial(trials: pd.DataFrame) -> pd.Series | None:
     return None if complete.empty else complete.nlargest(1, "value").iloc[0]
 
 
-def _best(slots: pd.DataFrame) -> dict[str, Any] | None:
+def best_so_far(trials: pd.DataFrame, spec: StudySpec) -> tuple[float, str] | None:
+    """The highest score so far and the configuration that has it in a few words, None before the
+    first one."""
+    found = best_trial(marked(trials, spec))
+    if found is None:
+        return None
+    sampled = {name: found[name] for name in spec.ranges if not math.isnan(found[name])}
+    return float(found["value"]), describe(str(found["family"]), sampled)
+
+
+def _best(slots: pd.DataFrame, spec: StudySpec) -> dict[str, Any] | None:
+    if spec.arms or spec.search_space.DESIGNED:
+        return _highest_mean(slots, "arm" if spec.arms else "family")
     found = best_trial(slots)
     if found is None:
         return None
@@ -59,14 +72,31 @@ def _best(slots: pd.DataFrame) -> dict[str, Any] | None:
     }
 
 
-def _open_slots(trials: pd.DataFrame, slots: pd.DataFrame, spec: StudySpec) -> int:
-    """Slots that have no result and did not fail for good."""
+def _highest_mean(slots: pd.DataFrame, by: str) -> dict[str, Any] | None:
+    """Where every configuration has several seeds, the one with the highest mean of what ended."""
+    ended = slots[slots["state"].isin(RESULTS)].dropna(subset=["value"])
+    if ended.empty:
+        return None
+    top = ended[ended[by] == ended.groupby(by, sort=False)["value"].mean().idxmax()]
+    return {
+        "trial": None,
+        "value": float(top["value"].mean()),
+        "family": str(top["family"].iloc[0]),
+        "seeds": len(top),
+    }
+
+
+def open_slots(trials: pd.DataFrame, slots: pd.DataFrame, spec: StudySpec) -> int:
+    """Slots that are still to be run: they did not end, nor fail for good. One whose trial is not
+    counted has ended."""
     failures = trials.loc[trials["state"] == "failed", "slot"].value_counts()
-    ended = set(slots.loc[slots["state"].isin(_ENDED), "slot"])
+    ended = set(slots.loc[slots["state"].isin((*TERMINAL, UNUSABLE)), "slot"])
     given_up = set(failures.index[failures > spec.max_retries]) - ended
     return spec.trials - len(ended) - len(given_up)
 
 
 def _seconds_left(slots: pd.DataFrame, left: int, running: int) -> float | None:
-    seconds = float(slots.loc[slots["state"].isin(_ENDED), "seconds"].mean())
+    if left == 0:
+        return 0.0
+    seconds = float(slots.loc[slots["state"].isin(TERMINAL), "seconds"].mean())
     return None if math.isnan(seconds) else left * seconds / max(1, running)

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 LARGEST = float(np.finfo(np.float32).max)  # networks are trained with float32
 _LARGEST_INTEGER = 2**63 - 1
-_LONG = 19  # digits of the largest integer
+_LONG = 300  # digits of an integer that a double still reaches
 
 
 def parsed(written: str) -> Any:
@@ -31,7 +31,7 @@ def parsed(written: str) -> Any:
 
 
 def _whole(digits: str) -> int | float:
-    return int(digits) if len(digits) < _LONG else float(digits)
+    return int(digits) if len(digits) <= _LONG else float(digits)
 
 
 def mapping(value: Any) -> dict[str, Any]:

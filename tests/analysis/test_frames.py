@@ -12,9 +12,8 @@ import pandas as pd
 import pytest
 import sqlalchemy as sa
 
-import analysis
-from analysis import database
 from analysis.frames import STATES, StorageError, final_attempts, load, spec, studies
+from search_spaces.config import TrialConfig
 from study.records import EpochRecord
 from study.spec import SPEC_ATTR
 from tests.analysis.conftest import Plant, make_spec
@@ -57,7 +56,7 @@ def test_curves_hold_every_record(plant: Plant) -> None:
     assert len(curves) == len(records)
     for name in ("epoch", "first_lr", "last_lr", "train_loss", "val_accuracy", "seconds"):
         assert curves[name].tolist() == [getattr(record, name) for record in records]
-    assert curves["distance.conv1"].tolist() == [record.distance["conv1"] for record in records]
+    assert curves["distance_conv1"].tolist() == [record.distance["conv1"] for record in records]
 
 
 def test_every_state_is_told_apart(plant: Plant) -> None:
@@ -67,7 +66,8 @@ def test_every_state_is_told_apart(plant: Plant) -> None:
     assert set(curves["state"]) == set(ALL.values())
     counted = studies(url).iloc[0]
     assert [counted[state] for state in STATES] == [list(ALL.values()).count(s) for s in STATES]
-    assert (counted["name"], counted["space"], counted["trials"]) == ("fixed_rate",) * 2 + (6,)
+    assert (counted["name"], counted["space"]) == ("fixed_rate",) * 2
+    assert (counted["attempts"], counted["planned"]) == (6, 6)
 
 
 def test_a_running_and_a_waiting_trial(plant: Plant) -> None:
@@ -90,12 +90,49 @@ def test_the_last_epoch_and_the_best_one(plant: Plant) -> None:
         assert trial["mean_lr"] == pytest.approx(trial["base_lr"])
 
 
+def test_the_mean_rate_is_that_of_all_updates(plant: Plant) -> None:
+    trials, curves = load(plant("warmup", 3, everything="complete"), "warmup")
+    for _, trial in trials.iterrows():
+        config = TrialConfig.model_validate_json(trial["config"])
+        rates = config.schedule(np.arange(config.epochs * 10), 10)
+        assert trial["mean_lr"] == pytest.approx(rates.mean(), rel=1e-8)
+        own = curves[curves["trial"] == trial["trial"]]
+        assert own["mean_lr"].tolist() == pytest.approx(rates.reshape(-1, 10).mean(axis=1))
+
+
+@pytest.mark.parametrize("places", [slice(None), slice(1)])
+def test_a_mean_rate_is_unknown_where_an_epoch_was_recorded_without(
+    plant: Plant, places: slice
+) -> None:
+    url = plant("fixed_rate", 1, states={0: "complete"})
+    history = optunas(url, "fixed_rate")[0].user_attrs["history"]
+    for record in history[places]:
+        del record["mean_lr"]
+    _set(url, "history", history)
+    trials, curves = load(url, "fixed_rate")
+    assert math.isnan(trials["mean_lr"].iloc[0])
+    assert trials["final_lr"].iloc[0] == history[-1]["last_lr"]
+    assert curves["mean_lr"].isna().sum() == len(history[places])
+
+
 def test_a_last_epoch_that_is_not_finite_is_not_replaced_by_an_earlier_one(plant: Plant) -> None:
     url = plant("fixed_rate", 1, states={0: "complete"})
     history = optunas(url, "fixed_rate")[0].user_attrs["history"]
     history[-1]["train_loss"] = None
     _set(url, "history", history)
     assert math.isnan(load(url, "fixed_rate")[0]["train_loss"].iloc[0])
+
+
+def test_a_trial_that_ends_before_it_begins_took_no_known_time(plant: Plant) -> None:
+    url = plant("fixed_rate", 2, everything="complete")
+    engine = optuna.storages.RDBStorage(url).engine
+    with engine.begin() as connection:
+        connection.execute(
+            sa.text("UPDATE trials SET datetime_complete='2001-02-03 00:00:00' WHERE number=0")
+        )
+    seconds = load(url, "fixed_rate")[0]["seconds"]
+    assert math.isnan(seconds[0])
+    assert seconds[1] == 7.5
 
 
 def _set(url: str, key: str, value: Any) -> None:
@@ -146,7 +183,7 @@ def test_numbers_that_are_texts_count_as_missing(plant: Plant) -> None:
     url = plant("fixed_rate", 1, states={0: "complete"})
     _set(url, "history", [{"epoch": 0, "train_loss": "low", "distance": {"a": "far"}}])
     _, curves = load(url, "fixed_rate")
-    assert curves[["train_loss", "distance.a"]].isna().all(axis=None)
+    assert curves[["train_loss", "distance_a"]].isna().all(axis=None)
 
 
 def test_final_attempts_prefer_a_result_to_a_later_failure() -> None:
@@ -203,21 +240,21 @@ def test_a_study_of_another_program(plant: Plant) -> None:
 
 
 def test_a_study_takes_the_same_few_queries_whatever_its_size(
-    plant: Plant, monkeypatch: pytest.MonkeyPatch
+    plant: Plant,
 ) -> None:
     counted: list[str] = []
-    engine = database._engine
 
-    def counting(where: sa.engine.URL) -> sa.Engine:
-        made = engine(where)
-        sa.event.listen(made, "before_cursor_execute", lambda *a: counted.append(a[2]))
-        return made
+    def count(*arguments: Any) -> None:
+        counted.append(arguments[2])
 
-    monkeypatch.setattr(database, "_engine", counting)
+    urls = {name: plant("fixed_rate", n, name=name) for name, n in (("small", 2), ("large", 20))}
     sizes = []
-    for name, trials in (("small", 2), ("large", 20)):
-        url = plant("fixed_rate", trials, name=name)
-        counted.clear()
-        analysis.load(url, name)
-        sizes.append(len([text for text in counted if text.lstrip().startswith("SELECT")]))
-    assert sizes[0] == sizes[1] <= 8
+    sa.event.listen(sa.Engine, "before_cursor_execute", count)
+    try:
+        for name, url in urls.items():
+            counted.clear()
+            load(url, name)
+            sizes.append(len([text for text in counted if text.lstrip().startswith("SELECT")]))
+    finally:
+        sa.event.remove(sa.Engine, "before_cursor_execute", count)
+    assert sizes[0] == sizes[1] <= 12

@@ -79,8 +79,7 @@ def test_the_study_of_another_program_is_left_alone(
     before = files(tmp_path)
     outcome = lrstudy(*command, name, "--storage", url)
     assert (outcome.status, said(outcome)) == (1, f"study {name!r} was not made by lrstudy")
-    journal = {"lrstudy.db-wal", "lrstudy.db-shm"}
-    assert files(tmp_path) - journal == before
+    assert files(tmp_path) == before
     assert len(optuna.load_study(study_name="other", storage=url).trials) == 2
 
 
@@ -102,8 +101,8 @@ def test_its_trials_can_be_listed_and_exported(lrstudy: Command, url: str) -> No
     assert shown.count("another program's") == 2
     assert "nan" not in shown.lower()
     done = lrstudy("export", "other", "--out", "x.csv", "--storage", url)
-    assert done == (0, "wrote 2 rows to x.csv\n", "")
-    assert pd.read_csv("x.csv")["x"].between(0, 1).all()
+    assert done == (0, "wrote 2 rows to x.csv: one for each trial\n", "")
+    assert pd.read_csv("x.csv")["params_x"].between(0, 1).all()
 
 
 @pytest.mark.parametrize("text", VALUES.values(), ids=VALUES)
@@ -142,13 +141,13 @@ def test_a_field_of_the_spec_that_is_none_is_explained_in_one_line(
 @pytest.mark.parametrize(
     ("path", "text", "message"),
     [
-        (("trials",), "1000000000000", "trials: Input should be less than or equal to 1000000"),
-        (("budget", "epochs"), "1000000000000", "budget.epochs: Input should be less than or"),
-        (("trials",), "0", "trials: Input should be greater than or equal to 1"),
-        (("ranges", "base_lr", "high"), "1e999", "ranges.base_lr.high: Input should be a finite"),
-        (("ranges", "base_lr", "high"), "NaN", "ranges.base_lr.high: Input should be a finite"),
+        (("trials",), "1000000000000", "trials must be at most 1,000,000"),
+        (("budget", "epochs"), "1000000000000", "budget.epochs must be at most"),
+        (("trials",), "0", "trials must be at least 1"),
+        (("ranges", "base_lr", "high"), "1e999", "ranges.base_lr.high must be a finite"),
+        (("ranges", "base_lr", "high"), "NaN", "ranges.base_lr.high must be a finite"),
         (("optimizer",), '{"epochs": 3}', "epochs is no setting of the optimizer"),
-        (("\x1b[31m",), "1", r"\x1b[31m: Extra inputs are not permitted"),
+        (("\x1b[31m",), "1", r"\x1b[31m is not known here"),
     ],
 )
 def test_a_spec_out_of_bounds_is_refused(
