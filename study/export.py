@@ -10,10 +10,12 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from search_spaces.config import TrialConfig
+from search_spaces.durations import CLOSE
 from search_spaces.schedules import Schedule, ScheduleConfig
 from search_spaces.weight_sampling import WeightSampling
 from search_spaces.words import in_words
 from study.evaluation import evaluate
+from study.export_code import load_code, network_code, readme, train_code
 from study.objective import load_data
 from study.predictions import Predictions, splits
 from study.spec import StudySpec
@@ -41,10 +43,13 @@ def export(
     device: torch.device,
     threads: int,
 ) -> Exported:
-    """Train the slot's configuration again and write weights.safetensors (last epoch),
-    averaged_weights.safetensors (horizon-free average), config.json and schedule.py. Where weights
-    are sampled also swa_weights.safetensors, their mean, or samples.safetensors: every tensor with
-    a first dimension of samples, and ``shares``, (samples,), of each in the mean prediction.
+    """Train the slot's configuration again and write its weights, config.json, schedule.py, the
+    code of `study.export_code` and a README.md that names them.
+
+    Weights are files of ``torch.save`` and of safetensors: weights (last epoch), averaged_weights
+    (horizon-free average), and where weights are sampled swa_weights, their mean, or samples: every
+    tensor with a first dimension of samples, and ``shares``, (samples,), of each in the mean
+    prediction.
 
     Weights are not kept while a study runs: a run is a function of its configuration, and with the
     trial's own device and number of threads the numbers are the same again, bit for bit on a CPU.
@@ -55,10 +60,16 @@ def export(
     torch.set_num_threads(threads)
     data = first_images(data, spec.slot_budget(slot).train_size)
     state = start(config, task, data, device)
-    code = lambda_code(config.schedule, config.epochs, state.steps_per_epoch)
+    code = {
+        "config.json": config.model_dump_json(indent=2) + "\n",
+        "schedule.py": lambda_code(config.schedule, config.epochs, state.steps_per_epoch),
+        "network.py": network_code(task),
+        "load.py": load_code(task, config, data),
+        "train.py": train_code(config, data, state.steps_per_epoch),
+    }
     directory.mkdir(parents=True, exist_ok=True)
-    (directory / "config.json").write_text(config.model_dump_json(indent=2) + "\n")
-    (directory / "schedule.py").write_text(code)
+    for file, text in code.items():
+        (directory / file).write_text(text, encoding="utf-8")
     kept = None
     if config.weight_sampling is not None:
         kept = state.predictions = _KeptSamples(config.weight_sampling, state.model)
@@ -76,7 +87,25 @@ def export(
         accuracy = float((found == images.labels.cpu()).double().mean())
     for name, tensors in files.items():
         (directory / f"{name}.safetensors").write_bytes(save(tensors))
+        torch.save(tensors, directory / f"{name}.pt")
+    text = readme(task, in_words(config.schedule), files)
+    (directory / "README.md").write_text(text, encoding="utf-8")
     return Exported(directory, accuracy)
+
+
+def exported_files(directory: Path) -> list[Path]:
+    """The files in a directory that `export` would replace."""
+    named = [directory / "config.json", directory / "schedule.py"]
+    return [path for path in named if path.exists()] + sorted(directory.glob("*.safetensors"))
+
+
+def is_export(directory: Path) -> bool:
+    """Whether `export` wrote to the directory: its config.json is then one of a trial."""
+    try:
+        TrialConfig.model_validate_json((directory / "config.json").read_text())
+    except (FileNotFoundError, ValueError):  # ValidationError and UnicodeDecodeError are its kinds
+        return False
+    return True
 
 
 class _KeptSamples(Predictions):
@@ -120,15 +149,17 @@ _BODIES = {
     share = progress(t, w, updates(horizon))
     return final_lr + (base_lr - final_lr) * (1 + math.cos(math.pi * share)) / 2""",
     "cosine_restarts": """\
-    start, end, length = 0, max(1, updates(cycle)), max(1, updates(cycle))
-    while t - w >= round(end):
+    first = max(cycle, 0.5 / steps_per_epoch)
+    start, lengths, length = w, 1.0, 1.0
+    while t >= updates(warmup + first * lengths):
+        start = updates(warmup + first * lengths)
         length *= multiplier
-        start, end = round(end), end + length
-    share = (t - w - start) / (round(end) - start)
+        lengths += length
+    share = (t - start) / (updates(warmup + first * lengths) - start)
     return final_lr + (base_lr - final_lr) * (1 + math.cos(math.pi * share)) / 2""",
     "warmup_stable_decay": """\
     end = updates(horizon)
-    share = progress(t, max(w, end - updates(cooldown)), end)
+    share = progress(t, max(w, updates(horizon - cooldown)), end)
     left = 1 - (share if cooldown_shape == "linear" else math.sqrt(share))
     return final_lr + (base_lr - final_lr) * left""",
     "one_cycle": """\
@@ -145,6 +176,15 @@ _PROGRESS = '''
 def progress(t, start, end):
     """Share of the way from start to end, between 0 and 1."""
     return float(t >= end) if end <= start else min(1.0, max(0.0, (t - start) / (end - start)))
+'''
+_HELD = '''
+
+def held(step):
+    """The update whose rate an update has: rates change once an epoch, or while warmup ends."""
+    start = step // steps_per_epoch * steps_per_epoch
+    if step < w:
+        return step if w < start + steps_per_epoch else start
+    return max(start, w)
 '''
 _CODE = '''\
 """Learning rate: {words}.
@@ -165,12 +205,14 @@ steps_per_epoch = {steps_per_epoch}  # optimizer updates in an epoch: put in you
 
 
 def updates(epochs):
-    """A duration in epochs as a whole number of optimizer updates."""
-    return round(epochs * steps_per_epoch)
+    """A moment in epochs as a whole number of optimizer updates; 3.9999999 is epoch 4."""
+    whole = round(epochs)
+    close = abs(epochs - whole) <= {close}
+    return whole * steps_per_epoch if close else round(epochs * steps_per_epoch)
 
 
 w = {warmup}
-{unit}{progress}
+{unit}{progress}{held}
 
 def after_warmup(t):
     """Rate at update t, counted from 0, once the warmup of w updates is over."""
@@ -209,7 +251,9 @@ def lambda_code(schedule: ScheduleConfig, epochs: int, steps_per_epoch: int) -> 
         unit=_unit(closed),
         progress=_PROGRESS if "progress(" in body else "",
         body=body,
-        clock="step // steps_per_epoch * steps_per_epoch" if closed.hold_epochs else "step",
+        held=_HELD if closed.hold_epochs else "",
+        clock="held(step)" if closed.hold_epochs else "step",
+        close=CLOSE,
         rise="(after_warmup(w) - warmup_lr)" if closed.warmup_shape == "linear" else "0",
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from types import ModuleType
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,7 @@ from torch import nn
 
 from search_spaces.config import TrialConfig
 from search_spaces.parsing import unknown
-from study import data, models
+from study import data, models, plain_lenet
 from study.data import Images, Split
 
 SPLIT_SEED = 20_170_828
@@ -27,12 +28,15 @@ class Task:
 
     build: the untrained network of a run, on the CPU, a function of the configuration alone.
     load: the labelled images of a split as (n, height, width) uint8 and (n,) int64.
+    plain: a module that needs PyTorch alone, whose ``network()`` has the parameters and the
+        predictions of ``build``: what is exported; None: the export needs lrstudy.
     """
 
     name: str
     classes: int
     build: Callable[[TrialConfig], nn.Module]
     load: Callable[[Split], Images]
+    plain: ModuleType | None = None
 
     @property
     def worst_score(self) -> float:
@@ -60,6 +64,7 @@ TASKS = {
         classes=10,
         build=lambda config: models.lenet(config.init, config.seed),
         load=_load_fashion_mnist,
+        plain=plain_lenet,
     )
 }
 

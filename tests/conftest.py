@@ -12,7 +12,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 from analysis import figures
-from study import models
+from study import models, plain_lenet
 from study.data import Images, Split
 from study.tasks import Task, TaskData, load_task_data
 from tests.postgres import HOW_TO_GET_IT, Server, programs, server
@@ -76,6 +76,7 @@ def tiny_task() -> Task:
         classes=10,
         build=lambda config: models.lenet(config.init, config.seed),
         load=tiny_images,
+        plain=plain_lenet,
     )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 from safetensors.torch import load_file
 
 import analysis.schedules  # noqa: F401 - before a test replaces what it takes from figures
@@ -128,7 +129,8 @@ def test_a_torch_scheduler_that_is_none_is_refused(lrstudy: Command, url: str, n
         outcome = lrstudy(*command, NAME, "--storage", url)
         if "--export" in command:
             assert outcome.status == 2
-            assert said(outcome).startswith((f"unknown torch scheduler {name!r}.", f"{name} needs"))
+            error = outcome.err.splitlines()[-1].removeprefix("lrstudy: ")
+            assert error.startswith((f"unknown torch scheduler {name!r}.", f"{name} needs"))
         else:
             assert (outcome.status, outcome.err) == (0, "")
     assert not Path("mine").exists()
@@ -139,13 +141,21 @@ def test_what_is_exported_holds_tensors_text_and_no_code_of_the_database(
     lrstudy: Command, url: str
 ) -> None:
     done = lrstudy("best", NAME, "--export", "mine", "--device", "cpu", "--storage", url)
-    assert (done.status, done.err) == (0, "")
-    assert {path.name for path in Path("mine").iterdir()} == {
-        *("weights.safetensors", "averaged_weights.safetensors", "config.json", "schedule.py")
+    assert (done.status, done.err.count("\n")) == (0, 1)  # what is being trained
+    code = {"network.py", "load.py", "train.py", "schedule.py"}
+    assert {path.name for path in Path("mine").iterdir()} == code | {
+        *("weights.safetensors", "averaged_weights.safetensors", "weights.pt"),
+        *("averaged_weights.pt", "config.json", "README.md"),
     }
     for path in Path("mine").glob("*.safetensors"):  # a format that can hold nothing else
-        assert sum(each.numel() for each in load_file(path).values()) == 61_706
-    for node in ast.walk(ast.parse(Path("mine", "schedule.py").read_text())):
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            modules = [getattr(node, "module", None) or each.name for each in node.names]
-            assert {*modules} <= {"math", "torch.optim.lr_scheduler"}
+        tensors = load_file(path)
+        assert sum(each.numel() for each in tensors.values()) == 61_706
+        plain = torch.load(path.with_suffix(".pt"), weights_only=True)
+        assert plain.keys() == tensors.keys()
+        assert all(torch.equal(plain[name], tensors[name]) for name in tensors)
+    for name in code:
+        for node in ast.walk(ast.parse(Path("mine", name).read_text())):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                modules = {getattr(node, "module", None) or each.name for each in node.names}
+                roots = {module.partition(".")[0] for module in modules}
+                assert roots <= {"math", "collections", "pathlib", "torch", "network", "schedule"}

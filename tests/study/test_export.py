@@ -54,6 +54,10 @@ SCHEDULES: list[ScheduleConfig] = [
     Polynomial(base_lr=0.3, exponent=1.7, horizon=10, final_lr=0.01, **WARM),
     Cosine(base_lr=0.3, final_lr=0.01, horizon=9, warmup=5, hold_epochs=True),
     Cosine(base_lr=0.3, horizon=1 / 7, warmup=0.1),
+    Cosine(base_lr=0.3, final_lr=0.01, horizon=9, hold_epochs=True, **WARM),
+    Factor(base_lr=0.3, alpha=0.8, warmup=0.2, hold_epochs=True),
+    CosineRestarts(base_lr=0.3, cycle=1.1, warmup=0.7, hold_epochs=True),
+    CosineRestarts(base_lr=0.3, cycle=0.01, multiplier=1.5),
     CosineRestarts(base_lr=0.3, final_lr=0.01, cycle=1.4, multiplier=1.7, **WARM),
     WarmupStableDecay(base_lr=0.3, horizon=10, cooldown=3, **WARM),
     WarmupStableDecay(base_lr=0.3, horizon=10, cooldown=3, cooldown_shape="sqrt"),
@@ -106,6 +110,44 @@ def test_the_code_of_a_decay_gives_the_same_rates_whatever_its_numbers(
     warmup: float, horizon: float, exponent: float, steps_per_epoch: int
 ) -> None:
     schedule = Polynomial(base_lr=0.3, warmup=warmup, horizon=horizon, exponent=exponent)
+    rate = executed(lambda_code(schedule, EPOCHS, steps_per_epoch))["rate"]
+    steps = np.arange(EPOCHS * steps_per_epoch)
+    expected = schedule(steps, steps_per_epoch)
+    np.testing.assert_allclose([rate(int(t)) for t in steps], expected, rtol=1e-12, atol=1e-15)
+
+
+@given(
+    warmup=st.just(0.0) | st.floats(0, 4),
+    cycle=st.floats(0.05, 6),
+    multiplier=st.just(1.0) | st.floats(1, 2),
+    hold_epochs=st.booleans(),
+    steps_per_epoch=st.integers(1, 9),
+)
+def test_the_code_of_restarts_begins_its_cycles_with_the_same_updates(
+    warmup: float, cycle: float, multiplier: float, hold_epochs: bool, steps_per_epoch: int
+) -> None:
+    schedule = CosineRestarts(
+        base_lr=0.3, warmup=warmup, cycle=cycle, multiplier=multiplier, hold_epochs=hold_epochs
+    )
+    rate = executed(lambda_code(schedule, EPOCHS, steps_per_epoch))["rate"]
+    steps = np.arange(EPOCHS * steps_per_epoch)
+    expected = schedule(steps, steps_per_epoch)
+    np.testing.assert_allclose([rate(int(t)) for t in steps], expected, rtol=1e-12, atol=1e-15)
+
+
+@given(
+    warmup=st.floats(0, 4),
+    cooldown=st.floats(0.01, 4),
+    horizon=st.floats(8.5, 11),
+    hold_epochs=st.booleans(),
+    steps_per_epoch=st.integers(1, 9),
+)
+def test_the_code_of_a_cooldown_begins_it_with_the_same_update(
+    warmup: float, cooldown: float, horizon: float, hold_epochs: bool, steps_per_epoch: int
+) -> None:
+    schedule = WarmupStableDecay(
+        base_lr=0.3, warmup=warmup, cooldown=cooldown, horizon=horizon, hold_epochs=hold_epochs
+    )
     rate = executed(lambda_code(schedule, EPOCHS, steps_per_epoch))["rate"]
     steps = np.arange(EPOCHS * steps_per_epoch)
     expected = schedule(steps, steps_per_epoch)
