@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from typing import Annotated, Literal, Self
 
 import numpy as np
 from optuna.trial import BaseTrial, FixedTrial
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from search_spaces.config import Arm, Budget, Parameters, Ranges, TrialConfig
-from search_spaces.parsing import first_problem, unknown
+from search_spaces.parsing import unknown
+from search_spaces.phrases import count
+from search_spaces.plain import plain
+from search_spaces.problems import first_problem
 from search_spaces.spaces import SearchSpace, find_space, suggest_config
 
 Sampler = Literal["tpe", "random", "qmc"]
@@ -48,7 +59,7 @@ class StudySpec(BaseModel):
     trials: Annotated[int, Field(ge=1, le=1_000_000)]
     budget: Budget
     ranges: Ranges
-    optimizer: Parameters = Field(default_factory=dict)
+    optimizer: Annotated[Parameters, BeforeValidator(plain)] = Field(default_factory=dict)
     sampler: Sampler = "tpe"
     pruner: Pruner = "percentile"
     seed: Annotated[int, Field(ge=0)] = 0
@@ -97,10 +108,10 @@ class StudySpec(BaseModel):
     def _equal_shares(self) -> Self:
         if self.trials % self.shares:
             good = -(-self.trials // self.shares) * self.shares
-            units = "configurations" if self.arms else "schedule families"
+            unit = "configuration" if self.arms else "schedule family"
             raise ValueError(
-                f"{self.trials} trials cannot be shared equally by {self.shares} {units}; the next "
-                f"good number is {good}"
+                f"{count(self.trials, 'trial')} cannot be shared equally by "
+                f"{count(self.shares, unit)}; the next good number is {good}"
             )
         return self
 
@@ -109,22 +120,29 @@ class StudySpec(BaseModel):
         """No trial may fail for its parameters: the ends of all ranges are tried here."""
         if self.longest_warmup > self.budget.epochs:
             raise ValueError(
-                f"a warmup of up to {self.longest_warmup:g} epochs is longer than training "
-                f"({self.budget.epochs} epochs)"
+                f"a warmup of up to {count(self.longest_warmup, 'epoch')} is longer than training "
+                f"({count(self.budget.epochs, 'epoch')})"
             )
+        for _ in self.extremes():
+            pass
+        return self
+
+    def extremes(self) -> Iterator[tuple[str, Budget, TrialConfig]]:
+        """Family, budget and configuration at the lower and at the upper ends of all ranges, or of
+        every arm."""
         for arm in self.arms:
-            self._build(arm.family, arm.parameters, arm.budget or self.budget)
+            budget = arm.budget or self.budget
+            yield arm.family, budget, self._build(arm.family, arm.parameters, budget)
         lows = {name: each.low for name, each in self.ranges.items()}
         highs = {name: each.high for name, each in self.ranges.items()}
         for family in () if self.arms else self.families:
             for parameters in (lows, highs):
-                self._build(family, parameters, self.budget)
-        return self
+                yield family, self.budget, self._build(family, parameters, self.budget)
 
-    def _build(self, family: str, parameters: Parameters, budget: Budget) -> None:
+    def _build(self, family: str, parameters: Parameters, budget: Budget) -> TrialConfig:
         trial = FixedTrial(parameters)
         try:
-            TrialConfig(
+            return TrialConfig(
                 **self.suggest(trial, family, budget),
                 epochs=budget.epochs,
                 seed=0,
@@ -157,7 +175,9 @@ class StudySpec(BaseModel):
     def with_trials(self, trials: int) -> StudySpec:
         """This study with a new total. Raises ValueError if it is smaller, or shares unequally."""
         if trials < self.trials:
-            raise ValueError(f"the study has {self.trials} trials; a total of {trials} is fewer")
+            raise ValueError(
+                f"the study has {count(self.trials, 'trial')}; a total of {trials} is fewer"
+            )
         return StudySpec.model_validate(self.model_dump() | {"trials": trials})
 
     @property
