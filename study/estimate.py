@@ -26,14 +26,16 @@ _EVALUATED = 2_000
 class Cost:
     """What a study costs if nothing is pruned.
 
-    epochs: of the longest trials. seconds_per_trial: of one worker, on average; hours: of all
-    workers together, until the last one ends.
+    epochs: of the longest trials. workers: as many as were asked for; at_once: as many of them as
+    make it faster. seconds_per_trial: of one worker, on average; hours: of all workers together,
+    until the last one ends.
     """
 
     trials: int
     epochs: int
     train_images: int
     workers: int
+    at_once: int
     seconds_per_trial: float
     hours: float
 
@@ -42,21 +44,23 @@ class Cost:
         return asdict(self)
 
 
-def estimate(spec: StudySpec, device: str, workers: int) -> Cost:
+def estimate(spec: StudySpec, device: str, workers: int, at_once: int | None = None) -> Cost:
     """Time a few steps on the device, with one thread if there are several workers.
 
-    Workers are taken not to slow each other down. Raises ValueError where the device is not there,
-    DataError where the data are missing.
+    at_once: how many workers at most are taken not to slow each other down; default: one a core of
+    this machine, on a GPU too, where each needs one to feed it. Raises ValueError where the device
+    is not there, DataError where the data are missing.
     """
+    most = devices.cores() if at_once is None else at_once
     threads = torch.get_num_threads()
     torch.set_num_threads(1 if workers > 1 else threads)
     try:
-        return _cost(spec, devices.resolve(device), workers)
+        return _cost(spec, devices.resolve(device), workers, min(workers, most))
     finally:
         torch.set_num_threads(threads)
 
 
-def _cost(spec: StudySpec, device: torch.device, workers: int) -> Cost:
+def _cost(spec: StudySpec, device: torch.device, workers: int, at_once: int) -> Cost:
     data = load_data(spec, device)
     train_images = len(data.train.labels)
     # Raw and averaged weights: on the validation images each epoch, on the test images at the end,
@@ -71,12 +75,13 @@ def _cost(spec: StudySpec, device: torch.device, workers: int) -> Cost:
         for budget in map(spec.slot_budget, range(spec.shares))
     ]
     seconds = sum(each) / len(each)
-    rounds = -(-spec.trials // workers)
+    rounds = -(-spec.trials // at_once)
     return Cost(
         trials=spec.trials,
         epochs=spec.budget.epochs,
         train_images=train_images,
         workers=workers,
+        at_once=at_once,
         seconds_per_trial=seconds,
         hours=rounds * seconds / 3600,
     )

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+from study import devices
 from study import estimate as module
 from study.estimate import Cost, estimate
 from study.objective import load_data
@@ -123,9 +124,25 @@ def test_the_test_stage_reads_the_test_images_with_each_set_of_weights(
 
 
 @pytest.mark.parametrize(("workers", "rounds"), [(1, 7), (2, 4), (3, 3), (6, 2), (7, 1), (8, 1)])
-def test_the_last_round_may_be_short(timed: list[int], workers: int, rounds: int) -> None:
+def test_the_last_round_may_be_short(
+    timed: list[int], monkeypatch: pytest.MonkeyPatch, workers: int, rounds: int
+) -> None:
+    monkeypatch.setattr(devices, "cores", lambda: 8)
     cost = estimate(spec(budget={"epochs": 1, "train_size": 20, "val_size": 10}), "cpu", workers)
     assert cost.hours * 3600 / cost.seconds_per_trial == pytest.approx(rounds)
+    assert cost.at_once == cost.workers == workers
+
+
+@pytest.mark.parametrize("workers", [2, 3, 5000])
+def test_more_workers_than_cores_are_no_faster(
+    timed: list[int], monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
+    monkeypatch.setattr(devices, "cores", lambda: 2)
+    cost = estimate(spec(), "cpu", workers)
+    assert cost.hours == pytest.approx(4 * cost.seconds_per_trial / 3600)  # 7 trials in 4 rounds
+    assert (cost.workers, cost.at_once) == (workers, 2)
+    elsewhere = estimate(spec(), "cpu", workers, at_once=workers)
+    assert elsewhere.hours == pytest.approx(-(-7 // workers) * cost.seconds_per_trial / 3600)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -165,13 +182,20 @@ def test_a_device_that_is_not_there(timed: list[int]) -> None:
 
 def test_json_has_the_fields_by_name() -> None:
     cost = Cost(
-        trials=6, epochs=2, train_images=500, workers=2, seconds_per_trial=1.5, hours=0.00125
+        trials=6,
+        epochs=2,
+        train_images=500,
+        workers=2,
+        at_once=2,
+        seconds_per_trial=1.5,
+        hours=0.00125,
     )
     assert cost.to_json() == {
         "trials": 6,
         "epochs": 2,
         "train_images": 500,
         "workers": 2,
+        "at_once": 2,
         "seconds_per_trial": 1.5,
         "hours": 0.00125,
     }
