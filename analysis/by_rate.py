@@ -3,8 +3,25 @@
 from __future__ import annotations
 
 import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 
-from analysis.figures import Picture, family_legend, picture, rate_figure, spoken
+from analysis.figures import (
+    ABSENT,
+    INK,
+    Picture,
+    accuracy_axis,
+    by_family,
+    draw_absent,
+    family_legend,
+    family_mark,
+    on,
+    picture,
+    rate_axis,
+    rate_figure,
+    scatter_families,
+    spoken,
+)
 from analysis.findings import ENOUGH, SEED_SPREAD, Estimates, Study, count, percent, points
 from analysis.frames import TERMINAL
 from analysis.statistics import scored, summary
@@ -32,6 +49,47 @@ def families(study: Study) -> pd.DataFrame:
     """`summary` of the slots that ended, its values named for what they are: accuracies."""
     ended = study.ended([*TERMINAL, "failed"])
     return summary(ended).rename(columns={"best": "best_accuracy", "median": "median_accuracy"})
+
+
+def score_by_rate(trials: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Draw validation accuracy against base rate, a mark a trial: the landscape of tuning.
+
+    trials: a row a trial, as `lrstudy.load` and ``Study.trials`` have it: schedule (or
+        family), base_lr (> 0), state, value (accuracy, a share in [0, 1]).
+    ax: where to draw; the current axes without it. Returns it: x logarithmic, y in per cent and
+    logarithmic in the error, a legend. Only complete trials have a height of their own: the others'
+    value belongs to another epoch or to no model, so that their marks stand at the foot.
+
+    >>> from matplotlib.figure import Figure
+    >>> trials = pd.DataFrame(
+    ...     {
+    ...         "family": "cosine",
+    ...         "base_lr": [0.1, 0.3, 3.0],
+    ...         "state": ["complete", "complete", "diverged"],
+    ...         "value": [0.81, 0.84, 0.1],
+    ...     }
+    ... )
+    >>> ax = score_by_rate(trials, Figure().subplots())
+    >>> [text.get_text() for text in ax.get_legend().get_texts()]
+    ['cosine', 'diverged']
+    """
+    ax, trials = on(ax), scored(by_family(trials).dropna(subset=["base_lr"]))
+    complete = trials[trials["state"] == "complete"]
+    scatter_families(ax, complete, "base_lr", "accuracy")
+    accuracy_axis(ax, complete["accuracy"])
+    absent = [state for state in ABSENT if (trials["state"] == state).any()]
+    for row, state in enumerate(absent):
+        draw_absent(ax, trials, state, 0.03 + 0.05 * row, transform=ax.get_xaxis_transform())
+    # Marks at a share of the height do not widen the axis by themselves.
+    ax.update_datalim(trials[["base_lr", "value"]].fillna(0.0).to_numpy(), updatey=False)
+    rate_axis(ax)
+    marks = [family_mark(str(name)) for name in trials["family"].unique()]
+    marks += [
+        Line2D([], [], linestyle="", color=INK, marker=ABSENT[each], label=each) for each in absent
+    ]
+    if marks:
+        ax.legend(handles=marks)
+    return ax
 
 
 def draw(estimates: Estimates) -> list[Picture]:

@@ -6,7 +6,7 @@ import pandas as pd
 
 from analysis.by_rate import close_call, families
 from analysis.figures import INK, Picture, accuracy_axis, canvas, picture, spoken, style
-from analysis.findings import ENOUGH, Estimates, Study, percent, points
+from analysis.findings import ENOUGH, Estimates, Study, count, percent, points
 from analysis.frames import TERMINAL
 from analysis.statistics import scored, seeds_needed
 from search_spaces import cosine as space
@@ -88,7 +88,8 @@ def conclude(estimates: Estimates) -> str:
     text = f"{head}; {place}, {points(gap)} behind, {close_call(gap)}"
     if gap > 0:
         text += (
-            f"; to tell such a gap takes about {seeds_needed(gap, PAIRED_SD):,} fresh seeds each"
+            "; to tell such a gap takes about "
+            f"{count(seeds_needed(gap, PAIRED_SD), 'fresh seed')} each"
         )
     return text + "."
 

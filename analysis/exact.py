@@ -15,6 +15,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from analysis.figures import INK, Picture, canvas, picture
 from analysis.findings import Estimates
+from analysis.fitting import outside_legend
 from analysis.statistics import LEVEL, t_quantile
 from analysis.values import LARGEST, floats, integer, mapping, number, text
 
@@ -161,7 +162,7 @@ def _variances(frame: pd.DataFrame) -> list[Picture]:
         figure.supylabel("stationary variance", fontsize="medium")
         for colour, temperature in zip(_COLOURS, temperatures, strict=False):
             last.plot([], [], "o-", color=colour, ms=4, label=f"T = {temperature:g}")
-        figure.legend(loc="outside lower center", ncols=3)
+        outside_legend(figure, ncols=3)
         return [
             picture(
                 figure,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import matplotlib as mpl
@@ -23,6 +23,8 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
+
+from analysis.fitting import fit, outside_legend
 
 WIDTH = 5.0  # inches
 DPI = 150
@@ -66,6 +68,7 @@ _THEME: dict[str, Any] = {
     "legend.frameon": False,
     "legend.handletextpad": 0.5,
     "font.sans-serif": ["DejaVu Sans"],
+    "pdf.fonttype": 42,  # TrueType, which journals take; type 3 they often refuse
     "svg.hashsalt": "lrstudy",
     "text.color": INK,
     "xtick.color": INK,
@@ -77,13 +80,19 @@ _NICE = [0.0, *np.arange(0.1, 0.8, 0.1), *np.arange(0.75, 0.9, 0.01), *np.arange
 @dataclass(frozen=True)
 class Picture:
     """A finished figure. name: letters, digits and dashes; alt: what it shows, for who cannot see
-    it; caption: how to read it."""
+    it; caption: how to read it. figure: what png and svg show."""
 
     name: str
     alt: str
     caption: str
     png: bytes
     svg: bytes
+    figure: Figure = field(compare=False, repr=False)
+
+    def pdf(self) -> bytes:
+        """As PDF, for a paper: vectors, its fonts embedded; the same bytes every time."""
+        with mpl.rc_context(_THEME):  # type: ignore[arg-type]  # stubs want each key literally
+            return render(self.figure, "pdf")
 
 
 def style(family: str) -> tuple[str, str]:
@@ -98,7 +107,7 @@ def canvas(
     """A figure in the theme, 5 inches wide and ``height`` inches high, and its axes (rows x
     columns). options: those of ``Figure.subplots``. Save it before the context ends."""
     with mpl.rc_context(_THEME):  # type: ignore[arg-type]  # stubs want each key literally
-        figure = Figure(figsize=(WIDTH, height), layout="constrained")
+        figure = Figure(figsize=(WIDTH, height), dpi=DPI, layout="constrained")
         yield figure, figure.subplots(rows, columns, squeeze=False, **options)
 
 
@@ -118,25 +127,51 @@ def panels(n: int, height: float = 2.0) -> Iterator[tuple[Figure, list[Axes]]]:
 
 def picture(figure: Figure, name: str, alt: str, caption: str) -> Picture:
     """Saves the figure as PNG and SVG, in memory; the same figure gives the same bytes."""
-    png = render(figure, "png")
-    figure.set_layout_engine("none")  # laid out once, which takes longer than to draw
-    return Picture(name, alt, caption, png, render(figure, "svg"))
+    fit(figure)  # and laid out once, which takes longer than to draw
+    return Picture(name, alt, caption, render(figure, "png"), render(figure, "svg"), figure)
 
 
 def render(figure: Figure, kind: str) -> bytes:
-    """The figure's bytes; kind: ``png`` or ``svg``."""
+    """The figure's bytes; kind: ``png``, ``svg`` or ``pdf``."""
     buffer = io.BytesIO()
-    metadata = {"Date": None} if kind == "svg" else None
+    dates = {"svg": "Date", "pdf": "CreationDate"}  # without them the same bytes every time
+    metadata = {dates[kind]: None} if kind in dates else None
     figure.savefig(buffer, format=kind, dpi=DPI, metadata=metadata)
     return buffer.getvalue()
+
+
+def on(ax: Axes | None) -> Axes:
+    """Those axes, or the ones that pyplot draws on at present, as pandas and seaborn do it."""
+    if ax is not None:
+        return ax
+    from matplotlib import pyplot as plt  # which a report does without
+
+    return plt.gca()
+
+
+def by_family(frame: pd.DataFrame) -> pd.DataFrame:
+    """A frame of `lrstudy.load`, whose column ``schedule`` holds the family, as one of a study."""
+    return frame if "family" in frame else frame.rename(columns={"schedule": "family"})
+
+
+def log_subs(low: float, high: float, most: int = 7) -> tuple[float, ...]:
+    """Which multiples of powers of ten stand as ticks between two positive numbers: of four usual
+    series the longest that gives at most ``most``."""
+    choices = ((1.0, 2.0, 3.0, 5.0, 7.0), (1.0, 2.0, 5.0), (1.0, 3.0), (1.0,))
+    decades = 10.0 ** np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
+    for subs in choices:
+        ticks = np.outer(decades, subs)
+        if np.count_nonzero((ticks >= low) & (ticks <= high)) <= most:
+            break
+    return subs
 
 
 def rate_axis(axes: Axes) -> None:
     """The x axis: base learning rate, logarithmic, ticks as plain numbers."""
     axes.set_xscale("log")
-    low, high = axes.get_xlim()
-    subs = (1.0, 3.0) if high / low > 30 else (1.0, 2.0, 5.0)
-    axes.xaxis.set_major_locator(LogLocator(subs=subs))
+    grid = axes.get_subplotspec()
+    most = 7 if grid is None or grid.get_gridspec().ncols == 1 else 4
+    axes.xaxis.set_major_locator(LogLocator(subs=log_subs(*axes.get_xlim(), most), numticks=most))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.set_xlabel("base learning rate")
@@ -241,13 +276,14 @@ def family_legend(figure: Figure, families: Sequence[str]) -> None:
     """Below the axes: the families with their marks; nothing where there is but one."""
     if len(families) < 2:
         return
-    handles = [
-        Line2D(
-            [], [], linestyle="", color=style(name)[0], marker=style(name)[1], label=spoken(name)
-        )
-        for name in families
-    ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=min(3, len(handles)))
+    handles = [family_mark(name) for name in families]
+    outside_legend(figure, handles=handles, ncols=min(3, len(handles)))
+
+
+def family_mark(family: str) -> Line2D:
+    """A family's entry in a legend."""
+    colour, mark = style(family)
+    return Line2D([], [], linestyle="", color=colour, marker=mark, label=spoken(family))
 
 
 def spoken(family: str) -> str:
@@ -255,7 +291,7 @@ def spoken(family: str) -> str:
     return family.replace("_", "-").replace("/", ", ")
 
 
-_ABSENT = {"stalled": "d", "pruned": "|", "diverged": "x"}
+ABSENT = {"stalled": "d", "pruned": "|", "diverged": "x"}
 
 
 @contextmanager
@@ -265,7 +301,7 @@ def rate_figure(trials: pd.DataFrame) -> Iterator[tuple[Figure, Axes]]:
 
     trials: family, base_lr, state, accuracy (NaN unless complete).
     """
-    absent = [state for state in _ABSENT if (trials["state"] == state).any()]
+    absent = [state for state in ABSENT if (trials["state"] == state).any()]
     ratios = [2.4, 0.24 * len(absent)]
     height = 3.1 + 0.24 * len(absent)
     options = {"sharex": True, "height_ratios": ratios} if absent else {}
@@ -282,20 +318,38 @@ def rate_figure(trials: pd.DataFrame) -> Iterator[tuple[Figure, Axes]]:
 
 def _strip(axes: Axes, trials: pd.DataFrame, states: list[str]) -> None:
     for row, state in enumerate(states):
-        for family, group in trials[trials["state"] == state].groupby("family", sort=False):
-            rates = group["base_lr"]
-            colour = style(str(family))[0]
-            axes.scatter(rates, np.full(len(rates), row), color=colour, marker=_ABSENT[state], s=26)
+        draw_absent(axes, trials, state, row)
     axes.set_yticks(range(len(states)), states)
     axes.set_ylim(-0.6, len(states) - 0.4)
     axes.grid(visible=False, axis="y")
     axes.tick_params(axis="y", length=0)
 
 
+def draw_absent(axes: Axes, trials: pd.DataFrame, state: str, height: float, **looks: Any) -> None:
+    """The rates of the trials in that state, one of ABSENT, side by side at that height."""
+    for family, group in trials[trials["state"] == state].groupby("family", sort=False):
+        rates, colour = group["base_lr"], style(str(family))[0]
+        mark = ABSENT[state]
+        axes.scatter(rates, np.full(len(rates), height), color=colour, marker=mark, s=26, **looks)
+
+
 def accuracy_colours(accuracies: pd.Series) -> Normalize:
     """From at most 5 points below the best, so that a poor trial does not take all the colours."""
     best = float(accuracies.max())
     return Normalize(max(float(accuracies.min()), best - 0.05) - 1e-9, best + 1e-9)
+
+
+def accuracy_bar(axes: Axes | Sequence[Axes], colours: Normalize, shown: pd.Series) -> None:
+    """Beside the axes: which accuracy has which colour; pointed where one lies below all."""
+    figure = (axes if isinstance(axes, Axes) else axes[0]).get_figure(root=True)
+    assert figure is not None  # noqa: S101 - axes that are drawn on have one
+    figure.colorbar(
+        mpl.cm.ScalarMappable(colours, "viridis"),
+        ax=axes,
+        label="validation accuracy (%)",
+        format=FuncFormatter(lambda value, _: f"{100 * value:.3g}"),
+        extend="min" if shown.min() < (colours.vmin or 0.0) else "neither",
+    )
 
 
 @contextmanager
@@ -321,11 +375,5 @@ def rate_map(trials: pd.DataFrame, y: str) -> Iterator[tuple[Figure, list[Axes]]
             one.set_title(spoken(family))
             rate_axis(one)
             one.set_xlabel("")
-        figure.colorbar(
-            mpl.cm.ScalarMappable(colours, "viridis"),
-            ax=axes,
-            label="validation accuracy (%)",
-            format=FuncFormatter(lambda value, _: f"{100 * value:.3g}"),
-            extend="min" if trials["accuracy"].min() < colours.vmin else "neither",
-        )
+        accuracy_bar(axes, colours, trials["accuracy"])
         yield figure, axes

@@ -7,7 +7,6 @@ describe what the search found and never call one schedule better than another.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
@@ -17,7 +16,6 @@ import pandas as pd
 from analysis.comparison import DELTA
 from analysis.figures import Picture, spoken
 from analysis.frames import (
-    TERMINAL,
     StorageError,
     correctness,
     final_attempts,
@@ -25,12 +23,17 @@ from analysis.frames import (
     names,
     predictive,
     sampled,
+    slot_states,
     spec,
 )
-from analysis.plausible import plausible
+from analysis.plausible import plausible, slot_exists
+from analysis.progress import open_slots
+from search_spaces.phrases import count as count
+from search_spaces.phrases import percent as percent
 from study.confirm import sibling
+from study.hints import command
 from study.spec import Stage, StudySpec
-from study.urls import safe_url
+from study.urls import address, safe_url
 
 # Trials with a result that a schedule family needs before a search says anything about it. The best
 # of 20 random trials lies in the best 14 % of the space with probability 0.95 (0.86^20 = 0.05).
@@ -45,8 +48,9 @@ Estimates = dict[str, pd.DataFrame]
 class Study:
     """What is known of a study.
 
-    storage: its URL without a password. attempts: a row per attempt; trials: a row per slot, its
-    final attempt; curves: a row per epoch of an attempt. See `analysis.frames`.
+    storage: its URL without a password; address: the same for a command line. attempts: a row per
+    attempt; trials: a row per slot, its final attempt; curves: a row per epoch of an attempt. See
+    `analysis.frames`.
     confirm, test: the search's later stages, where they were run. correct: which test images each
     trial got right, by weights; empty unless it is the test stage. predictive, sampled: see
     `analysis.frames`; empty where the space samples no weights. delta: differences within +-
@@ -65,6 +69,24 @@ class Study:
     predictive: pd.DataFrame = field(default_factory=pd.DataFrame)
     sampled: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     delta: float = DELTA
+    address: str = ""
+
+    def command(self, verb: str, *options: str) -> str:
+        """The command line that does something with the search, or the search of this stage."""
+        return command(self.address, verb, self.spec.source or self.name, *options)
+
+    @property
+    def left(self) -> int:
+        """Trials that are still to be run."""
+        return open_slots(self.attempts, self.trials, self.spec)
+
+    @staticmethod
+    def open(url: str, name: str) -> Study:
+        """`load_study`, for a notebook.
+
+        >>> study = Study.open("sqlite:///lrstudy.db", "cosine")  # doctest: +SKIP
+        """
+        return load_study(url, name)
 
     def stage(self, name: Stage) -> Study:
         """The study of a stage; itself where that was not begun."""
@@ -74,6 +96,20 @@ class Study:
     def ended(self, states: Sequence[str]) -> pd.DataFrame:
         """The slots whose state is one of those."""
         return self.trials[self.trials["state"].isin(states)]
+
+
+@dataclass(frozen=True)
+class Caution:
+    """What a finding lacks. purpose: what the command is for. lacking: how many trials a schedule
+    or seeds a configuration lacks, 0 where that is not the problem."""
+
+    reason: str
+    purpose: str
+    command: str
+    lacking: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.reason} {self.purpose}: {self.command}"
 
 
 @dataclass(frozen=True)
@@ -91,7 +127,7 @@ class Finding:
     question: str
     verdict: str
     basis: str
-    caution: str | None
+    caution: Caution | None
     estimates: Estimates
     tables: Mapping[str, str]
     pictures: Sequence[Picture]
@@ -103,6 +139,7 @@ class Section(Protocol):
     STAGE: the stage that it rests on. USES: states of the trials that it counts. NEEDS: so many of
     them each family must have, or so many seeds each configuration of a later stage.
     TABLES: estimates to print, with their captions.
+    concerned(spec), where a module has it: the schedule families that it is about; else all.
     """
 
     TITLE: str
@@ -123,7 +160,8 @@ class Section(Protocol):
 
 
 def load_study(url: str, name: str) -> Study:
-    """The study of that name with its later stages; a later stage's name stands for its search.
+    """The study of that name in the storage ``url``, with its later stages; a later stage's name
+    stands for its search.
 
     Raises StorageError, also where lrstudy did not make it.
     """
@@ -148,7 +186,11 @@ def _load(url: str, name: str) -> Study:
     attempts, curves = plausible(*load(url, name), known)
     correct = correctness(url, name) if known.stage == "test" else {}
     trials = final_attempts(attempts)
-    study = Study(name, safe_url(url), known, attempts, trials, curves, correct=correct)
+    study = Study(
+        *(name, safe_url(url), known, attempts, trials, curves),
+        correct=correct,
+        address=address(url),
+    )
     if known.space != "langevin":
         return study
     return replace(study, predictive=predictive(url, name), sampled=sampled(url, name))
@@ -164,7 +206,7 @@ def find(section: Section, study: Study) -> Finding:
         question=section.QUESTION,
         verdict=section.conclude(estimates),
         basis=basis(stage, section.USES),
-        caution=caution(stage, section.USES, section.NEEDS),
+        caution=_caution(section, study),
         estimates=estimates,
         tables=section.TABLES,
         pictures=section.draw(estimates),
@@ -174,55 +216,88 @@ def find(section: Section, study: Study) -> Finding:
 def basis(study: Study, states: Sequence[str]) -> str:
     """How many trials of which states a section rests on, and which it leaves out."""
     used = study.ended(states)
-    left = study.trials[~study.trials["state"].isin(states)]
+    left = counted(study, without=states)
     seeds = used["seed"].nunique()
     text = f"Rests on {count(len(used), 'trial')}"
     if len(used):
         text += f" ({_states(used)}) with {count(seeds, 'training seed')}"
         text += f", {count(study.spec.budget.epochs, 'epoch')} each"
-    return text + (f"; left out: {_states(left)}." if len(left) else ".")
+    return text + (f"; left out: {', '.join(left)}." if left else ".")
 
 
-def caution(study: Study, states: Sequence[str], needs: int) -> str | None:
-    """That a family has fewer than ``needs`` trials of those states, or a later stage fewer seeds,
-    and how to get more."""
+def counted(study: Study, without: Sequence[str] = ()) -> list[str]:
+    """``7 complete``, ``2 waiting``: what became of the study's trials, which adds up to as many as
+    were planned; then the attempts that belong to none of them. without: states to leave out."""
+    planned = slot_states(study.attempts, study.spec.trials)
+    strange = study.trials.loc[~slot_exists(study.trials, study.spec), "state"]
+    alien = int((~strange.isin(without)).sum())
+    found = [f"{n:,} {state}" for state, n in planned.items() if n and state not in without]
+    return found + ([f"{count(alien, 'attempt')} at no trial of the study"] if alien else [])
+
+
+def _caution(section: Section, study: Study) -> Caution | None:
+    stage = study.stage(section.STAGE)
+    if stage.spec.stage != section.STAGE:
+        words = f"Not finished: the {section.STAGE} runs were not begun."
+        return Caution(words, "To go on", study.command("confirm"))
+    concerned = getattr(section, "concerned", lambda spec: spec.families)
+    return caution(stage, section.USES, section.NEEDS, concerned(stage.spec))
+
+
+def caution(
+    study: Study, states: Sequence[str], needs: int, families: Sequence[str] | None = None
+) -> Caution | None:
+    """That one of the families (None: any) has fewer than ``needs`` trials of those states, or a
+    later stage fewer seeds, and how to get more."""
     if study.spec.source is not None:
         return _few_seeds(study, needs)
-    counts = study.ended(states)["family"].value_counts()
-    counts = counts.reindex(list(study.spec.families), fill_value=0)
-    if counts.min() >= needs:
-        return None
+    concerned = study.spec.families if families is None else families
+    counts = study.ended(states)["family"].value_counts().reindex(list(concerned), fill_value=0)
     lacking = counts[counts < needs]
+    if lacking.empty:
+        return None
     which = f"{spoken(str(lacking.idxmin()))} has {lacking.min()}"
     if len(counts) > 1:
         which = f"{len(lacking)} of {len(counts)} schedules have fewer, {which}"
-    return (
-        f"Too few to conclude: every schedule needs {count(needs, 'trial')} here, and {which}. "
-        f"To add trials: {_more(study, needs - int(lacking.min()))}"
-    )
+    every = "every schedule" if len(counts) == len(study.spec.families) else "each of these"
+    reason = f"Too few to conclude: {every} needs {count(needs, 'trial')} here, and {which}."
+    return _more_trials(study, reason, needs - int(lacking.min()))
 
 
-def _few_seeds(study: Study, needs: int) -> str | None:
+def _more_trials(study: Study, reason: str, lacking: int) -> Caution:
+    """The same with the command that adds so many trials to each schedule, or runs those left."""
+    options = []
+    if not study.left:
+        total = study.spec.trials + lacking * len(study.spec.families)
+        options = ["--trials", str(total)]
+    return Caution(reason, "To add trials", study.command("resume", *options), lacking)
+
+
+def _few_seeds(study: Study, needs: int) -> Caution | None:
     seeds = study.spec.turn(study.spec.trials)
-    left = study.spec.trials - int(study.trials["state"].isin(TERMINAL).sum())
-    again = f"lrstudy confirm {shlex.quote(str(study.spec.source))}"
-    if left:
-        return (
-            f"Not finished: {left} of {count(study.spec.trials, 'run')} are left. To go on: {again}"
-        )
+    if study.left:
+        reason = f"Not finished: {study.left} of {count(study.spec.trials, 'run')} are left."
+        return Caution(reason, "To go on", study.command("confirm"))
     if seeds < needs:
-        return f"Too few to conclude: {count(seeds, 'seed')}. To add seeds: {again} --seeds {needs}"
+        reason = f"Too few to conclude: {count(seeds, 'seed')}."
+        more = study.command("confirm", "--seeds", str(needs))
+        return Caution(reason, "To add seeds", more, needs - seeds)
     return None
 
 
-def _more(study: Study, missing: int) -> str:
-    name = shlex.quote(study.name)
-    done = study.trials["state"].isin(TERMINAL).sum()
-    if done < study.spec.trials:
-        return f"lrstudy resume {name}"
-    return (
-        f"lrstudy resume {name} --trials {study.spec.trials + missing * len(study.spec.families)}"
-    )
+def agreeing(findings: Sequence[Finding], study: Study) -> list[Finding]:
+    """The findings of a study whose cautions ask for one and the same number of further trials: so
+    many that no section lacks any."""
+    mine = [each.caution for each in findings if each.stage == "search" and each.caution]
+    most = max((each.lacking for each in mine), default=0)
+
+    def agreed(finding: Finding) -> Finding:
+        caution = finding.caution
+        if finding.stage != "search" or caution is None or not caution.lacking:
+            return finding
+        return replace(finding, caution=_more_trials(study, caution.reason, most))
+
+    return [agreed(each) for each in findings]
 
 
 def _states(trials: pd.DataFrame) -> str:
@@ -230,14 +305,9 @@ def _states(trials: pd.DataFrame) -> str:
     return ", ".join(f"{n} {state}" for state, n in counts.items())
 
 
-def count(n: int, noun: str) -> str:
-    """A number and its noun: ``1 trial``, ``2 trials``."""
-    return f"{n:,} {noun}" + ("" if n == 1 else "s")
-
-
-def percent(share: float) -> str:
-    """A share as per cent with one decimal."""
-    return f"{100 * share:.1f} %"
+def numbered(noun: str, numbers: Sequence[int]) -> str:
+    """Trials by their numbers, as the page links them: ``trial 3``, ``confirm trials 3, 8``."""
+    return f"{noun}{'' if len(numbers) == 1 else 's'} {', '.join(map(str, numbers))}"
 
 
 def points(difference: float) -> str:

@@ -16,7 +16,7 @@ STAGE: Stage = "search"
 USES: tuple[str, ...] = ("complete",)
 NEEDS = ENOUGH
 TABLES = {
-    "families": "Medians of complete trials, and Spearman's rank correlation of gap and training "
+    "gaps": "Medians of complete trials, and Spearman's rank correlation of gap and training "
     "loss within the schedule. Losses in nats."
 }
 
@@ -34,7 +34,7 @@ def estimate(study: Study) -> Estimates:
         for family, group in trials.groupby("family", sort=False)
     ]
     columns = ["family", "n", "median_train_loss", "median_gap", "rank_correlation"]
-    return {"trials": trials, "families": pd.DataFrame(rows, columns=columns)}
+    return {"trials": trials, "gaps": pd.DataFrame(rows, columns=columns)}
 
 
 def _rank(group: pd.DataFrame) -> float:
@@ -70,7 +70,7 @@ def draw(estimates: Estimates) -> list[Picture]:
 
 def conclude(estimates: Estimates) -> str:
     """The median gap of each schedule, at its median training loss."""
-    rows = estimates["families"]
+    rows = estimates["gaps"]
     if rows.empty:
         return "No trial ran to its end, so that there is no gap to compare."
     found = "; ".join(

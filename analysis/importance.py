@@ -6,12 +6,13 @@ import optuna
 import pandas as pd
 from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.importance import PedAnovaImportanceEvaluator
+from optuna.trial import FixedTrial
 
 from analysis.figures import Picture, canvas, picture, spoken, style
 from analysis.findings import Estimates, Study, percent
 from analysis.frames import RESULTS
 from search_spaces.config import Ranges
-from study.spec import Stage
+from study.spec import Stage, StudySpec
 
 TITLE = "Parameter importance"
 QUESTION = "Within a schedule, which sampled parameter mattered most for a good result?"
@@ -27,6 +28,17 @@ TABLES = {"importance": f"Share of each parameter within its schedule ({EVALUATO
 def estimate(study: Study) -> Estimates:
     """importance: see `importance`."""
     return {"importance": importance(study.trials, study.spec.ranges)}
+
+
+def concerned(spec: StudySpec) -> list[str]:
+    """The families with two sampled parameters, which can be compared."""
+    return [family for family in spec.families if len(_sampled(spec, family)) > 1]
+
+
+def _sampled(spec: StudySpec, family: str) -> list[str]:
+    trial = FixedTrial({name: each.low for name, each in spec.ranges.items()})
+    spec.suggest(trial, family, spec.budget)
+    return [name for name in trial.params if name in spec.ranges and not spec.ranges[name].fixed]
 
 
 def draw(estimates: Estimates) -> list[Picture]:

@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from analysis.figures import PALE, Picture, accuracy_axis, panels, picture, spoken, style
+from analysis.figures import (
+    PALE,
+    Picture,
+    accuracy_axis,
+    by_family,
+    on,
+    panels,
+    picture,
+    spoken,
+    style,
+)
 from analysis.findings import ENOUGH, Estimates, Study, percent
 from study.spec import Stage
 
@@ -25,6 +36,15 @@ def estimate(study: Study) -> Estimates:
     trials; best: the curve of each family's best trial; milestones: some of these in a table."""
     complete = study.ended(USES)
     curves = study.curves[study.curves["trial"].isin(complete["trial"])]
+    best = complete.sort_values("value").drop_duplicates("family", keep="last")["trial"]
+    leading = curves.loc[curves["trial"].isin(best), ["family", "trial", "epoch", "val_accuracy"]]
+    leading = leading.assign(epoch=leading["epoch"] + 1).dropna(subset=["val_accuracy"])
+    frame = bands(curves)
+    return {"curves": frame, "best": leading, "milestones": _milestones(frame)}
+
+
+def bands(curves: pd.DataFrame) -> pd.DataFrame:
+    """Median and quartiles of validation accuracy, a row a family and epoch (done, from 1)."""
     curves = curves.assign(epoch=curves["epoch"] + 1).dropna(subset=["val_accuracy"])
     groups = curves.groupby(["family", "epoch"], sort=False)["val_accuracy"]
     shares = {
@@ -32,13 +52,8 @@ def estimate(study: Study) -> Estimates:
         "median_accuracy": 0.5,
         "upper_quartile_accuracy": 0.75,
     }
-    bands = pd.DataFrame(
-        {"n": groups.size(), **{name: groups.quantile(q) for name, q in shares.items()}}
-    )
-    best = complete.sort_values("value").drop_duplicates("family", keep="last")["trial"]
-    leading = curves.loc[curves["trial"].isin(best), ["family", "trial", "epoch", "val_accuracy"]]
-    frame = bands.reset_index(names=["family", "epoch"])
-    return {"curves": frame, "best": leading, "milestones": _milestones(frame)}
+    columns = {"n": groups.size(), **{name: groups.quantile(q) for name, q in shares.items()}}
+    return pd.DataFrame(columns).reset_index(names=["family", "epoch"])
 
 
 def _milestones(curves: pd.DataFrame) -> pd.DataFrame:
@@ -59,6 +74,49 @@ def _milestones(curves: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def learning_curves(curves: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Draw validation accuracy by epoch: the median of each schedule and its middle half.
+
+    curves: a row an epoch of a trial, as `lrstudy.load` and ``Study.curves`` have it: schedule
+        (or family), trial, epoch (from 0), state, val_accuracy (a share in [0, 1]). Trials that
+        were not complete are left out at every epoch, so that the curves describe survivors.
+    ax: where to draw; the current axes without it. Returns it: x in epochs trained, y in per cent,
+    logarithmic in the error, a legend of the schedules.
+
+    >>> from matplotlib.figure import Figure
+    >>> curves = pd.DataFrame(
+    ...     {
+    ...         "family": "cosine",
+    ...         "trial": [0, 0, 1, 1],
+    ...         "epoch": [0, 1, 0, 1],
+    ...         "state": "complete",
+    ...         "val_accuracy": [0.61, 0.82, 0.65, 0.84],
+    ...     }
+    ... )
+    >>> learning_curves(curves, Figure().subplots()).get_xlabel()
+    'epochs trained'
+    """
+    ax, curves = on(ax), by_family(curves)
+    found = bands(curves[curves["state"].isin(USES)])
+    for name, own in found.groupby("family", sort=False):
+        draw_band(ax, own, str(name))
+    accuracy_axis(ax, found[["lower_quartile_accuracy", "upper_quartile_accuracy"]])
+    ax.set_xlabel("epochs trained")
+    ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    if len(found):
+        ax.legend()
+    return ax
+
+
+def draw_band(ax: Axes, own: pd.DataFrame, family: str) -> None:
+    """The rows of `bands` of one family: a line and a band."""
+    colour, _ = style(family)
+    quartiles = (own["lower_quartile_accuracy"], own["upper_quartile_accuracy"])
+    ax.fill_between(own["epoch"], *quartiles, color=colour, alpha=0.22, linewidth=0)
+    label = f"{spoken(family)} (n = {own['n'].max()})"
+    ax.plot(own["epoch"], own["median_accuracy"], color=colour, linewidth=2, label=label)
+
+
 def draw(estimates: Estimates) -> list[Picture]:
     """A panel for each family, the others' medians in grey."""
     curves, best = estimates["curves"], estimates["best"]
@@ -72,9 +130,7 @@ def draw(estimates: Estimates) -> list[Picture]:
             own, lead = curves[curves["family"] == name], best[best["family"] == name]
             for other in medians.columns.drop(name):
                 one.plot(medians.index, medians[other], color=PALE, linewidth=0.8)
-            band = (own["lower_quartile_accuracy"], own["upper_quartile_accuracy"])
-            one.fill_between(own["epoch"], *band, color=colour, alpha=0.22, linewidth=0)
-            one.plot(own["epoch"], own["median_accuracy"], color=colour, linewidth=2)
+            draw_band(one, own, name)
             one.plot(lead["epoch"], lead["val_accuracy"], color=colour, linestyle=":")
             one.set_title(f"{spoken(name)} (n = {own['n'].max()})")
             one.xaxis.set_major_locator(MaxNLocator(5, integer=True))

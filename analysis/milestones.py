@@ -80,7 +80,7 @@ def gap_at_equal_loss(
     are running means over the epoch, measured while the weights change.
     """
     complete = trials.loc[trials["state"] == "complete", ["trial", "family", "replicate"]]
-    layers = [str(name) for name in curves if str(name).startswith("weight_norm.")]
+    layers = [str(name) for name in curves if str(name).startswith("weight_norm_")]
     used = pd.DataFrame(
         {
             "trial": curves["trial"],

@@ -4,9 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 
 from analysis.by_rate import families
-from analysis.figures import Picture, accuracy_axis, panels, picture, rate_map, spoken, style
+from analysis.figures import (
+    Picture,
+    accuracy_axis,
+    by_family,
+    on,
+    panels,
+    picture,
+    rate_map,
+    spoken,
+    style,
+)
 from analysis.findings import ENOUGH, Estimates, Study, percent
 from analysis.frames import TERMINAL
 from analysis.statistics import binned, scored
@@ -28,18 +39,28 @@ TABLES = {
 def estimate(study: Study) -> Estimates:
     """trials: family, trial, base_lr, exponent, state, accuracy; exponents: `binned` by exponent in
     BINS bins of equal ratio; families: their `summary`."""
-    trials = scored(study.ended(USES)).reset_index(drop=True)
-    trials = trials.assign(exponent=exponent_of(trials)).dropna(subset=["exponent"])
-    bins = [
-        _bins(group).assign(family=family) for family, group in trials.groupby("family", sort=False)
-    ]
-    exponents = pd.concat(bins, ignore_index=True) if bins else pd.DataFrame(columns=_COLUMNS)
+    trials = _with_exponent(study.ended(USES))
     columns = ["family", "trial", "base_lr", "exponent", "state", "accuracy", "value"]
     return {
         "trials": trials[columns],
-        "exponents": exponents[_COLUMNS],
+        "exponents": _exponents(trials),
         "families": families(study),
     }
+
+
+def _with_exponent(trials: pd.DataFrame) -> pd.DataFrame:
+    """The trials that sampled an exponent, `scored`."""
+    trials = scored(trials).reset_index(drop=True)
+    return trials.assign(exponent=exponent_of(trials)).dropna(subset=["exponent"])
+
+
+def _exponents(trials: pd.DataFrame) -> pd.DataFrame:
+    """`binned` by exponent within each family."""
+    bins = [
+        _bins(group).assign(family=family) for family, group in trials.groupby("family", sort=False)
+    ]
+    frame = pd.concat(bins, ignore_index=True) if bins else pd.DataFrame(columns=_COLUMNS)
+    return frame[_COLUMNS]
 
 
 _COLUMNS = [
@@ -91,21 +112,8 @@ def _by_exponent(trials: pd.DataFrame, exponents: pd.DataFrame, verdict: str) ->
     names = list(trials["family"].unique())
     with panels(len(names), 2.4) as (figure, axes):
         for one, name in zip(axes, names, strict=True):
-            colour, mark = style(name)
-            own = trials[trials["family"] == name]
-            one.scatter(
-                own["exponent"], own["accuracy"], color=colour, marker=mark, s=26, alpha=0.7
-            )
-            for row in exponents[exponents["family"] == name].itertuples():
-                ends = [row.exponent_low, row.exponent_high]
-                one.fill_between(
-                    ends, row.mean_accuracy_low, row.mean_accuracy_high, color=colour, alpha=0.15
-                )
-                one.plot(ends, [row.mean_accuracy] * 2, color=colour)
+            _marks_and_means(one, trials, exponents, name)
             one.set_title(spoken(name))
-            one.set_xscale("log", base=2)
-            one.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-            one.set_xlabel("exponent")
         accuracy_axis(axes[0], trials["accuracy"])
         return picture(
             figure,
@@ -116,6 +124,55 @@ def _by_exponent(trials: pd.DataFrame, exponents: pd.DataFrame, verdict: str) ->
             "with its 95 % interval; base rates vary within it. The accuracy axis is logarithmic "
             "in the error.",
         )
+
+
+def _marks_and_means(ax: Axes, trials: pd.DataFrame, exponents: pd.DataFrame, family: str) -> None:
+    """The complete trials of a family, and the mean of each range of exponents."""
+    colour, mark = style(family)
+    own = trials[trials["family"] == family]
+    points = (own["exponent"], own["accuracy"])
+    ax.scatter(*points, color=colour, marker=mark, s=26, alpha=0.7, label=spoken(family))
+    for row in exponents[exponents["family"] == family].to_dict("records"):
+        ends = [row["exponent_low"], row["exponent_high"]]
+        bounds = (row["mean_accuracy_low"], row["mean_accuracy_high"])
+        ax.fill_between(ends, *bounds, color=colour, alpha=0.15)
+        ax.plot(ends, [row["mean_accuracy"]] * 2, color=colour)
+    ax.set_xscale("log", base=2)
+    ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    ax.set_xlabel("exponent")
+
+
+def score_by_exponent(trials: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Draw validation accuracy against the exponent of the decay: a mark a complete trial, and the
+    mean of each range of exponents with its 95 % t interval.
+
+    trials: a row a trial of a search, as `lrstudy.load` and ``Study.trials`` have it: schedule
+        (or family), trial, exponent (> 0; trials without one are left out), state, value
+        (accuracy, a share). Base rates vary within a range, so that a mean describes the search.
+    ax: where to draw; the current axes without it. Returns it: x logarithmic, y in per cent and
+    logarithmic in the error, a legend.
+
+    >>> from matplotlib.figure import Figure
+    >>> trials = pd.DataFrame(
+    ...     {
+    ...         "family": "polynomial",
+    ...         "trial": range(4),
+    ...         "exponent": [0.5, 1.0, 2.0, 4.0],
+    ...         "state": "complete",
+    ...         "value": [0.84, 0.83, 0.8, 0.76],
+    ...     }
+    ... )
+    >>> score_by_exponent(trials, Figure().subplots()).get_xlabel()
+    'exponent'
+    """
+    ax, trials = on(ax), _with_exponent(by_family(trials))
+    exponents = _exponents(trials)
+    for name in trials["family"].unique():
+        _marks_and_means(ax, trials, exponents, name)
+    accuracy_axis(ax, trials["accuracy"])
+    if len(trials):
+        ax.legend()
+    return ax
 
 
 def _map(trials: pd.DataFrame) -> Picture:

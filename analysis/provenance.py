@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
-from analysis.findings import Study, count
+from analysis.findings import Study, count, counted, listed
 from analysis.statistics import N_BOOTSTRAP
 from search_spaces.config import TrialConfig
+from study import hints
+from study.durations import duration
+from study.hints import DEFAULT_STORAGE
 from study.spec import StudySpec
 
 
 def facts(study: Study) -> dict[str, str]:
     """What a reader needs to judge or repeat the study, by its name."""
     spec, attempts = study.spec, study.attempts
-    states = study.trials["state"].value_counts()
     seconds = float(attempts["seconds"].sum())
     found = {
-        "Trials": f"{spec.trials} planned; "
-        + (", ".join(f"{n} {state}" for state, n in states.items()) or "none was started"),
+        "Trials": f"{spec.trials} planned: {listed(counted(study))}",
         "Attempts": f"{len(attempts)}, repeated ones included",
         **_shared(spec),
         **_intervals(spec),
@@ -37,14 +37,14 @@ def facts(study: Study) -> dict[str, str]:
         "Optimizer": _optimizer(spec),
         "Device": _distinct(attempts, "device_name"),
         "Threads a worker": _distinct(attempts, "threads"),
-        "Training time": f"{seconds / 3600:.2g} hours, summed over workers",
+        "Training time": f"{duration(seconds)}, summed over workers",
         "Versions": "; ".join(
             f"{name} {_distinct(attempts, f'version_{name}')}"
             for name in ("lrstudy", "python", "torch", "optuna")
         ),
         "Source revision": _distinct(attempts, "revision"),
     }
-    again = command(study.name, spec)
+    again = command(f"{spec.source or study.name}-again", spec, study.address)
     return found | ({"To run it again": again} if again else {})
 
 
@@ -97,17 +97,18 @@ def _distinct(attempts: pd.DataFrame, column: str) -> str:
     return ", ".join(words) or "not recorded"
 
 
-def command(name: str, spec: StudySpec) -> str | None:
-    """The command that runs the same study again; None where no preset has its replicates and
-    validation images, which only a program can choose."""
+def command(name: str, spec: StudySpec, url: str = DEFAULT_STORAGE) -> str | None:
+    """The command that runs the same study again under that name (of a later stage: of its search)
+    in the storage; None where no preset has its replicates and validation images, which only a
+    program can choose."""
     if spec.source is not None:
-        return _confirming(spec, spec.source)
+        return _confirming(spec, name, url)
     preset = _preset(spec)
     if preset is None:
         return None
     usual = spec.search_space.PRESETS[preset].budget
     optimizer = _optimizer_values(spec, spec.search_space.PRESETS[preset].optimizer)
-    words = ["lrstudy", "run", spec.space, "--study", name, "--preset", preset]
+    words = ["--study", name, "--preset", preset]
     words += ["--trials", str(spec.trials)]
     if spec.budget.epochs != usual.epochs:
         words += ["--epochs", str(spec.budget.epochs)]
@@ -120,17 +121,17 @@ def command(name: str, spec: StudySpec) -> str | None:
     words += ["--seed", str(spec.seed), *_choices(spec)]
     for field, value in optimizer.items():
         words += ["--set", f"{field}={str(value).lower() if isinstance(value, bool) else value}"]
-    return shlex.join(words)
+    return hints.command(url, "run", spec.space, *words)
 
 
-def _confirming(spec: StudySpec, source: str) -> str:
-    words = ["lrstudy", "confirm", source, "--seeds", str(spec.turn(spec.trials))]
+def _confirming(spec: StudySpec, source: str, url: str) -> str:
+    words = ["--seeds", str(spec.turn(spec.trials))]
     if spec.stage == "confirm":
         families = [arm.family for arm in spec.arms if arm.role == "candidate"]
         words += ["--top", str(max(families.count(family) for family in families))]
     elif spec.train_on == "all":
         words += ["--train-on", "all"]
-    return shlex.join(words)
+    return hints.command(url, "confirm", source, *words)
 
 
 def _preset(spec: StudySpec) -> str | None:

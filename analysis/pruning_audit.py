@@ -23,6 +23,7 @@ from optuna.trial import TrialState, create_trial
 
 from analysis.figures import INK, Picture, canvas, picture
 from analysis.findings import ENOUGH, Estimates, Study, count, percent
+from analysis.fitting import outside_legend
 from analysis.frames import RESULTS
 from analysis.statistics import mean_interval
 from study.pruning import make_pruner
@@ -251,7 +252,7 @@ def draw(estimates: Estimates) -> list[Picture]:
         one.set_xlim(left=0)
         one.set_xlabel("epochs saved (%)")
         one.set_ylabel("regret (points of accuracy)")
-        figure.legend(loc="outside lower center", ncols=3)
+        outside_legend(figure, ncols=3)
         return [
             picture(
                 figure,

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import re
-import shlex
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -37,11 +35,28 @@ from analysis.confirmed import gap, winners
 from analysis.confirmed import langevin as fresh_langevin
 from analysis.confirmed import polynomial as fresh_polynomial
 from analysis.confirmed import warmup as fresh_warmup
+from analysis.database import split_name
 from analysis.figures import Picture
-from analysis.findings import Finding, Section, Study, count, find, load_study
+from analysis.findings import (
+    Caution,
+    Estimates,
+    Finding,
+    Section,
+    Study,
+    agreeing,
+    count,
+    find,
+    load_study,
+)
+from analysis.glossary import explainer
+from analysis.latex import tabular
 from analysis.links import anchors, linked, stages, trial_links, trial_rows
+from analysis.loading import tidy, write
+from analysis.naming import distinct_slugs
+from analysis.plausible import left_out, not_counted
 from analysis.provenance import facts
 from analysis.tables import cells
+from search_spaces.spaces import CHAPTER
 
 ANSWERS: Mapping[str, Section] = {
     "fixed_rate": fixed_rate,
@@ -66,8 +81,11 @@ _SEARCH: tuple[Section, ...] = (
     importance,
     spending,
 )
+STAGES = {"search": "Search", "confirm": "Fresh seeds", "test": "Test images"}
 PAGE = "report.html"
-_ELSEWHERE = re.compile(r"([a-z][a-z0-9+]*://.+)#(.+)")
+_FILES = (PAGE, "findings.json", "trials.parquet", "curves.parquet")
+_MARK = b" - lrstudy report</title>"
+_HEAD = 100_000  # bytes of a page in which its title stands
 
 
 @dataclass(frozen=True)
@@ -94,11 +112,33 @@ class StudyReport:
         return [self.answer, *self.sections]
 
     @property
-    def unconfirmed(self) -> str | None:
-        """The command that would answer the question, where only a search was run."""
-        if self.study.confirm is not None or self.study.spec.search_space.DESIGNED:
+    def exercise(self) -> int | None:
+        """The number of the question among the chapter's exercises."""
+        return self.study.spec.search_space.EXERCISE
+
+    @property
+    def unconfirmed(self) -> Caution | None:
+        """Where only a search was run: what that means, and the next command that leads to an
+        answer."""
+        study = self.study
+        if study.confirm is not None or study.spec.search_space.DESIGNED:
             return None
-        return f"lrstudy confirm {shlex.quote(self.study.name)}"
+        reason = "A search ranks single runs, chosen on the images that judge them."
+        if study.left:
+            return Caution(reason, "To finish it", study.command("resume"))
+        if study.ended(["complete"]).empty:
+            total = str(study.spec.trials + len(study.spec.families))
+            more = study.command("resume", "--trials", total)
+            return Caution(reason, "None is complete. To add trials", more)
+        answer = "For an answer that would survive other seeds"
+        return Caution(reason, answer, study.command("confirm"))
+
+    @property
+    def not_counted(self) -> list[str]:
+        """What each stage left out because it contradicts what was recorded, a sentence each."""
+        begun = stages(self.study).items()
+        found = {stage: not_counted(left_out(each.attempts)) for stage, each in begun}
+        return [f"{STAGES[stage]}: {note}" for stage, note in found.items() if note is not None]
 
     @property
     def budget(self) -> str:
@@ -107,17 +147,25 @@ class StudyReport:
         each = count(spec.turn(spec.trials), "trial")
         return f"{each} of {count(spec.budget.epochs, 'epoch')} for each schedule"
 
-    def stem(self, finding: Finding, picture: Picture) -> str:
-        """The name of a picture's files."""
+    def attempts(self, stage: str) -> str:
+        """What the rows of a stage are, of which a trial that was repeated has several."""
+        rows, planned = len(self.trials[stage]), stages(self.study)[stage].spec.trials
+        return f"{count(rows, 'attempt')} at {count(planned, 'trial')}"
+
+    def stem(self, finding: Finding, name: str) -> str:
+        """What the files of a picture or table of that name are called, without a suffix."""
         stage = "" if finding.stage == "search" else f"{finding.stage}-"
-        return f"{self.slug}-{stage}{picture.name}"
+        return f"{self.slug}-{stage}{name}"
 
 
-def write_report(url: str, names: Sequence[str], out: Path, delta: float = DELTA) -> Path:
+def write_report(
+    url: str, names: Sequence[str], out: Path, delta: float = DELTA, latex: bool = False
+) -> Path:
     """Write the report of the studies of those names into the directory ``out``.
 
     A study of another storage is named ``URL#NAME``. delta: differences within +- this share do not
-    matter.
+    matter. latex: for a paper, every printed table as tables/NAME.tex (`tabular`) and every figure
+    as PDF besides.
 
     report.html (pictures embedded, no network), findings.json, trials.parquet, curves.parquet and
     figures/. Returns the path of the HTML file. Other files in ``out`` stay; if writing fails, what
@@ -127,7 +175,7 @@ def write_report(url: str, names: Sequence[str], out: Path, delta: float = DELTA
     if not names:
         raise ValueError("a report needs the name of at least one study")
     studies = [replace(each, delta=delta) for each in _load(url, names)]
-    slugs = _distinct_slugs([study.name for study in studies])
+    slugs = distinct_slugs([study.name for study in studies])
     parts = zip(studies, slugs, _labels(studies), strict=True)
     reports = [report_study(*part) for part in parts]
     existed = out.exists()
@@ -135,13 +183,29 @@ def write_report(url: str, names: Sequence[str], out: Path, delta: float = DELTA
     try:
         # Inside, hence on the same disk: moving the finished files needs no more room.
         with tempfile.TemporaryDirectory(dir=out, prefix=".report-") as draft:
-            _write(reports, Path(draft))
+            _write(reports, Path(draft), latex)
             _move(Path(draft), out)
     except BaseException:
         if not existed:
             out.rmdir()
         raise
     return out / PAGE
+
+
+def is_report(directory: Path) -> bool:
+    """Whether lrstudy wrote a report into the directory."""
+    try:
+        with (directory / PAGE).open("rb") as page:
+            return _MARK in page.read(_HEAD)
+    except FileNotFoundError:
+        return False
+
+
+def foreign(directory: Path) -> list[Path]:
+    """The files that a report would replace and that no report wrote."""
+    if is_report(directory):
+        return []
+    return [path for name in _FILES if (path := directory / name).exists()]
 
 
 def _load(url: str, names: Sequence[str]) -> list[Study]:
@@ -163,6 +227,13 @@ def _labels(studies: Sequence[Study]) -> list[str]:
     ]
 
 
+def estimates(study: Study) -> Estimates:
+    """The frames behind the report's answer to the study's question, by name: from fresh seeds
+    where they were run, else from the search. `lrstudy.figures` says which figure takes which."""
+    sections = ANSWERS if study.confirm is None else CONFIRMED
+    return sections[study.spec.space].estimate(study)
+
+
 def report_study(study: Study, slug: str, label: str) -> StudyReport:
     """All findings of a study."""
     searched = find(ANSWERS[study.spec.space], study)
@@ -173,6 +244,7 @@ def report_study(study: Study, slug: str, label: str) -> StudyReport:
         later = [find(section, study) for section in (winners, gap)]
         title = f"The search: {searched.title[0].lower()}{searched.title[1:]}"
         sections = [*later, replace(searched, title=title), *sections]
+    answer, *sections = agreeing([answer, *sections], study)
     begun = stages(study)
     return StudyReport(
         slug=slug,
@@ -195,56 +267,62 @@ def sections_of(study: Study) -> Sequence[Section]:
     return (*asked, pruning_audit) if study.spec.bank else asked
 
 
-def split_name(name: str, url: str) -> tuple[str, str]:
-    """Storage and study of ``URL#NAME``, or of a plain name in the storage ``url``."""
-    found = _ELSEWHERE.fullmatch(name)
-    return (found[1], found[2]) if found else (url, name)
-
-
-def slug(name: str) -> str:
-    """A name for files and anchors, whatever ``name`` is: lower-case letters, digits, dashes and
-    underscores."""
-    return re.sub(r"[^a-z0-9_]+", "-", name.lower()).strip("-")[:60].strip("-") or "study"
-
-
-def _distinct_slugs(names: Sequence[str]) -> list[str]:
-    """The slugs, numbered where a later one equals an earlier one."""
-    found: list[str] = []
-    for name in names:
-        base, n = slug(name), 1
-        word = base
-        while word in found:
-            n += 1
-            word = f"{base}-{n}"
-        found.append(word)
-    return found
-
-
-def _write(reports: Sequence[StudyReport], folder: Path) -> None:
+def _write(reports: Sequence[StudyReport], folder: Path, latex: bool) -> None:
     (folder / "figures").mkdir()
     for report in reports:
         for finding in report.findings:
             for each in finding.pictures:
-                stem = folder / "figures" / report.stem(finding, each)
+                stem = folder / "figures" / report.stem(finding, each.name)
                 stem.with_suffix(".png").write_bytes(each.png)
                 stem.with_suffix(".svg").write_bytes(each.svg)
+    if latex:
+        _write_for_paper(reports, folder)
     studies = [study for report in reports for study in stages(report.study).values()]
     for name in ("attempts", "curves"):
-        frame = pd.concat([getattr(each, name) for each in studies], ignore_index=True)
+        frame = pd.concat([tidy(getattr(each, name)) for each in studies], ignore_index=True)
         file = "trials" if name == "attempts" else name
-        frame.to_parquet(folder / f"{file}.parquet", index=False)
+        write(frame, folder / f"{file}.parquet")
     values = {each.label: _values(each) for each in reports}
     text = json.dumps(values, allow_nan=False)
     (folder / "findings.json").write_text(text, encoding="utf-8")
-    (folder / PAGE).write_text(render_page(reports), encoding="utf-8")
+    (folder / PAGE).write_text(render_page(reports, latex), encoding="utf-8")
+
+
+def _write_for_paper(reports: Sequence[StudyReport], folder: Path) -> None:
+    """The tables as LaTeX, the figures as PDF."""
+    (folder / "tables").mkdir()
+    for report in reports:
+        for finding in report.findings:
+            for each in finding.pictures:
+                figure = folder / "figures" / f"{report.stem(finding, each.name)}.pdf"
+                figure.write_bytes(each.pdf())
+            for name, caption in printed(finding).items():
+                text = tabular(finding.estimates[name], caption, of_shares(name))
+                table = folder / "tables" / f"{report.stem(finding, name)}.tex"
+                table.write_text(text, encoding="utf-8")
+
+
+def printed(finding: Finding) -> dict[str, str]:
+    """The tables that have a row, with their captions."""
+    return {
+        name: caption
+        for name, caption in finding.tables.items()
+        if not finding.estimates[name].empty
+    }
+
+
+def of_shares(table: str) -> bool:
+    """Whether the table's columns hold shares where they do not say what they hold."""
+    return table.startswith("test_accuracy")
 
 
 def _move(draft: Path, out: Path) -> None:
     """Moves every file into place, the page last: when it is new, all it rests on is there."""
-    (out / "figures").mkdir(exist_ok=True)
     files = sorted(path for path in draft.rglob("*") if path.is_file())
     for path in sorted(files, key=lambda path: path.name == PAGE):
-        path.replace(out / path.relative_to(draft))
+        place = out / path.relative_to(draft)
+        place.parent.mkdir(exist_ok=True)
+        path.replace(place)
 
 
 def _values(report: StudyReport) -> dict[str, Any]:
@@ -253,6 +331,7 @@ def _values(report: StudyReport) -> dict[str, Any]:
         "question": report.answer.question,
         "verdict": report.answer.verdict,
         "storage": report.study.storage,
+        "not_counted": report.not_counted,
         "facts": {stage: dict(each) for stage, each in report.facts.items()},
         "findings": [
             {
@@ -261,13 +340,13 @@ def _values(report: StudyReport) -> dict[str, Any]:
                 "question": finding.question,
                 "verdict": finding.verdict,
                 "basis": finding.basis,
-                "caution": finding.caution,
+                "caution": None if finding.caution is None else str(finding.caution),
                 "estimates": {
                     name: json.loads(frame.to_json(orient="records", double_precision=12))
                     for name, frame in finding.estimates.items()
                 },
                 "figures": [
-                    f"figures/{report.stem(finding, each)}.png" for each in finding.pictures
+                    f"figures/{report.stem(finding, each.name)}.png" for each in finding.pictures
                 ],
             }
             for finding in report.findings
@@ -275,8 +354,8 @@ def _values(report: StudyReport) -> dict[str, Any]:
     }
 
 
-def render_page(reports: Sequence[StudyReport]) -> str:
-    """The HTML file."""
+def render_page(reports: Sequence[StudyReport], latex: bool = False) -> str:
+    """The HTML file. latex: name the files for a paper beside what they hold."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("analysis"),
         autoescape=True,
@@ -287,9 +366,11 @@ def render_page(reports: Sequence[StudyReport]) -> str:
     environment.filters["source"] = _source
     environment.filters["cells"] = _cells
     environment.filters["zip"] = zip
+    environment.filters["explained"] = explainer()
+    environment.filters |= {"printed": printed, "of_shares": of_shares}
     environment.filters["linked"] = lambda text, report: linked(text, report.slug, report.anchors)
     template = environment.get_template("report.html.j2")
-    return template.render(reports=reports)
+    return template.render(reports=reports, latex=latex, chapter=CHAPTER, STAGES=STAGES)
 
 
 def _cells(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +14,12 @@ from matplotlib.figure import Figure
 from pydantic import ValidationError
 
 from analysis import figures
-from analysis.figures import Picture, canvas, panels, picture, spoken, style
+from analysis.figures import Picture, canvas, on, panels, picture, spoken, style
 from analysis.findings import Estimates, Study
+from analysis.fitting import fit, outside_legend
 from search_spaces.config import TrialConfig
 from search_spaces.schedules import Schedule
+from study.files import draft
 from study.spec import Stage
 
 TITLE = "The schedules themselves"
@@ -23,7 +27,10 @@ QUESTION = "Which learning rates did the best trial of each schedule train with?
 STAGE: Stage = "search"
 USES: tuple[str, ...] = ("complete",)
 NEEDS = 1  # a description of one trial, not an estimate
-TABLES = {"chosen": "The best complete trial of each schedule and the rates it trained with."}
+TABLES = {
+    "chosen": "The best complete trial of each schedule and the rates it trained with: the mean is "
+    "over all updates, and missing where it was not recorded."
+}
 _GRID = 25  # points an epoch
 _DASHES = ("-", "--", ":", "-.")
 
@@ -36,24 +43,56 @@ def draw_rates(rates: pd.DataFrame, out: Path) -> None:
     Raises OSError where ``out`` cannot be written.
     """
     names = list(rates.columns.drop(["step", "epoch"]))
+    families = {name: name.partition(":")[0].strip() for name in names}
     with canvas(height=2.9 + 0.2 * len(names)) as (figure, axes):
-        seen: dict[str, int] = {}
-        for name in names:
-            family = name.partition(":")[0].strip()
-            dash = _DASHES[seen.get(family, 0) % len(_DASHES)]
-            seen[family] = seen.get(family, 0) + 1
-            axes[0, 0].plot(
-                rates["epoch"], rates[name], color=style(family)[0], linestyle=dash, label=name
-            )
-        _label(axes[0, 0])
-        figure.legend(loc="outside lower left", fontsize="small")
+        _shapes(axes[0, 0], rates, families)
+        outside_legend(figure, loc="outside lower left", fontsize="small")
+        fit(figure)
         picture = figures.render(figure, out.suffix.removeprefix("."))
-    draft = out.with_name(f".{out.name}.part")
-    try:
-        draft.write_bytes(picture)
-        draft.replace(out)
-    finally:
-        draft.unlink(missing_ok=True)
+    with draft(out) as part:
+        part.write_bytes(picture)
+
+
+def _shapes(ax: Axes, rates: pd.DataFrame, families: Mapping[str, str]) -> None:
+    """A line a column of rates, in the colour of its family; further ones of it are dashed."""
+    seen: Counter[str] = Counter()
+    for name, family in families.items():
+        dash = _DASHES[seen[family] % len(_DASHES)]
+        seen[family] += 1
+        ax.plot(rates["epoch"], rates[name], color=style(family)[0], linestyle=dash, label=name)
+    _label(ax)
+
+
+def schedule_shapes(
+    schedules: Mapping[str, Schedule],
+    epochs: float = 30,
+    steps_per_epoch: int = 196,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw learning rate against epoch, a line a schedule; nothing is trained.
+
+    schedules: by their names in the legend; all but plateau and those of torch, which have no
+        closed form and raise TypeError.
+    epochs: length of training; steps_per_epoch: updates an epoch, 196 in the chapter's setting.
+    ax: where to draw; the current axes without it. Returns it.
+
+    >>> from matplotlib.figure import Figure
+    >>> import lrstudy
+    >>> shapes = {"cosine": lrstudy.Cosine(base_lr=0.3, horizon=20, warmup=5)}
+    >>> schedule_shapes(shapes, epochs=30, ax=Figure().subplots()).get_xlabel()
+    'epoch'
+    """
+    ax, steps = on(ax), np.arange(round(epochs * steps_per_epoch))
+    rates = {"epoch": steps / steps_per_epoch}
+    for name, each in schedules.items():
+        if not isinstance(each, Schedule):
+            raise TypeError(f"{name}: {each.family} has no closed form to draw")
+        rates[name] = each(steps, steps_per_epoch)
+    families = {name: each.family for name, each in schedules.items()}
+    _shapes(ax, pd.DataFrame(rates), families)
+    if schedules:
+        ax.legend()
+    return ax
 
 
 def estimate(study: Study) -> Estimates:
@@ -107,7 +146,7 @@ def draw(estimates: Estimates) -> list[Picture]:
     with canvas() as (figure, axes):
         draw_lines(axes[0, 0], rates)
         _label(axes[0, 0])
-        figure.legend(loc="outside lower center", ncols=3)
+        outside_legend(figure, ncols=3)
         return [
             _picture(
                 figure,

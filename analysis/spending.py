@@ -7,6 +7,7 @@ from matplotlib.ticker import MaxNLocator
 
 from analysis.figures import INK, Picture, canvas, picture, spoken
 from analysis.findings import Estimates, Study, count, percent
+from analysis.fitting import outside_legend
 from analysis.frames import TERMINAL
 from analysis.statistics import budget
 from study.spec import Stage
@@ -58,7 +59,7 @@ def draw(estimates: Estimates) -> list[Picture]:
         one.grid(visible=False, axis="y")
         one.set_xlabel("epochs")
         one.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-        figure.legend(loc="outside lower center", ncols=2)
+        outside_legend(figure, ncols=2)
         return [
             picture(
                 figure,

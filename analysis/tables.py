@@ -14,7 +14,7 @@ from analysis.figures import spoken
 _NAMES = ("family", "run", "variant", "parameter", "metric")
 _RANGES = ("warmup", "exponent")  # NAME_low and NAME_high are the bounds of a bin
 # Columns of trial numbers, and the stage whose trials they are.
-_TRIALS = {
+TRIALS = {
     "confirm_trials": "confirm",
     "test_trials": "test",
     **dict.fromkeys(
@@ -45,10 +45,10 @@ def cells(frame: pd.DataFrame, shares: bool, links: Links) -> tuple[list[str], l
     """
     columns: dict[str, list[str]] = {}
     for name in map(str, frame.columns):
-        if name in _TRIALS:
+        if name in TRIALS:
             found = [_numbers(each) for each in frame[name]]
             columns[_heading(name, False)] = [
-                links(_TRIALS[name], numbers) if numbers else NONE for numbers in found
+                links(TRIALS[name], numbers) if numbers else NONE for numbers in found
             ]
             continue
         stem = name.removesuffix("low")

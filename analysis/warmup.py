@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.figures import Picture, picture, rate_map, spoken
-from analysis.findings import ENOUGH, Estimates, Study, percent
+from analysis.findings import ENOUGH, Estimates, Study, count, percent
 from analysis.frames import TERMINAL
 from analysis.statistics import binned, divergence_edge, scored
 from search_spaces import warmup as space
@@ -96,7 +96,7 @@ def conclude(estimates: Estimates) -> str:
         return "No trial ran to its end, so that no length of warmup can be judged."
     best = known.sort_values("accuracy").iloc[-1]
     text = (
-        f"Best single run: {best['warmup']:.2g} epochs of warmup to a base rate of "
+        f"Best single run: {count(best['warmup'], 'epoch', 2)} of warmup to a base rate of "
         f"{best['base_lr']:.2g} under {spoken(best['family'])}, {percent(best['accuracy'])} "
         f"(trial {best['trial']})"
     )
@@ -104,8 +104,8 @@ def conclude(estimates: Estimates) -> str:
         return text + "; there is no other length to compare."
     short, long = lengths.iloc[0], lengths.iloc[-1]
     return (
-        f"{text}; with warmups below {short['warmup_high']:.2g} epochs {_survival(short)}, with "
-        f"{long['warmup_low']:.2g} or more {_survival(long)}."
+        f"{text}; with warmups below {count(short['warmup_high'], 'epoch', 2)} "
+        f"{_survival(short)}, with {long['warmup_low']:.2g} or more {_survival(long)}."
     )
 
 

@@ -18,7 +18,7 @@ from analysis.confirmed.missing import missing, said
 from analysis.confirmed.stages import by_seed, chosen, ids, runs
 from analysis.confirmed.winners import accuracies, with_interval
 from analysis.figures import Picture
-from analysis.findings import Estimates, Study, count, listed
+from analysis.findings import Estimates, Study, count, listed, numbered
 from analysis.frames import RESULTS
 from analysis.responses import half_lost, peak, response
 from analysis.statistics import mean_by
@@ -187,11 +187,11 @@ def conclude(estimates: Estimates) -> str:
 
 def _best(rates: pd.DataFrame, top: pd.Series) -> str:
     best = rates[rates["best"]].to_dict("records")[0]
-    trials = ", ".join(map(str, best["confirm_trials"]))
+    trials = numbered("confirm trial", best["confirm_trials"])
     tried = (
         f"{_named(best)} is the best of {count(len(rates), 'tested rate')}, with a validation "
         f"accuracy of {with_interval(best, 'accuracy')} over {count(best['complete'], 'seed')} "
-        f"(confirm trials {trials})"
+        f"({trials})"
     )
     low, high = top["base_lr_low"], top["base_lr_high"]
     if not np.isnan(low):
@@ -207,7 +207,7 @@ def _best(rates: pd.DataFrame, top: pd.Series) -> str:
 
 def _named(row: Mapping[Hashable, Any]) -> str:
     lost = row["n"] - row["complete"]
-    return f"{row['base_lr']:.2g}" + (f" ({lost} of {row['n']} runs lost)" if lost else "")
+    return f"{row['base_lr']:.2g}" + (f" ({lost} of {count(row['n'], 'run')} lost)" if lost else "")
 
 
 def _ties(rates: pd.DataFrame) -> str:
@@ -231,16 +231,17 @@ def _edge(lost: Mapping[Any, Any]) -> str:
         return f"half of the runs are lost at {at:.2g} (95 % interval {low:.2g} to {high:.2g})"
     if not lost["fitted"] and not np.isnan(low * high):
         return f"half of the runs are lost between {low:.2g} and {high:.2g}"
-    trials = ", ".join(map(str, lost["confirm_trials"]))
-    return f"{lost['lost']} of {lost['n']} runs there and above were lost (confirm trials {trials})"
+    were = "was" if lost["lost"] == 1 else "were"
+    trials = numbered("confirm trial", lost["confirm_trials"])
+    return f"{lost['lost']} of {count(lost['n'], 'run')} there and above {were} lost ({trials})"
 
 
 def _test(tested: pd.DataFrame) -> str:
     if tested.empty:
         return "no chosen rate has met the test images yet"
     row = tested.to_dict("records")[0]
-    trials = ", ".join(map(str, row["test_trials"]))
     return (
         f"the chosen {row['base_lr']:.2g} (trial {row['origin_trial']}) reaches "
-        f"{with_interval(row, 'accuracy')} on the test images (test trials {trials})"
+        f"{with_interval(row, 'accuracy')} on the test images "
+        f"({numbered('test trial', row['test_trials'])})"
     )

@@ -21,6 +21,7 @@ from analysis.figures import (
     style,
 )
 from analysis.findings import Estimates, percent, points
+from analysis.fitting import outside_legend
 
 BESIDE = 1.03  # how far single runs stand from their rate in the figure, as a factor
 
@@ -101,7 +102,7 @@ def learning_figure(curves: pd.DataFrame) -> Picture:
         accuracy_axis(one, curves[["lowest", "highest"]])
         one.set_xlabel("epoch")
         one.xaxis.set_major_locator(MaxNLocator(integer=True))
-        figure.legend(loc="outside lower center", ncols=3, title="fixed rate")
+        outside_legend(figure, ncols=3, title="fixed rate")
         ends = curves.drop_duplicates("which", keep="last")
         shown = ", ".join(
             f"{percent(row['mean'])} at {row['base_lr']:.2g} ({row['which']})"
@@ -137,7 +138,7 @@ def gap_figure(rates: pd.DataFrame) -> Picture:
         )
         one.set_ylabel("accuracy (%)")
         rate_axis(one)
-        figure.legend(loc="outside lower center", ncols=2)
+        outside_legend(figure, ncols=2)
         tried = known["base_lr"].to_numpy()
         gaps = (known["train_accuracy"] - known["accuracy"]).to_numpy()
         return picture(

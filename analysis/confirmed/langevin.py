@@ -92,7 +92,7 @@ def _candidates(study: Study) -> pd.DataFrame:
 
 def _methods(judged: pd.DataFrame, stage: Stage) -> pd.DataFrame:
     rows = [
-        {"family": family, **_means(own), "samples": own["samples"].median()}
+        {"family": family, **means(own), "samples": own["samples"].median()}
         | {f"{stage}_trials": ids(own)}
         for family, own in judged.groupby("family", sort=False)
     ]
@@ -101,7 +101,7 @@ def _methods(judged: pd.DataFrame, stage: Stage) -> pd.DataFrame:
     return pd.DataFrame(rows).sort_values("calibrated_nll", ignore_index=True)
 
 
-def _means(own: pd.DataFrame) -> dict[str, float | int]:
+def means(own: pd.DataFrame) -> dict[str, float | int]:
     """n, diverged, and the mean of each of MEASURES with its interval, cut off where no value can
     be."""
     row: dict[str, float | int] = {"n": len(own)}
@@ -165,7 +165,7 @@ def temperatures(singles: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for temperature, own in singles.groupby("temperature"):
         behind = mean_interval(own.set_index("replicate")["calibrated_nll"] - coldest)
-        row = {"temperature": temperature, **_means(own), "behind_nll": behind.mean}
+        row = {"temperature": temperature, **means(own), "behind_nll": behind.mean}
         row |= {"behind_nll_low": behind.low, "behind_nll_high": behind.high}
         rows.append(row | {"confirm_trials": ids(own)})
     return pd.DataFrame(rows, columns=None if rows else ["temperature", "n", *MEASURES])

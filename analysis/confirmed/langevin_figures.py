@@ -14,6 +14,7 @@ from analysis.figures import (
     style,
     temperature_axis,
 )
+from analysis.fitting import outside_legend
 
 _PANELS = {
     "accuracy": "accuracy (%)",
@@ -47,7 +48,7 @@ def by_temperature(frame: pd.DataFrame, methods: pd.DataFrame, words: str) -> li
         for one in axes[0]:
             one.set_xlabel("")
         handles, labels = axes[0, 0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=3)
+        outside_legend(figure, handles=handles, labels=labels, ncols=3)
         return [
             picture(
                 figure,

@@ -13,10 +13,11 @@ from matplotlib.ticker import MaxNLocator
 
 from analysis.figures import PALE, Picture, panels, picture
 from analysis.findings import count
+from analysis.fitting import outside_legend
 from analysis.responses import kept
 from analysis.statistics import mean_interval
 
-_PREFIX = "distance."
+_PREFIX = "distance_"
 COLUMNS = ["layer", "warmup", "base_lr", "epoch", "n", "distance", "low", "high"]
 _BLUE = "#0072b2"
 
@@ -72,7 +73,7 @@ def draw(found: pd.DataFrame) -> list[Picture]:
         figure.supylabel("L2 distance from the start", fontsize="medium")
         handles = [axes[0].lines[0], axes[0].lines[1]]
         words = [length(each) for each in lengths]
-        figure.legend(handles, words, loc="outside upper center", ncols=2)
+        outside_legend(figure, handles=handles, labels=words, loc="outside upper center", ncols=2)
         alt = "Distance of each layer's weights from their start, without and with warmup, a panel "
         return [
             picture(
@@ -103,6 +104,4 @@ def length(epochs: float) -> str:
     """A length of warmup in words."""
     if epochs == 0:
         return "no warmup"
-    if float(epochs).is_integer():
-        return count(int(epochs), "epoch") + " of warmup"
-    return f"{epochs:.2g} epochs of warmup"
+    return count(epochs, "epoch", 2) + " of warmup"

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 
 from analysis.comparison import compare_pairs
 from analysis.confirmed.stages import Scores, best_candidates, by_seed, ids, on_test, runs
-from analysis.figures import INK, Picture, canvas, percent_ticks, picture, spoken, style
+from analysis.figures import INK, Picture, canvas, on, percent_ticks, picture, spoken, style
 from analysis.findings import Study, count, listed, points
 from analysis.frames import RESULTS
 
@@ -80,28 +81,14 @@ def forest(frame: pd.DataFrame, first: str, alt: str) -> list[Picture]:
     if known.empty:
         return []
     rows, delta = known.to_dict("records"), float(known["delta"].iloc[0])
-    images = _IMAGES[str(known["stage"].iloc[0])]
     with canvas(1, 2, 1.25 + 0.48 * len(rows), width_ratios=[1.4, 1], sharey=True) as (
         figure,
         axes,
     ):
         left, right = axes[0]
-        left.axvspan(-delta, delta, color="#e8e8e8", linewidth=0)
-        left.axvline(0, color=INK, linewidth=0.8)
+        _intervals(left, known)
         for place, row in enumerate(rows):
-            colour, mark = style(row["family"])
-            thin = [row["adjusted_accuracy_low"], row["adjusted_accuracy_high"]]
-            left.plot(thin, [place] * 2, color=colour, linewidth=1.2)
-            left.plot([row["low90"], row["high90"]], [place] * 2, color=colour, linewidth=4)
-            left.plot(row["difference_accuracy"], place, mark, color=colour, ms=7, mec="white")
             right.text(0, place, _beside(row), va="center", fontsize=9)
-        left.set_yticks(range(len(rows)), [spoken(row["family"]) for row in rows])
-        left.set_ylim(len(rows) - 0.4, -0.6)
-        reach = _reach(known, delta)
-        left.set_xlim(-reach, reach)
-        left.grid(visible=False, axis="y")
-        left.set_xlabel(f"{spoken(first)} minus the other,\n{images} accuracy (points)")
-        percent_ticks(left.xaxis)
         right.axis("off")
         caption = (
             f"Marks: mean difference over common seeds. Thick: 90 % interval; equivalent where it "
@@ -112,6 +99,68 @@ def forest(frame: pd.DataFrame, first: str, alt: str) -> list[Picture]:
             f"which {spoken(first)} wins, with Wilson's interval; it describes and decides nothing."
         )
         return [picture(figure, f"{first}-against-others".replace("_", "-"), alt, caption)]
+
+
+def _intervals(ax: Axes, known: pd.DataFrame) -> None:
+    """A row for each pair: a mark, the 90 % interval thick, the adjusted one thin, and the zone of
+    equivalence; the frame has a row."""
+    rows, delta = known.to_dict("records"), float(known["delta"].iloc[0])
+    first, images = str(known["first"].iloc[0]), _IMAGES[str(known["stage"].iloc[0])]
+    ax.axvspan(-delta, delta, color="#e8e8e8", linewidth=0)
+    ax.axvline(0, color=INK, linewidth=0.8)
+    for place, row in enumerate(rows):
+        colour, mark = style(row["family"])
+        thin = [row["adjusted_accuracy_low"], row["adjusted_accuracy_high"]]
+        ax.plot(thin, [place] * 2, color=colour, linewidth=1.2)
+        ax.plot([row["low90"], row["high90"]], [place] * 2, color=colour, linewidth=4)
+        ax.plot(row["difference_accuracy"], place, mark, color=colour, ms=7, mec="white")
+    ax.set_yticks(range(len(rows)), [spoken(row["family"]) for row in rows])
+    ax.set_ylim(len(rows) - 0.4, -0.6)
+    reach = _reach(known, delta)
+    ax.set_xlim(-reach, reach)
+    ax.grid(visible=False, axis="y")
+    ax.set_xlabel(f"{spoken(first)} minus the other,\n{images} accuracy (points)")
+    percent_ticks(ax.xaxis)
+
+
+def comparison_forest(pairs: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Draw by how much one schedule is better than each other one, with what the intervals decide.
+
+    pairs: ``lrstudy.estimates(study)["comparison"]`` of a confirmed study of the space cosine or
+        langevin, a row a pair: first (the one), family (the other), difference_accuracy (first
+        minus the other over common seeds), low90 and high90 (its 90 % interval),
+        adjusted_accuracy_low and adjusted_accuracy_high (the 95 % one after Holm's correction),
+        verdict, delta, all in shares; stage, whose images judged. Pairs without a common run are
+        left out.
+    ax: where to draw; the current axes without it. Returns it: x in points of accuracy, the zone of
+    equivalence (+- delta) shaded, 90 % intervals thick, adjusted ones thin, verdicts at the right.
+
+    >>> from matplotlib.figure import Figure
+    >>> pairs = pd.DataFrame(
+    ...     {
+    ...         "first": "cosine",
+    ...         "family": ["factor", "constant"],
+    ...         "difference_accuracy": [0.021, 0.002],
+    ...         "low90": [0.014, -0.004],
+    ...         "high90": [0.028, 0.008],
+    ...         "adjusted_accuracy_low": [0.009, -0.009],
+    ...         "adjusted_accuracy_high": [0.033, 0.013],
+    ...         "verdict": ["better", "unresolved"],
+    ...         "delta": 0.003,
+    ...         "stage": "test",
+    ...     }
+    ... )
+    >>> ax = comparison_forest(pairs, Figure().subplots())
+    >>> [text.get_text() for text in ax.texts]
+    ['better', 'unresolved']
+    """
+    ax, known = on(ax), pairs.dropna(subset=["difference_accuracy"])
+    if known.empty:
+        return ax
+    _intervals(ax, known)
+    for place, verdict in enumerate(known["verdict"]):
+        ax.text(1.02, place, verdict, va="center", transform=ax.get_yaxis_transform())
+    return ax
 
 
 def _reach(frame: pd.DataFrame, delta: float) -> float:
@@ -127,7 +176,7 @@ def _beside(row: Row) -> str:
     wins, low, high = (row[f"wins_share{end}"] for end in ("", "_low", "_high"))
     text = str(row["verdict"])
     if text == "unresolved" and not pd.isna(row["further_seeds"]):
-        text += f" (+{row['further_seeds']:,} seeds)"
+        text += f" (+{count(row['further_seeds'], 'seed')})"
     elif text == "unresolved" and _seeds(row) == _NEVER:
         text += " (+∞ seeds)"
     return f"{text}\nP = {100 * wins:.0f} % ({100 * low:.0f} to {100 * high:.0f})"
@@ -192,7 +241,7 @@ def _seeds(row: Row) -> str:
     if int(row["n"]) < 2:
         return "one seed"
     if not pd.isna(more):
-        return f"about {int(more):,} more seed{'' if more == 1 else 's'}"
+        return f"about {count(int(more), 'more seed')}"
     if row["sd"] > 0 and row["stage"] == "test":
         return _NEVER
     return "seeds needed unknown"

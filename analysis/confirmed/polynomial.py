@@ -16,7 +16,7 @@ from analysis.confirmed.missing import missing, said
 from analysis.confirmed.polynomial_figures import loss_figure, map_figure, mean_rate_figure
 from analysis.confirmed.stages import by_seed, ids, runs
 from analysis.figures import Picture
-from analysis.findings import Estimates, Study, count, listed, percent
+from analysis.findings import Estimates, Study, count, listed, numbered, percent
 from analysis.frames import RESULTS
 from analysis.milestones import epochs_to_target
 from analysis.responses import Peak, kept, mean_rate_share, peak, response, tuned
@@ -169,6 +169,8 @@ def draw(estimates: Estimates) -> list[Picture]:
     found = [map_figure(estimates, conclude(estimates))]
     if len(estimates["losses"]):
         found.append(loss_figure(estimates["losses"]))
+    if _rates_unknown(estimates):
+        return found
     return [*found, mean_rate_figure(estimates["cells"], _share(estimates))]
 
 
@@ -205,7 +207,7 @@ def _compared(estimates: Estimates) -> str:
     return (
         f"At tuned rates exponent {_text(best['exponent'])} has the best validation accuracy, "
         f"{percent(best['accuracy'])} at base rate {best['base_lr']:.2g}{_end(best, estimates)} "
-        f"(confirm trials {', '.join(map(str, best['confirm_trials']))}): it is "
+        f"({numbered('confirm trial', best['confirm_trials'])}): it is "
         f"{'; it is '.join(verdicts)}; its lead over the worst, {worst['second']}, "
         f"is {_difference(worst)}{_seeds(pairs)}"
     )
@@ -270,10 +272,18 @@ def _at(row: dict[Any, Any]) -> str:
     return f"about {_text(row['at'])}, with too flat a response or too few runs for an interval"
 
 
+def _rates_unknown(estimates: Estimates) -> bool:
+    """Whether runs were complete, but recorded before the mean rate was."""
+    cells = estimates["cells"]
+    return bool(cells["complete"].sum() > 0 and cells["mean_lr"].isna().all())
+
+
 def _share(estimates: Estimates) -> str:
     """What the mean rate explains of the variation over the grid."""
     row = estimates["share"].to_dict("records")[0]
     if row["cells"] < 4 or row["n"] < 2:
+        if _rates_unknown(estimates):
+            return "what the mean rate explains is not known: these runs did not record it"
         known = f"{count(row['cells'], 'whole cell')} and {count(row['n'], 'seed')}"
         return f"{known} are too few to say what the mean rate explains"
     if np.isnan(row["share"]):

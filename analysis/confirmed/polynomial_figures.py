@@ -17,12 +17,16 @@ from analysis.figures import (
     INK,
     Picture,
     accuracy_axis,
+    accuracy_bar,
     accuracy_colours,
     canvas,
+    log_subs,
+    on,
     picture,
     rate_axis,
 )
 from analysis.findings import Estimates
+from analysis.fitting import outside_legend
 
 _MARKS = "osD^vPX"
 
@@ -31,34 +35,9 @@ def map_figure(estimates: Estimates, verdict: str) -> Picture:
     """Exponent x base rate: mean accuracy as colour and number, lost cells hatched, tuned rate of
     each exponent framed."""
     cells = estimates["cells"]
-    grid = cells[cells["in_grid"]]
-    rows, columns = (sorted(grid[name].unique()) for name in ("exponent", "base_lr"))
-    whole = grid["accuracy"].where(grid["complete"] == grid["n"])
-    colours = accuracy_colours(whole if whole.notna().any() else grid["accuracy"])
-    with canvas(1, 1, 1.6 + 0.42 * len(rows)) as (figure, axes):
-        one = axes[0, 0]
-        for cell in grid.to_dict("records"):
-            x, y = columns.index(cell["base_lr"]), rows.index(cell["exponent"])
-            _cell(one, x, y, cell, colours)
-        tuned = estimates["exponents"].dropna(subset=["base_lr"])
-        for exponent, rate in zip(tuned["exponent"], tuned["base_lr"], strict=True):
-            place = (columns.index(rate) + 0.04, rows.index(exponent) + 0.06)
-            one.add_patch(
-                mpl.patches.Rectangle(place, 0.92, 0.88, fill=False, edgecolor="#d55e00", lw=2.5)
-            )
-        one.set(xlim=(0, len(columns)), ylim=(0, len(rows)))
-        one.set_xticks(np.arange(len(columns)) + 0.5, [f"{rate:.2g}" for rate in columns])
-        one.set_yticks(np.arange(len(rows)) + 0.5, [f"{exponent:.3g}" for exponent in rows])
-        one.set(xlabel="base learning rate", ylabel="exponent")
-        one.grid(visible=False)
-        one.tick_params(length=0)
-        figure.colorbar(
-            mpl.cm.ScalarMappable(colours, "viridis"),
-            ax=one,
-            label="validation accuracy (%)",
-            format=FuncFormatter(lambda value, _: f"{100 * value:.3g}"),
-            extend="min" if whole.min() < colours.vmin else "neither",
-        )
+    rows = cells.loc[cells["in_grid"], "exponent"].nunique()
+    with canvas(1, 1, 1.6 + 0.42 * rows) as (figure, axes):
+        exponent_map(cells, estimates["exponents"], axes[0, 0])
         return picture(
             figure,
             "exponent-and-rate",
@@ -68,6 +47,55 @@ def map_figure(estimates: Estimates, verdict: str) -> Picture:
             "lost, how many of how many stands below the mean of the others, which is no fair "
             "sample of the cell.",
         )
+
+
+def exponent_map(cells: pd.DataFrame, exponents: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Draw the mean validation accuracy of each exponent and base rate as a map of colours.
+
+    cells: ``lrstudy.estimates(study)["cells"]`` of a confirmed study of the space polynomial, a row
+        a cell: exponent, base_lr, n (runs), complete, accuracy (mean of the complete ones, a share
+        in [0, 1], NaN without any), in_grid (whether it is drawn). Where runs were lost the cell is
+        grey and says how many.
+    exponents: its ``["exponents"]``: exponent and base_lr, its tuned rate, which is framed.
+    ax: where to draw; the current axes without it. Returns it, with a bar of colours beside it.
+
+    >>> from matplotlib.figure import Figure
+    >>> cells = pd.DataFrame(
+    ...     {
+    ...         "exponent": [1.0, 1.0, 2.0, 2.0],
+    ...         "base_lr": [0.1, 0.3, 0.1, 0.3],
+    ...         "n": 5,
+    ...         "complete": [5, 5, 5, 4],
+    ...         "accuracy": [0.80, 0.83, 0.79, 0.81],
+    ...         "in_grid": True,
+    ...     }
+    ... )
+    >>> tuned = pd.DataFrame({"exponent": [1.0, 2.0], "base_lr": [0.3, 0.1]})
+    >>> ax = exponent_map(cells, tuned, Figure().subplots())
+    >>> ax.get_xlabel(), ax.get_ylabel()
+    ('base learning rate', 'exponent')
+    """
+    ax, grid = on(ax), cells[cells["in_grid"]]
+    rows, columns = (sorted(grid[name].unique()) for name in ("exponent", "base_lr"))
+    whole = grid["accuracy"].where(grid["complete"] == grid["n"])
+    colours = accuracy_colours(whole if whole.notna().any() else grid["accuracy"])
+    for cell in grid.to_dict("records"):
+        x, y = columns.index(cell["base_lr"]), rows.index(cell["exponent"])
+        _cell(ax, x, y, cell, colours)
+    tuned = exponents.dropna(subset=["base_lr"])
+    for exponent, rate in zip(tuned["exponent"], tuned["base_lr"], strict=True):
+        place = (columns.index(rate) + 0.04, rows.index(exponent) + 0.06)
+        ax.add_patch(
+            mpl.patches.Rectangle(place, 0.92, 0.88, fill=False, edgecolor="#d55e00", lw=2.5)
+        )
+    ax.set(xlim=(0, len(columns)), ylim=(0, len(rows)))
+    ax.set_xticks(np.arange(len(columns)) + 0.5, [f"{rate:.2g}" for rate in columns])
+    ax.set_yticks(np.arange(len(rows)) + 0.5, [f"{exponent:.3g}" for exponent in rows])
+    ax.set(xlabel="base learning rate", ylabel="exponent")
+    ax.grid(visible=False)
+    ax.tick_params(length=0)
+    accuracy_bar(ax, colours, whole)
+    return ax
 
 
 def _cell(axes: Axes, x: int, y: int, cell: Mapping[Any, Any], colours: Normalize) -> None:
@@ -112,12 +140,12 @@ def loss_figure(losses: pd.DataFrame) -> Picture:
                 label=f"{exponent:.3g} ({own['base_lr'].iloc[0]:.2g})",
             )
         one.set_yscale("log")
-        one.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 3.0, 5.0, 7.0)))
+        one.yaxis.set_major_locator(LogLocator(subs=log_subs(*one.get_ylim())))
         one.yaxis.set_minor_locator(NullLocator())
         one.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         one.set(xlabel="epoch", ylabel="training loss (nats)")
         one.xaxis.set_major_locator(MaxNLocator(integer=True))
-        figure.legend(loc="outside lower center", ncols=2, title="exponent (tuned base rate)")
+        outside_legend(figure, ncols=2, title="exponent (tuned base rate)")
         ends = losses.drop_duplicates("exponent", keep="last").to_dict("records")
         shown = ", ".join(f"{row['mean']:.3f} at {row['exponent']:.3g}" for row in ends)
         return picture(
@@ -154,7 +182,7 @@ def mean_rate_figure(cells: pd.DataFrame, conclusion: str) -> Picture:
         accuracy_axis(one, [shown.min() - beyond, shown.max() + beyond])
         rate_axis(one)
         one.set_xlabel("mean learning rate over training")
-        figure.legend(loc="outside lower center", ncols=4, title="exponent")
+        outside_legend(figure, ncols=4, title="exponent")
         return picture(
             figure,
             "score-by-mean-rate",

@@ -15,7 +15,7 @@ from analysis.confirmed.missing import missing, said
 from analysis.confirmed.pairs import exact
 from analysis.confirmed.stages import by_seed, ids, runs
 from analysis.figures import Picture, spoken
-from analysis.findings import Estimates, Study, count, percent, points
+from analysis.findings import Estimates, Study, count, numbered, percent, points
 from analysis.frames import RESULTS
 from analysis.responses import kept, largest_usable, response, shortest_warmup, tuned
 from search_spaces import warmup as space
@@ -240,7 +240,7 @@ def _reached(row: Row) -> str:
 def _runs(row: Row) -> str:
     """The numbers of a row's runs, as the report links them."""
     trials = row["confirm_trials"]
-    return f" (confirm trial{'' if len(trials) == 1 else 's'} {', '.join(map(str, trials))})"
+    return f" ({numbered('confirm trial', trials)})"
 
 
 def _difference(row: Row) -> str:

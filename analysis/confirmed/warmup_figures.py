@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import Normalize
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from analysis.figures import (
@@ -12,10 +17,13 @@ from analysis.figures import (
     PALE,
     Picture,
     accuracy_axis,
+    accuracy_bar,
     accuracy_colours,
     canvas,
+    on,
     picture,
 )
+from analysis.fitting import outside_legend
 
 _BOUNDS = ("accuracy_low", "accuracy_high")
 _LOOKS = {"tuned": ("#0072b2", "o"), "too high": ("#d55e00", "^")}
@@ -23,39 +31,8 @@ _LOOKS = {"tuned": ("#0072b2", "o"), "too high": ("#d55e00", "^")}
 
 def survival(cells: pd.DataFrame, verdict: str) -> Picture:
     """A square for each cell: how many runs survived, and their mean accuracy as colour."""
-    lengths, rates = (sorted(cells[name].unique()) for name in ("warmup", "base_lr"))
-    known = cells.dropna(subset=["mean"])
-    colours = accuracy_colours(known["mean"] if len(known) else pd.Series([0.0, 1.0]))
-    paint = mpl.colormaps["viridis"]
-    with canvas(height=1.2 + 0.52 * len(lengths)) as (figure, axes):
-        one = axes[0, 0]
-        for row in cells.to_dict("records"):
-            x, y = rates.index(row["base_lr"]), lengths.index(row["warmup"])
-            lost = np.isnan(row["mean"])
-            shade = "#dddddd" if lost else paint(colours(row["mean"]))
-            one.add_patch(mpl.patches.Rectangle((x - 0.5, y - 0.5), 1, 1, color=shade, lw=0))
-            dark = not lost and colours(row["mean"]) < 0.6
-            text = f"{row['complete']} of {row['n']}"
-            if not lost:
-                text += f"\n{100 * row['mean']:.1f} %"
-            one.text(
-                x, y, text, ha="center", va="center", fontsize=9, color="white" if dark else INK
-            )
-        one.set_xlim(-0.5, len(rates) - 0.5)
-        one.set_ylim(-0.5, len(lengths) - 0.5)
-        one.set_xticks(range(len(rates)), [f"{rate:.2g}" for rate in rates])
-        one.set_yticks(range(len(lengths)), [f"{each:.2g}" for each in lengths])
-        one.set_xlabel("base learning rate")
-        one.set_ylabel("warmup (epochs)")
-        one.grid(visible=False)
-        if len(known):
-            figure.colorbar(
-                mpl.cm.ScalarMappable(colours, "viridis"),
-                ax=one,
-                label="validation accuracy (%)",
-                format=FuncFormatter(lambda value, _: f"{100 * value:.3g}"),
-                extend="min" if known["mean"].min() < colours.vmin else "neither",
-            )
+    with canvas(height=1.2 + 0.52 * cells["warmup"].nunique()) as (figure, axes):
+        warmup_map(cells, axes[0, 0])
         return picture(
             figure,
             "warmup-survival",
@@ -65,6 +42,58 @@ def survival(cells: pd.DataFrame, verdict: str) -> Picture:
             "accuracy, which is also the colour. Where some were lost it is that of the survivors "
             "alone. Grey: every run diverged or stalled.",
         )
+
+
+def warmup_map(cells: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Draw how many runs survived at each length of warmup and base rate, and how accurate they
+    were, as a map of colours.
+
+    cells: ``lrstudy.estimates(study)["cells"]`` of a confirmed study of the space warmup, a row a
+        cell: warmup (epochs), base_lr, n (runs), complete, mean (validation accuracy of the
+        complete ones, a share in [0, 1], NaN without any: grey).
+    ax: where to draw; the current axes without it. Returns it, with a bar of colours beside it.
+
+    >>> from matplotlib.figure import Figure
+    >>> cells = pd.DataFrame(
+    ...     {
+    ...         "warmup": [0.0, 0.0, 2.0, 2.0],
+    ...         "base_lr": [0.3, 1.2, 0.3, 1.2],
+    ...         "n": 5,
+    ...         "complete": [5, 0, 5, 4],
+    ...         "mean": [0.84, float("nan"), 0.83, 0.8],
+    ...     }
+    ... )
+    >>> warmup_map(cells, Figure().subplots()).get_ylabel()
+    'warmup (epochs)'
+    """
+    ax = on(ax)
+    lengths, rates = (sorted(cells[name].unique()) for name in ("warmup", "base_lr"))
+    known = cells.dropna(subset=["mean"])
+    colours = accuracy_colours(known["mean"] if len(known) else pd.Series([0.0, 1.0]))
+    for row in cells.to_dict("records"):
+        _square(ax, rates.index(row["base_lr"]), lengths.index(row["warmup"]), row, colours)
+    ax.set_xlim(-0.5, len(rates) - 0.5)
+    ax.set_ylim(-0.5, len(lengths) - 0.5)
+    ax.set_xticks(range(len(rates)), [f"{rate:.2g}" for rate in rates])
+    ax.set_yticks(range(len(lengths)), [f"{each:.2g}" for each in lengths])
+    ax.set_xlabel("base learning rate")
+    ax.set_ylabel("warmup (epochs)")
+    ax.grid(visible=False)
+    if len(known):
+        accuracy_bar(ax, colours, known["mean"])
+    return ax
+
+
+def _square(ax: Axes, x: int, y: int, row: Mapping[Any, Any], colours: Normalize) -> None:
+    """A cell of the map with its numbers."""
+    lost = np.isnan(row["mean"])
+    shade = "#dddddd" if lost else mpl.colormaps["viridis"](colours(row["mean"]))
+    ax.add_patch(mpl.patches.Rectangle((x - 0.5, y - 0.5), 1, 1, color=shade, lw=0))
+    dark = not lost and colours(row["mean"]) < 0.6
+    text = f"{row['complete']} of {row['n']}"
+    if not lost:
+        text += f"\n{100 * row['mean']:.1f} %"
+    ax.text(x, y, text, ha="center", va="center", fontsize=9, color="white" if dark else INK)
 
 
 def usable(frame: pd.DataFrame, rates: pd.Series, verdict: str) -> list[Picture]:
@@ -133,7 +162,7 @@ def by_length(scores: pd.DataFrame, seeds: pd.DataFrame, verdict: str) -> list[P
             _lost(one, mine[mine["lost"] > 0], x, colour)
         one.set_xticks(lengths, [f"{each:.2g}" for each in lengths])
         one.set_xlabel("warmup (epochs)")
-        figure.legend(loc="outside lower center", ncols=2)
+        outside_legend(figure, ncols=2)
         return [
             picture(
                 figure,

@@ -8,6 +8,7 @@ import pandas as pd
 from analysis.confirmed.stages import chosen, ids, on_test
 from analysis.figures import Picture, canvas, percent_ticks, picture, spoken, style
 from analysis.findings import Estimates, Study, percent
+from analysis.fitting import outside_legend
 from analysis.frames import RESULTS, WEIGHTS
 from analysis.statistics import crossed_interval
 from study.spec import Stage
@@ -104,7 +105,7 @@ def draw(estimates: Estimates) -> list[Picture]:
         one.grid(visible=False, axis="y")
         one.set_xlabel("test accuracy (%)")
         percent_ticks(one.xaxis)
-        figure.legend(loc="outside lower center", ncols=3)
+        outside_legend(figure, ncols=3)
         return [
             picture(
                 figure,

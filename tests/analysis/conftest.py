@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import optuna
 import pytest
 import sqlalchemy as sa
@@ -15,6 +16,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.trial import FixedTrial, TrialState, create_trial
 from scipy import stats
 
+from analysis import figures
 from search_spaces.config import TrialConfig
 from search_spaces.spaces import find_space
 from study import confirm
@@ -22,6 +24,7 @@ from study.confirm import confirm_spec, sibling
 from study.records import EpochRecord, to_bits
 from study.spec import SPEC_ATTR, StudySpec, TrainOn
 from tests.analysis.bulk import add_trials
+from tests.analysis.measured import measuring
 
 Plant = Callable[..., str]
 EDGE = 1.2  # base rate above which a trial without warmup diverges
@@ -54,13 +57,14 @@ def history(config: TrialConfig, last: float, epochs: int, valid: bool) -> list[
     records = []
     for epoch in range(epochs):
         reached = last * (1 - 0.5 * np.exp(-3 * (epoch + 1) / config.epochs) + 0.5 * np.exp(-3))
-        rates = config.schedule(np.array([epoch * 10, epoch * 10 + 9]), 10)
+        rates = config.schedule(epoch * 10 + np.arange(10), 10)
         train = reached + 0.03 * (epoch + 1) / config.epochs
         records.append(
             EpochRecord(
                 epoch=epoch,
                 first_lr=float(rates[0]),
-                last_lr=float(rates[1]),
+                last_lr=float(rates[-1]),
+                mean_lr=float(rates.mean()),
                 train_loss=float(-np.log(train) * 2.5),
                 train_accuracy=train,
                 val_loss=float(-np.log(reached) * 2.5) if valid else None,
@@ -120,6 +124,11 @@ def make_trial(
         value += arm_effect(spec, slot, noise)
     value = 0.1 if state in ("diverged", "stalled") else value
     epochs = {"diverged": 1, "pruned": 2, "failed": 1, "interrupted": 1}.get(state, config.epochs)
+    records = history(config, value, epochs, spec.validates)
+    if state == "pruned":  # Optuna gives it the last value that its pruner was told
+        value = records[-1]["averaged_val_accuracy"]
+    right = _right(spec, state, value, seed)
+    value = value if right is None else float(right.mean())
     attributes: dict[str, Any] = {
         "slot": slot,
         "attempt": attempt,
@@ -127,7 +136,7 @@ def make_trial(
         "replicate": spec.replicate(slot),
         "seed": seed,
         "config": config.model_dump(mode="json"),
-        "history": history(config, value, epochs, spec.validates),
+        "history": records,
         "device": "cpu",
         "device_name": "Planted CPU",
         "host": "nowhere",
@@ -147,9 +156,11 @@ def make_trial(
         distributions=distributions(spec, params),
         user_attrs=attributes
         | _outcome(state, value, tests)
-        | _bits(spec, state, value, seed)
+        | _bits(spec, right)
         | _predicted(spec, state, value, slot, params),
-        intermediate_values={epoch: value for epoch in range(epochs) if spec.validates},
+        intermediate_values={
+            each["epoch"]: each["averaged_val_accuracy"] for each in records if spec.validates
+        },
     )
 
 
@@ -161,13 +172,19 @@ def arm_effect(spec: StudySpec, slot: int, noise: float) -> float:
     return float(noise * seed.standard_normal() + 0.02 * np.log2(size))
 
 
-def _bits(spec: StudySpec, state: str, value: float, seed: int) -> dict[str, Any]:
-    """Correctness of IMAGES test images of different difficulty, for each set of weights."""
+def _right(spec: StudySpec, state: str, value: float, seed: int) -> npt.NDArray[np.bool_] | None:
+    """Which of IMAGES test images of different difficulty a run of the test stage gets right."""
     if spec.stage != "test" or state not in ("complete", "stalled"):
-        return {}
+        return None
     difficulty = np.random.default_rng(0).normal(0.0, 0.6, IMAGES)
     noise = np.random.default_rng(seed).normal(0.0, 0.8, IMAGES)
-    right = difficulty + noise < stats.norm.ppf(value)
+    return np.asarray(difficulty + noise < stats.norm.ppf(value))
+
+
+def _bits(spec: StudySpec, right: npt.NDArray[np.bool_] | None) -> dict[str, Any]:
+    """What a run of the test stage keeps of the test images, for each set of weights."""
+    if right is None:
+        return {}
     sets: tuple[str, ...] = ("last", "averaged", "best") if spec.validates else ("last", "averaged")
     sets += ("sampled",) if spec.space == "langevin" else ()
     bits = {weights: to_bits(right) for weights in sets}
@@ -320,6 +337,14 @@ def plant_stages(
         rng = np.random.default_rng([spec.seed, len(stage)])
         plant_spec(path, spec, sibling(name, stage), rng, (states or {}).get(stage), noise=noise)
     return url
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _every_text_fits() -> Iterator[None]:
+    """Every figure that a test here draws has its texts within it, and none on another."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(figures, "render", measuring(figures.render))
+        yield
 
 
 @pytest.fixture

@@ -355,7 +355,7 @@ def test_marks_and_lines_are_the_frames_numbers(monkeypatch: pytest.MonkeyPatch)
             points = [{*zip(*each.get_data(), strict=True)} for each in (marks, lines)[0]]
             curves = [{*zip(*each.get_data(), strict=True)} for each in lines]
             drawn.append((axes.get_title(), axes, set().union(*points), set().union(*curves)))
-        return figures.Picture(name, alt, caption, b"", b"")
+        return figures.Picture(name, alt, caption, b"", b"", figure)
 
     monkeypatch.setattr(exact, "picture", keep)
     found = exact.estimates({"gaussian": gaussian(1.1), "mixture": mixture()})

@@ -221,7 +221,7 @@ def test_marks_are_the_trials_numbers_and_zero_has_its_place(
             marks = [each.get_offsets().data for each in axes.collections]
             shown.append({*map(tuple, np.concatenate(marks))})
             limits.append(axes.get_xlim())
-        return figures.Picture(name, alt, caption, b"", b"")
+        return figures.Picture(name, alt, caption, b"", b"", figure)
 
     monkeypatch.setattr(langevin, "picture", keep)
     found = langevin.estimate(study)
@@ -297,7 +297,8 @@ def test_a_value_in_any_place_leaves_the_other_trials_as_they_are(
         put(url, victims[index % len(victims)], key, text, *place)
     found = langevin.estimate(load_study(url, NAME))
     before = langevin.estimate(study)["trials"].set_index("trial").drop(index=victims)
-    after = found["trials"].set_index("trial").drop(index=victims)
+    # One whose samples predict another accuracy than it scored is not there any more.
+    after = found["trials"].set_index("trial").drop(index=victims, errors="ignore")
     pd.testing.assert_frame_equal(after, before)
     assert not np.isinf(found["trials"].select_dtypes(float)).any(axis=None)
     assert langevin.conclude(found).startswith("Best trials, by the accuracy of what they predict:")

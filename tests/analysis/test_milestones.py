@@ -121,8 +121,8 @@ def history(trial: int, losses: Sequence[float], gap: Sequence[float]) -> pd.Dat
             "train_loss": losses,
             "train_accuracy": accuracy,
             "val_accuracy": accuracy - gap,
-            "weight_norm.conv1": 3.0 * np.arange(1, len(losses) + 1),
-            "weight_norm.fc3": 4.0 * np.arange(1, len(losses) + 1),
+            "weight_norm_conv1": 3.0 * np.arange(1, len(losses) + 1),
+            "weight_norm_fc3": 4.0 * np.arange(1, len(losses) + 1),
         }
     )
 

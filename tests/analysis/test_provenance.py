@@ -13,7 +13,8 @@ from analysis.findings import load_study
 from analysis.provenance import command, facts
 from search_spaces.config import Budget, Range
 from search_spaces.spaces import SPACES
-from study.cli import main, runs
+from study.cli import runs
+from study.cli.application import run
 from study.cli.choices import Choices, make_spec
 from study.spec import StudySpec
 from tests.analysis.conftest import Plant
@@ -30,14 +31,13 @@ def parse(monkeypatch: pytest.MonkeyPatch) -> Parse:
     def parsed(line: str) -> StudySpec:
         made: list[StudySpec] = []
 
-        def stop(said: Choices) -> StudySpec:
+        def stop(said: Choices, _name: str | None) -> tuple[str, StudySpec]:
             made.append(make_spec(said))
             raise ValueError("far enough")
 
-        monkeypatch.setattr(runs, "make_spec", stop)
+        monkeypatch.setattr(runs, "define", stop)
         monkeypatch.setattr(sys, "argv", shlex.split(line))
-        with pytest.raises(SystemExit):
-            main()
+        assert run() == 2
         return made[0]
 
     return parsed
@@ -96,17 +96,17 @@ def test_what_no_preset_has_cannot_be_typed() -> None:
 def test_facts_name_what_a_reader_needs(plant: Plant) -> None:
     url = plant("fixed_rate", 4, everything="complete", retries={0: "failed"}, upto=3)
     found = facts(load_study(url, "fixed_rate"))
-    assert found["Trials"] == "4 planned; 3 complete"
+    assert found["Trials"] == "4 planned: 3 complete and 1 waiting"
     assert found["Attempts"] == "4, repeated ones included"
     assert found["Training images"] == "10,000"
     assert found["Device"] == "Planted CPU"
     assert found["Threads a worker"] == "1"
     assert found["Versions"] == "lrstudy 0.1.0; python 3.11; torch 2.9; optuna 5.0.0"
     assert found["Judged on"] == "validation images; the test images were not read"
-    assert found["To run it again"].startswith("lrstudy run fixed_rate --study fixed_rate ")
+    assert found["To run it again"].startswith("lrstudy run fixed_rate --study fixed_rate-again ")
 
 
 def test_facts_of_a_study_that_never_began(plant: Plant) -> None:
     found = facts(load_study(plant("fixed_rate", 4, upto=0), "fixed_rate"))
-    assert found["Trials"] == "4 planned; none was started"
+    assert found["Trials"] == "4 planned: 4 waiting"
     assert found["Device"] == found["Source revision"] == "not recorded"

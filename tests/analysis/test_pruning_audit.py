@@ -312,7 +312,9 @@ def test_a_bank_has_the_section_and_other_searches_have_not(plant: Plant) -> Non
     finding = find(audit, study)
     assert finding.verdict.startswith("Over 6 schedules, percentile would have saved ")
     assert finding.caution is not None
-    assert finding.caution.startswith("Too few to conclude: every schedule needs 20 trials here")
+    assert finding.caution.reason.startswith(
+        "Too few to conclude: every schedule needs 20 trials here"
+    )
     (picture,) = finding.pictures
     assert picture.alt.endswith(finding.verdict)
     assert set(finding.estimates["audit_by_schedule"]["family"]) == set(study.spec.families)

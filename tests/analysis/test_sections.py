@@ -197,7 +197,7 @@ def test_the_gap_is_validation_minus_training_loss(studies: dict[str, Study]) ->
     own = study.trials.set_index("trial").loc[found["trials"]["trial"]]
     expected = (own["val_loss"] - own["train_loss"]).to_numpy()
     np.testing.assert_allclose(found["trials"]["gap"], expected)
-    for _, row in found["families"].iterrows():
+    for _, row in found["gaps"].iterrows():
         group = found["trials"][found["trials"]["family"] == row["family"]]
         assert row["rank_correlation"] == pytest.approx(
             group["gap"].corr(group["train_loss"], method="spearman")

@@ -14,7 +14,7 @@ cd "$scratch"
 venv/bin/python - <<'PY'
 from importlib.resources import files
 
-for package in ("search_spaces", "study", "analysis"):
+for package in ("search_spaces", "study", "analysis", "lrstudy"):
     assert (files(package) / "py.typed").is_file(), f"{package} lacks py.typed"
 assert (files("analysis") / "templates" / "report.html.j2").is_file(), "the template is missing"
 PY
@@ -23,4 +23,10 @@ venv/bin/lrstudy spaces >spaces.txt
 grep -q 'How long should warmup last?' spaces.txt
 venv/bin/lrstudy plot cosine:base=0.3,final=0.01,horizon=20,warmup=5 --epochs 30 --out rates.png
 test -s rates.png
+
+# Beside a user's folder and module that have the names of packages of ours.
+mkdir -p notebook/analysis
+touch notebook/analysis/__init__.py notebook/study.py
+(cd notebook && ../venv/bin/python -c 'import lrstudy; assert lrstudy.load.__module__ == "analysis.frames"')
+(cd notebook && ../venv/bin/python -m lrstudy spaces | cmp - ../spaces.txt)
 echo "the wheel works"

@@ -205,7 +205,7 @@ def test_one_test_seed_has_no_interval(study: Study) -> None:
     one = replace(study.test, trials=study.test.trials[:1])
     verdict = fixed_rate.conclude(fixed_rate.estimate(replace(study, test=one)))
     assert (
-        "% (one seed, no interval) on the test images (test trials 0); 4 of 5 test runs" in verdict
+        "% (one seed, no interval) on the test images (test trial 0); 4 of 5 test runs" in verdict
     )
 
 

@@ -94,6 +94,13 @@ def test_numbers_are_those_of_the_runs(study: Study) -> None:
         assert list(shown["epoch"]) == list(range(1, len(expected) + 1))
 
 
+@pytest.mark.usefixtures("unrendered")
+def test_runs_recorded_before_the_mean_rate_was_do_not_pretend_one(study: Study) -> None:
+    found = find(polynomial, confirmed(study, lambda trials: trials.assign(mean_lr=np.nan)))
+    assert "what the mean rate explains is not known: these runs did not record it" in found.verdict
+    assert "score-by-mean-rate" not in [picture.name for picture in found.pictures]
+
+
 def grids(effect: float, seed: int, draws: int) -> Iterator[pd.DataFrame]:
     """Grids of runs: a shift for each seed, noise of 0.4 point, and an effect of the exponent
     of that size for each doubling away from 1."""

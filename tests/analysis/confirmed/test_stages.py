@@ -122,8 +122,9 @@ def test_one_seed_has_no_interval_and_asks_for_more(tmp_path: Path) -> None:
     found = load_study(plant_stages(path, "fixed_rate", seeds=1), "fixed_rate")
     finding = find(winners, found)
     assert "(one seed, no interval)" in finding.verdict
-    assert finding.caution == (
-        "Too few to conclude: 1 seed. To add seeds: lrstudy confirm fixed_rate --seeds 3"
+    assert str(finding.caution) == (
+        "Too few to conclude: 1 seed. To add seeds: lrstudy confirm fixed_rate --seeds 3 "
+        f"--storage {found.storage}"
     )
     assert "(constant, one seed)" in find(gap, found).verdict
 

@@ -185,7 +185,7 @@ def test_layers_are_compared_at_the_highest_rate_that_both_lengths_survived() ->
             for run in runs.itertuples()
             for epoch in range(6)
         ],
-        columns=["trial", "epoch", "distance.conv1", "distance.fc3"],
+        columns=["trial", "epoch", "distance_conv1", "distance_fc3"],
     )
     found = layers.moved(runs, curves)
     assert set(found["base_lr"]) == {1.0}  # 2.0 diverges without warmup

@@ -1,0 +1,33 @@
+"""Figures for a paper or a notebook, as the report draws them, on a matplotlib axis of yours.
+
+>>> import matplotlib.pyplot as plt  # doctest: +SKIP
+>>> import lrstudy  # doctest: +SKIP
+>>> study = lrstudy.Study.open("sqlite:///lrstudy.db", "cosine")  # doctest: +SKIP
+>>> frames = lrstudy.estimates(study)  # doctest: +SKIP
+>>> figure, (left, right) = plt.subplots(1, 2, layout="constrained")  # doctest: +SKIP
+>>> lrstudy.figures.score_by_rate(study.trials, left)  # doctest: +SKIP
+>>> lrstudy.figures.comparison_forest(frames["comparison"], right)  # doctest: +SKIP
+>>> figure.savefig("paper.pdf")  # doctest: +SKIP
+
+Each takes a frame or schedules and ``ax``, a `matplotlib.axes.Axes` (the current axes without it),
+and returns the axes. Fonts and sizes are those of your figure; colours and marks of schedules are
+the report's. Frames hold accuracies as shares in [0, 1]; axes show per cent.
+"""
+
+from analysis.by_rate import score_by_rate
+from analysis.confirmed.pairs import comparison_forest
+from analysis.confirmed.polynomial_figures import exponent_map
+from analysis.confirmed.warmup_figures import warmup_map
+from analysis.learning import learning_curves
+from analysis.polynomial import score_by_exponent
+from analysis.schedules import schedule_shapes
+
+__all__ = [
+    "comparison_forest",
+    "exponent_map",
+    "learning_curves",
+    "schedule_shapes",
+    "score_by_exponent",
+    "score_by_rate",
+    "warmup_map",
+]
