@@ -1,5 +1,5 @@
 """The command `lrstudy`: the composition root. It alone may import `analysis`, inside a command."""
 
-from study.cli.main import app, main
+from study.cli.main import main
 
-__all__ = ["app", "main"]
+__all__ = ["main"]

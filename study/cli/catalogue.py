@@ -11,9 +11,15 @@ from rich.console import Console
 
 from search_spaces.config import Range
 from search_spaces.parsing import parse_schedule
+from search_spaces.phrases import count
 from search_spaces.presets import Preset
-from search_spaces.spaces import SPACES, SearchSpace
-from study.cli.options import AsJson, Failure, failures, print_json, wrong_use
+from search_spaces.spaces import CHAPTER, SPACES, SearchSpace
+from search_spaces.unfinished import unfinished
+from study.cli.completion import complete_plot
+from study.cli.options import AsJson, Failure, failures, preparing, print_json, wrong_use
+from study.cli.outputs import writing, wrote
+from study.cli.unfinished import say
+from study.layout import Grid
 
 
 def spaces(as_json: AsJson = False) -> None:
@@ -25,20 +31,30 @@ def spaces(as_json: AsJson = False) -> None:
         print_json({name: _facts(space) for name, space in SPACES.items()})
         return
     console = Console()
+    console.print("Exercises 1 to 5 are the chapter's:", highlight=False)
+    console.print(CHAPTER, highlight=False, soft_wrap=True)
+    console.print()
     for name, space in SPACES.items():
-        console.print(f"[bold]{name}[/bold]  {space.QUESTION}")
-        facts = _facts(space)
-        console.print(f"  schedules   {', '.join(facts['schedules'])}")
-        for parameter, text in facts["parameters"].items():
-            console.print(f"  {parameter:<18}{text}", highlight=False)
-        for preset, text in facts["presets"].items():
-            console.print(f"  --preset {preset:<9}{text}", highlight=False, soft_wrap=True)
+        console.print(Grid(("", ""), _rows(name, space)))
         console.print()
+
+
+def _rows(name: str, space: SearchSpace) -> list[tuple[str, str]]:
+    """What a person should know of a space, each with its label."""
+    facts = _facts(space)
+    exercise = "" if space.EXERCISE is None else f"exercise {space.EXERCISE}: "
+    return [
+        (name, f"{exercise}{facts['question']}"),
+        ("schedules", ", ".join(facts["schedules"])),
+        *facts["parameters"].items(),
+        *((f"--preset {preset}", text) for preset, text in facts["presets"].items()),
+    ]
 
 
 def _facts(space: SearchSpace) -> dict[str, Any]:
     standard = space.PRESETS["standard"].budget
     return {
+        "exercise": space.EXERCISE,
         "question": space.QUESTION,
         "schedules": list(space.FAMILIES),
         "parameters": {name: _words(each) for name, each in space.ranges(standard).items()},
@@ -50,7 +66,8 @@ def _budget(space: SearchSpace, preset: Preset) -> str:
     trials = preset.trials_per_family * len(space.FAMILIES)
     images = _images(preset.budget.train_size, space.DESIGNED)
     batches = "".join(f", {name} {value}" for name, value in preset.optimizer.items())
-    return f"{trials} trials of {preset.budget.epochs} epochs on {images} training images{batches}"
+    each = count(preset.budget.epochs, "epoch")
+    return f"{count(trials, 'trial')} of {each} on {images} training images{batches}"
 
 
 def _words(interval: Range) -> str:
@@ -71,7 +88,11 @@ _MOST_UPDATES = 10_000_000
 def plot(
     specs: Annotated[
         list[str],
-        typer.Argument(metavar="SPEC...", help="Schedules, family:name=value,... each."),
+        typer.Argument(
+            metavar="SPEC...",
+            help="Schedules, family:name=value,... each; `lrstudy schedules` lists them.",
+            autocompletion=complete_plot,
+        ),
     ],
     epochs: Annotated[int, typer.Option("--epochs", min=1, help="Length of training.")] = 30,
     steps_per_epoch: Annotated[
@@ -82,7 +103,11 @@ def plot(
     ),
     csv: Annotated[bool, typer.Option("--csv", help="Print the rates instead.")] = False,
 ) -> None:
-    """Draw schedules without training.
+    """Draw schedules without training, and say what of them so many epochs do not reach.
+
+    A horizon that is left out is the end of training. Milestones and horizons count from 0; a
+    scheduler of torch (torch:scheduler=NAME) starts after the warmup. OneCycleLR and CyclicLR are
+    stepped every update, the others every epoch (per=...).
 
     Example: lrstudy plot cosine:base=0.3,final=0.01,horizon=20,warmup=5 factor:base=0.3,alpha=0.9
     """
@@ -94,10 +119,13 @@ def plot(
         raise Failure(f"{epochs * steps_per_epoch:,} updates are too many to draw", 2)
     steps = np.arange(epochs * steps_per_epoch)
     columns: dict[str, Any] = {"step": steps, "epoch": steps / steps_per_epoch}
+    said: list[str] = []
     with wrong_use():
         for spec in specs:
-            schedule = closed_form(parse_schedule(spec), epochs, steps_per_epoch)
-            columns[spec] = schedule(steps, steps_per_epoch)
+            parsed = parse_schedule(spec, epochs)
+            columns[spec] = closed_form(parsed, epochs, steps_per_epoch)(steps, steps_per_epoch)
+            said += [f"{spec}: {each}" for each in unfinished(parsed, epochs, steps_per_epoch)]
+    say(said)
     rates = pd.DataFrame(columns)
     if csv:
         typer.echo(rates.to_csv(index=False), nl=False)
@@ -106,14 +134,18 @@ def plot(
         raise Failure(f"--out must end in .png or .svg, not {out.name!r}", 2)
     from analysis.schedules import draw_rates
 
-    with failures(OSError):
+    with writing(out):
+        done = wrote(out.exists())
         draw_rates(rates, out)
-    typer.echo(f"wrote {out}")
+    typer.echo(f"{done} {out}")
 
 
 def fetch(
     source: Annotated[
-        Path | None, typer.Option("--from", help="Copy the four files from this directory.")
+        Path | None,
+        typer.Option(
+            "--from", help="Copy the files from this directory; torchvision's root will do, too."
+        ),
     ] = None,
 ) -> None:
     """Get the four files of Fashion-MNIST, unless they are there already.
@@ -122,7 +154,8 @@ def fetch(
     """
     from study import data
 
-    with failures(data.DataError, OSError):
+    preparing("looking for Fashion-MNIST, 30 MB to get where it is not here")
+    with failures(data.DataError):
         typer.echo(f"Fashion-MNIST is in {data.fetch(source)}")
 
 

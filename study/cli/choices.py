@@ -1,51 +1,93 @@
-"""From the options of `lrstudy run` to a StudySpec. Raises ValueError in one line."""
+"""From the words of `lrstudy run` to a StudySpec. Raises ValueError in one line."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from search_spaces.config import Budget, Range, Ranges, TrialConfig
-from search_spaces.parsing import first_problem, unknown
+from search_spaces.parsing import field_name, unknown
+from search_spaces.problems import first_problem
 from search_spaces.schedules import Constant
 from search_spaces.spaces import find_space
+from study.names import check_new_name
 from study.spec import Pruner, Sampler, StudySpec
+from study.study_file import SUFFIX, read_study
 
 OPTIMIZER = ("momentum", "nesterov", "weight_decay", "init", "batch_size")
 
 
 @dataclass(frozen=True)
 class Choices:
-    """What the user said; None where the preset or the space decides."""
+    """What the user said; None where the preset or the space decides.
+
+    space: name of a search space, or file of a study's definition.
+    """
 
     space: str
-    preset: str
+    preset: str | None
     trials: int | None
     epochs: int | None
     train_size: int | None
     sampler: Sampler | None
     pruner: Pruner | None
-    seed: int
+    seed: int | None
     bank: bool
     fixed: Sequence[str]
     bounds: Sequence[str]
 
 
+def define(said: Choices, study: str | None) -> tuple[str, StudySpec]:
+    """Name and spec of the study that is asked for: by options, or by a file. study: another name
+    than the space's, or the file's."""
+    if said.space.endswith(SUFFIX):
+        _check_alone(said)
+        name, spec = read_study(Path(said.space))
+        _check_design(spec.space, spec.sampler, spec.pruner)
+    else:
+        name, spec = said.space, make_spec(said)
+    if study is not None:
+        check_new_name(study)
+    return (name if study is None else study), spec
+
+
+def _check_alone(said: Choices) -> None:
+    """Raises ValueError where an option would change what a file defines."""
+    names = {"fixed": "set", "bounds": "range"}
+    for each in fields(said)[1:]:
+        value = getattr(said, each.name)
+        if not (value is None or value is False or value in ((), [])):
+            option = names.get(each.name, each.name).replace("_", "-")
+            raise ValueError(
+                f"{said.space} defines the study, and --{option} would change it: edit the file, "
+                "or a copy"
+            )
+
+
+def _check_design(space: str, sampler: Sampler | None, pruner: Pruner | None) -> None:
+    """Raises ValueError where a fixed design would be sampled or pruned."""
+    if find_space(space).DESIGNED and not (
+        sampler in (None, "random") and pruner in (None, "none")
+    ):
+        raise ValueError(f"{space} is a fixed design: nothing is sampled or pruned")
+
+
 def make_spec(said: Choices) -> StudySpec:
-    """The study that the choices ask for."""
+    """The study that the options ask for."""
     space = find_space(said.space)
-    if space.DESIGNED and (said.sampler or said.pruner not in (None, "none")):
-        raise ValueError(f"{said.space} is a fixed design: nothing is sampled or pruned")
+    _check_design(said.space, said.sampler, said.pruner)
     _check_bank(said)
-    preset = space.PRESETS[said.preset]
+    preset = space.PRESETS[said.preset or "standard"]
     budget = _budget(preset.budget, said)
     fixed = _pairs(said.fixed, "--set", "NAME=VALUE")
     bounds = _pairs(said.bounds, "--range", "NAME=LOW:HIGH")
-    if both := fixed.keys() & bounds.keys():
+    if both := set(map(field_name, fixed)) & set(map(field_name, bounds)):
         raise ValueError(f"{min(both)} is given to both --set and --range")
     families = tuple(fixed.pop("schedule").split(",")) if "schedule" in fixed else space.FAMILIES
     optimizer = {name: fixed.pop(name) for name in OPTIMIZER if name in fixed}
@@ -58,7 +100,7 @@ def make_spec(said: Choices) -> StudySpec:
         optimizer=_unusual(preset.optimizer | _optimizer(optimizer)),
         sampler=said.sampler or ("random" if space.DESIGNED or said.bank else "tpe"),
         pruner=said.pruner or ("none" if space.DESIGNED or said.bank else "percentile"),
-        seed=said.seed,
+        seed=said.seed or 0,
         replicates=None if said.bank else preset.replicates,
         bank=said.bank,
     )
@@ -83,26 +125,37 @@ def _budget(preset: Budget, said: Choices) -> Budget:
 def _ranges(ranges: Ranges, fixed: dict[str, str], bounds: dict[str, str], space: str) -> Ranges:
     """The space's ranges with those that the user fixed or moved."""
     for name, text in fixed.items():
+        _check_name(name, [*ranges, "schedule", *OPTIMIZER], space)
         value = _number(text, f"--set {name}={text}")
-        ranges[name] = _moved(ranges, name, value, value, space)
+        ranges[field_name(name)] = _moved(ranges, name, value, value)
     for name, text in bounds.items():
+        if name in ("schedule", *OPTIMIZER):
+            raise ValueError(f"{name} is not sampled: --set {name}=... gives it a value")
+        _check_name(name, ranges, space)
         option = f"--range {name}={text}"
         low, colon, high = text.partition(":")
-        if not colon:
+        if not (colon and low and high):
             raise ValueError(f"{option} is not of the form NAME=LOW:HIGH")
         start, end = _number(low, option), _number(high, option)
         if start == end:
             raise ValueError(f"{option} is empty; fix a parameter with --set")
-        ranges[name] = _moved(ranges, name, start, end, space)
+        ranges[field_name(name)] = _moved(ranges, name, start, end)
     return ranges
 
 
-def _moved(ranges: Ranges, name: str, low: float, high: float, space: str) -> Range:
-    if name not in ranges:
-        known = [*ranges, "schedule", *OPTIMIZER]
-        raise ValueError(unknown(f"parameter of {space}", name, known))
+def _check_name(name: str, known: Iterable[str], space: str) -> None:
+    """Raises ValueError, before anything is said of its value, where there is no such parameter."""
+    if field_name(name) not in (names := list(known)):
+        raise ValueError(unknown(f"parameter of {space}", name, names))
+
+
+def _moved(ranges: Ranges, name: str, low: float, high: float) -> Range:
+    """The range with these ends; errors call it by the name that the user wrote."""
+    for value in (low, high):
+        if not math.isfinite(value):
+            raise ValueError(f"{name} must be a finite number, not {value}")
     try:
-        return Range(**ranges[name].model_dump() | {"low": low, "high": high})
+        return Range(**ranges[field_name(name)].model_dump() | {"low": low, "high": high})
     except ValidationError as error:
         raise ValueError(f"{name}: {first_problem(error)}") from None
 
@@ -126,14 +179,16 @@ def _unusual(optimizer: dict[str, Any]) -> dict[str, Any]:
 
 
 def _pairs(texts: Sequence[str], option: str, form: str) -> dict[str, str]:
-    """The NAME=... of an option that may be given several times, once for each name."""
+    """The NAME=... of an option that may be given several times, once for each parameter."""
     pairs: dict[str, str] = {}
+    given: set[str] = set()
     for text in texts:
         name, equals, value = (part.strip() for part in text.partition("="))
         if not equals or not value:
             raise ValueError(f"{option} {text} is not of the form {form}")
-        if name in pairs:
+        if field_name(name) in given:
             raise ValueError(f"{option} {name} is given twice")
+        given.add(field_name(name))
         pairs[name] = value
     return pairs
 

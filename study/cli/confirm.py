@@ -7,15 +7,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from search_spaces.phrases import count
+from study.cli.foresee import Foreseen, foresee
 from study.cli.launching import (
+    TIMING,
     Crew,
     check,
-    command,
     create,
+    estimated,
     in_words,
     launch,
+    prepare,
     report_failures,
     stop,
+    why_left,
 )
 from study.cli.on_ray import GpusPerWorker, Launcher, RayAddress, on_ray
 from study.cli.options import (
@@ -28,10 +33,13 @@ from study.cli.options import (
     Timeout,
     Workers,
     WorkersPerDevice,
+    opened,
+    preparing,
     print_json,
-    storage_failures,
+    say_left_out,
     wrong_use,
 )
+from study.hints import command, with_command
 from study.spec import StudySpec, TrainOn
 
 if TYPE_CHECKING:
@@ -40,6 +48,7 @@ if TYPE_CHECKING:
     from study.slots import SlotStorage
 
 TOP, SEEDS = 2, 5
+_ELSEWHERE = " (options of a new `lrstudy run`)"
 
 
 def confirm(
@@ -85,24 +94,30 @@ def confirm(
     specs = {"confirm": _confirm_spec(storage, name, top, seeds, crew)}
     images = _train_on(storage, name, train_on)
     places = check(specs["confirm"], crew)
+    ahead = foresee(specs["confirm"])
     if dry_run:
-        _cost(name, specs["confirm"], images, places, as_json)
+        _cost(name, specs["confirm"], ahead, images, places, crew, as_json)
         return
+    prepare(storage, crew)
     for stage in ("confirm", "test"):
         made = sibling(name, stage)
         if stage == "test":
             specs[stage] = _test_spec(storage, name, images)
             check(specs[stage], crew)
         spec = specs[stage]
-        _create_or_extend(storage, made, spec)
+        is_new = _create_or_extend(storage, made, spec)
+        if is_new and stage == "confirm":
+            ahead.warn(_ELSEWHERE)
         left, ending = launch(storage, made, spec, places, crew)
         if left:
-            verb = "confirm" if images == "train" else f"confirm --train-on {images}"
-            stop(left, ending, command(verb, name, storage))
+            options = [] if images == "train" else ["--train-on", images]
+            going_on = command(storage, "confirm", name, *options, *crew.options())
+            stop(left, why_left(storage, made, ending), going_on)
             return
     for stage, spec in specs.items():
         report_failures(storage, sibling(name, stage), spec)
-    typer.echo(f"study {name!r} is confirmed; show it: {command('report', name, storage)}")
+    show = command(storage, "report", name)
+    typer.echo(with_command(f"study {name!r} is confirmed; show it:", show))
 
 
 def _confirm_spec(url: str, name: str, top: int | None, seeds: int | None, crew: Crew) -> StudySpec:
@@ -110,12 +125,11 @@ def _confirm_spec(url: str, name: str, top: int | None, seeds: int | None, crew:
     from study.confirm import confirm_spec, sibling
     from study.devices import resolve
     from study.objective import load_data
-    from study.storage import load_spec, open_storage
+    from study.storage import load_spec
 
-    with storage_failures(url):
-        storage = open_storage(url)
+    with opened(url) as storage:
         search = load_spec(storage, name)
-        _check_search(storage, name, search)
+        _check_search(storage, name, search, command(url, "resume", name))
         stored = _stored(storage, sibling(name, "confirm"), name)
         count = seeds or (SEEDS if stored is None else stored.turn(stored.trials))
         with wrong_use():
@@ -125,7 +139,7 @@ def _confirm_spec(url: str, name: str, top: int | None, seeds: int | None, crew:
             wanted = confirm_spec(
                 name,
                 search,
-                _trials(storage, name),
+                _trials(url, storage, name, search),
                 top=top or TOP,
                 seeds=count,
                 train_images=len(load_data(search, resolve("cpu")).train.labels),
@@ -137,11 +151,10 @@ def _train_on(url: str, name: str, train_on: TrainOn | None) -> TrainOn:
     """Images of the test stage: as asked for, or as it is stored. Raises Failure where the two
     differ."""
     from study.confirm import sibling
-    from study.storage import open_storage
 
     made = sibling(name, "test")
-    with storage_failures(url):
-        stored = _stored(open_storage(url), made, name)
+    with opened(url) as storage:
+        stored = _stored(storage, made, name)
     if stored is None:
         return train_on or "train"
     if train_on not in (None, stored.train_on):
@@ -153,22 +166,21 @@ def _test_spec(url: str, name: str, train_on: TrainOn) -> StudySpec:
     """The test study's spec, with as many seeds as the confirm study. What has met the test images
     once stays chosen."""
     from study.confirm import sibling, test_spec
-    from study.storage import load_spec, open_storage
+    from study.storage import load_spec
 
-    with storage_failures(url):
-        storage = open_storage(url)
+    with opened(url) as storage:
         confirmed = load_spec(storage, sibling(name, "confirm"))
         stored = _stored(storage, sibling(name, "test"), name)
         seeds = confirmed.turn(confirmed.trials)
         with wrong_use():
             if stored is not None:
                 return stored.with_trials(max(stored.trials, len(stored.arms) * seeds))
-            trials = _trials(storage, sibling(name, "confirm"))
+            trials = _trials(url, storage, sibling(name, "confirm"), confirmed)
             return test_spec(name, confirmed, trials, seeds=seeds, train_on=train_on)
 
 
-def _check_search(storage: SlotStorage, name: str, spec: StudySpec) -> None:
-    """Raises Failure where it is no search, or not finished."""
+def _check_search(storage: SlotStorage, name: str, spec: StudySpec, going_on: str) -> None:
+    """Raises Failure where it is no search, or not finished and has to go on first."""
     from study.slots import attempts, slots_done
 
     if spec.source is not None:
@@ -176,8 +188,8 @@ def _check_search(storage: SlotStorage, name: str, spec: StudySpec) -> None:
     left = spec.trials - len(slots_done(spec, attempts(storage, name)))
     if left:
         raise Failure(
-            f"study {name!r} is not finished: {left} of {spec.trials} trials are left; "
-            "`lrstudy resume` goes on with it"
+            f"study {name!r} is not finished: {left} of {count(spec.trials, 'trial')} are left; "
+            f"`{going_on}` goes on with it"
         )
 
 
@@ -204,37 +216,55 @@ def _same_arms(stored: StudySpec, wanted: StudySpec, name: str) -> StudySpec:
     return stored.with_trials(wanted.trials)
 
 
-def _trials(storage: SlotStorage, name: str) -> list[FrozenTrial]:
+def _trials(url: str, storage: SlotStorage, name: str, spec: StudySpec) -> list[FrozenTrial]:
+    """The trials of a stage that are somebody's result; says which are not."""
     import optuna
 
-    return optuna.load_study(study_name=name, storage=storage).get_trials(deepcopy=False)
+    from analysis.frames import load
+    from analysis.plausible import UNUSABLE, left_out, marked
+
+    judged = marked(load(url, name)[0], spec)
+    say_left_out(left_out(judged))
+    unusable = set(judged.loc[judged["state"] == UNUSABLE, "trial"])
+    study = optuna.load_study(study_name=name, storage=storage)
+    return [each for each in study.get_trials(deepcopy=False) if each.number not in unusable]
 
 
-def _create_or_extend(url: str, made: str, spec: StudySpec) -> None:
-    from study.storage import open_storage, set_spec, set_stopping
+def _create_or_extend(url: str, made: str, spec: StudySpec) -> bool:
+    """Whether the stage is new."""
+    from study.storage import set_spec, set_stopping
 
-    with storage_failures(url):
-        storage = open_storage(url)
+    with opened(url) as storage:
         if made in [each.study_name for each in storage.get_all_studies()]:
             set_spec(storage, made, spec)
             set_stopping(storage, made, False)
-            return
+            return False
     create(url, made, spec)
+    return True
 
 
 def _cost(
-    name: str, spec: StudySpec, train_on: TrainOn, places: Sequence[str], as_json: bool
+    name: str,
+    spec: StudySpec,
+    ahead: Foreseen,
+    train_on: TrainOn,
+    places: Sequence[str],
+    crew: Crew,
+    as_json: bool,
 ) -> None:
     """What both stages cost; which configurations the second one tests is not known before."""
     from study.confirm import likely_test_spec
-    from study.estimate import estimate
 
     second = likely_test_spec(name, spec, spec.turn(spec.trials), train_on)
-    crew = (places[0], len(places))
-    costs = {"confirm": estimate(spec, *crew), "test": estimate(second, *crew)}
+    stages = {"confirm": spec, "test": second}
+    preparing(TIMING, logged=True)
+    costs = {stage: estimated(each, places, crew) for stage, each in stages.items()}
     if as_json:
-        print_json({stage: cost.to_json() for stage, cost in costs.items()})
+        aheads = {"confirm": ahead, "test": foresee(second)}
+        print_json({stage: costs[stage].to_json() | aheads[stage].to_json() for stage in costs})
         return
+    ahead.warn(_ELSEWHERE)
+    ahead.say_updates()
     for stage, cost in costs.items():
         typer.echo(f"{stage}: {in_words(cost, places[0])}")
     typer.echo("Nothing was written.")

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
-import typer
+from dataclasses import replace
+from typing import Annotated
 
-from study.cli.launching import Crew, check, launch, report_failures, say_how_to_go_on
+import typer
+from optuna.trial import TrialState
+
+from study.cli.launching import (
+    Crew,
+    check,
+    launch,
+    prepare,
+    report_failures,
+    say_how_to_go_on,
+)
 from study.cli.options import (
     DEFAULT_STORAGE,
     Checkpoints,
@@ -13,16 +24,18 @@ from study.cli.options import (
     Storage,
     StudyName,
     Timeout,
-    Workers,
     WorkersPerDevice,
-    storage_failures,
+    opened,
 )
+from study.hints import command, with_command
 from study.terminal import printable
 
 
 def worker(
     name: StudyName,
-    workers: Workers = 1,
+    workers: Annotated[
+        int, typer.Option("--workers", min=1, help="Processes on this machine.")
+    ] = 1,
     workers_per_device: WorkersPerDevice = None,
     device: Device = "auto",
     checkpoints: Checkpoints = None,
@@ -31,26 +44,29 @@ def worker(
 ) -> None:
     """Join a study from any machine until no trial is left; safe to start and kill at any time.
 
-    Exit status 0 once the study is complete or is stopped, so that a batch system need not start
-    it again; else not 0.
+    Exit status 0 once the study is complete or stopped: it need not be started again; else not 0.
 
     Example: lrstudy worker cosine --storage postgresql://me@server/studies
     """
     from study.slots import attempts, slots_done
-    from study.storage import is_stopping, load_spec, open_storage
+    from study.storage import is_stopping, load_spec
 
-    with storage_failures(storage):
-        opened = open_storage(storage)
-        spec = load_spec(opened, name)
-        if is_stopping(opened, opened.get_study_id_from_name(name)):
-            typer.echo(f"study {name!r} is stopped; `lrstudy resume` goes on with it")
+    with opened(storage) as found:
+        spec = load_spec(found, name)
+        if is_stopping(found, found.get_study_id_from_name(name)):
+            going_on = command(storage, "resume", name)
+            typer.echo(with_command(f"study {name!r} is stopped; to go on with it:", going_on))
             return
-        left = spec.trials - len(slots_done(spec, attempts(opened, name)))
+        left = spec.trials - len(slots_done(spec, attempts(found, name)))
     if left:
         crew = Crew(workers, workers_per_device, device, timeout, checkpoints)
-        left, ending = launch(storage, name, spec, check(spec, crew), crew)
+        places = check(spec, crew)
+        prepare(storage, crew)
+        left, ending = launch(storage, name, spec, places, crew)
         if left:
-            say_how_to_go_on(storage, name, spec, left, ending)
+            asked = crew if workers != 1 else replace(crew, workers=None)
+            going_on = command(storage, "worker", name, *asked.options())
+            say_how_to_go_on(storage, name, spec, left, ending, going_on, asked=0)
             return
     try:
         report_failures(storage, name, spec)
@@ -64,10 +80,16 @@ def stop(name: StudyName, storage: Storage = DEFAULT_STORAGE) -> None:
 
     Example: lrstudy stop cosine
     """
-    from study.storage import load_spec, open_storage, set_stopping
+    from study.slots import attempts, slots_done
+    from study.storage import load_spec, set_stopping
 
-    with storage_failures(storage):
-        opened = open_storage(storage)
-        load_spec(opened, name)
-        set_stopping(opened, name, True)
-    typer.echo(f"the workers of {name!r} leave after their epoch; `lrstudy resume` goes on with it")
+    with opened(storage) as found:
+        spec, tries = load_spec(found, name), attempts(found, name)
+        if len(slots_done(spec, tries)) == spec.trials:
+            typer.echo(f"study {name!r} is finished: no worker is left to stop")
+            return
+        set_stopping(found, name, True)
+    running = any(each.state == TrialState.RUNNING for each in tries)
+    what = "its workers leave after their epoch" if running else "no worker trains it now"
+    going_on = command(storage, "resume", name)
+    typer.echo(with_command(f"study {name!r} is stopped: {what}; to go on with it:", going_on))

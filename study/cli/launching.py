@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import shlex
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,20 +13,34 @@ from typing import TYPE_CHECKING
 import typer
 from rich.console import Console
 
+from search_spaces.phrases import count
 from study.cli.on_ray import Ray, ray_places
 from study.cli.options import (
-    DEFAULT_STORAGE,
+    CHECKPOINTS_VARIABLE,
     Failure,
     failures,
+    opened,
+    preparing,
     storage_failures,
     wrong_use,
 )
+from study.durations import duration
+from study.files import advice
+from study.hints import command, with_command
 from study.spec import StudySpec
-from study.terminal import printable
 
 if TYPE_CHECKING:
     from study.estimate import Cost
     from study.runner import Ending
+
+TIMING = "timing a few steps of training"
+LEFT = 3  # exit status where trials are left: the time was up, or `lrstudy stop` ended it
+
+
+_WITHOUT_LOG = (
+    "the file system of {} cannot keep SQLite's write-ahead log, as networks often cannot: workers "
+    "wait longer for each other there; a local disk or PostgreSQL serves them better"
+)
 
 
 @dataclass(frozen=True)
@@ -43,10 +57,30 @@ class Crew:
     checkpoints: Path | None = None
     ray: Ray | None = None
 
+    def options(self) -> list[str]:
+        """The options that ask for the same workers once more, but for the time limit."""
+        values: dict[str, object] = {
+            "--workers": self.workers,
+            "--workers-per-device": self.per_device,
+            "--device": None if self.device == "auto" else self.device,
+            "--checkpoints": self._directory(),
+        }
+        if self.ray is not None:
+            values |= {"--launcher": "ray", "--ray-address": self.ray.address}
+            values |= {"--gpus-per-worker": self.ray.gpus or None}
+        return [str(word) for name, value in values.items() if value for word in (name, value)]
+
+    def _directory(self) -> Path | None:
+        """The directory of checkpoints, where the environment does not name it anyway."""
+        usual = os.environ.get(CHECKPOINTS_VARIABLE)
+        return None if str(self.checkpoints) == usual else self.checkpoints
+
 
 def check(spec: StudySpec, crew: Crew) -> list[str]:
     """The device of each worker, once device and data are known to be there: before anything is
     written."""
+    if "torch" not in sys.modules:  # what takes longest, and only once
+        preparing("loading PyTorch, checking device and images", logged=True)
     from study import devices
     from study.data import DataError
     from study.objective import load_data
@@ -73,37 +107,64 @@ def checkpoint_directory(url: str, given: Path | None) -> Path | None:
     try:
         given.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise Failure(f"cannot make the directory {given}: {error.strerror}", 2) from None
+        raise Failure(f"cannot make the directory {given}: {advice(error)}", 2) from None
     if not os.access(given, os.W_OK):
         raise Failure(f"cannot write checkpoints to {given}", 2)
     return given.absolute()
 
 
+def prepare(url: str, crew: Crew) -> None:
+    """Make the directory of checkpoints, or say before anything is trained that there is none.
+
+    Raises Failure where the one that was asked for cannot be written to.
+    """
+    place = checkpoint_directory(url, crew.checkpoints)
+    if place is None:
+        problem = "there is no directory of checkpoints"
+    elif place.exists() and not (place.is_dir() and os.access(place, os.W_OK)):
+        problem = f"cannot write checkpoints to {place}"
+    else:
+        return
+    typer.echo(
+        f"lrstudy: {problem}: a trial that is interrupted starts again from its first epoch. "
+        f"--checkpoints DIR, or {CHECKPOINTS_VARIABLE}, names one that all machines share",
+        err=True,
+    )
+
+
 def in_words(cost: Cost, place: str) -> str:
     """What a study costs, in one sentence; place: the device of the first worker."""
+    crowded = f", no faster than {cost.at_once}, one a core" if cost.at_once < cost.workers else ""
     return (
-        f"{cost.trials} trials x {cost.epochs} epochs on {cost.train_images:,} images, "
-        f"{cost.workers} worker{'s' if cost.workers > 1 else ''} on {place}: "
-        f"about {cost.hours:.2g} hours without pruning "
-        f"({cost.seconds_per_trial:.0f} s a trial)."
+        f"{count(cost.trials, 'trial')} x {count(cost.epochs, 'epoch')} on "
+        f"{count(cost.train_images, 'image')}, {count(cost.workers, 'worker')} on "
+        f"{place}{crowded}: about {duration(3600 * cost.hours)} without pruning "
+        f"({duration(cost.seconds_per_trial)} a trial)."
     )
+
+
+def estimated(spec: StudySpec, places: Sequence[str], crew: Crew) -> Cost:
+    """What a study costs with the crew's workers; a cluster of Ray has cores of its own."""
+    from study.estimate import estimate
+
+    cluster = crew.ray is not None and crew.ray.address is not None
+    return estimate(spec, places[0], len(places), len(places) if cluster else None)
 
 
 def create(url: str, name: str, spec: StudySpec) -> None:
     """Create the study; raises Failure where there is one of that name."""
     from optuna.exceptions import DuplicatedStudyError
 
-    from study.storage import create_study, load_spec, open_storage
+    from study.storage import create_study, load_spec
 
-    with storage_failures(url):
-        storage = open_storage(url, create=True)
+    with opened(url, create=True) as storage:
         try:
             create_study(storage, name, spec)
         except DuplicatedStudyError:
             load_spec(storage, name)  # another program's study cannot be resumed
             raise Failure(
-                f"study {name!r} exists already; `lrstudy resume {shlex.quote(name)}` goes on with "
-                "it, and --study NAME makes another",
+                f"study {name!r} exists already; `{command(url, 'resume', name)}` goes on with it, "
+                "and --study NAME makes another",
                 2,
             ) from None
 
@@ -116,31 +177,37 @@ def launch(
     crew: Crew,
 ) -> tuple[int, Ending]:
     """Run the workers with a display: how many trials are left, and why it ended."""
+    from study.dashboard import annotate
     from study.display import Display
     from study.runner import WorkersFailed
     from study.slots import attempts, slots_done
-    from study.storage import best_trial, open_storage
+    from study.storage import write_ahead
 
-    console = Console()
-    with storage_failures(url), failures(WorkersFailed):
-        storage = open_storage(url)
-        done = slots_done(spec, attempts(storage, name))
-        with Display(
-            console,
-            name,
-            total=spec.trials,
-            done=len(done),
-            epochs=spec.budget.epochs,
-            best=best_trial(storage, name),
-        ) as display:
+    console, directory = Console(), checkpoint_directory(url, crew.checkpoints)
+    with opened(url) as storage, failures(WorkersFailed):
+        if not write_ahead(storage):
+            typer.echo(f"lrstudy: {_WITHOUT_LOG.format(url)}", err=True)
+        found = attempts(storage, name)
+        best = _best(url, name, spec) if slots_done(spec, found) else None
+        with Display(console, name, spec, found, best=best, workers=len(places)) as display:
             ending = _run_workers(crew, places)(
                 url,
                 name,
                 on_event=display.on_event,
                 timeout=crew.timeout,
-                checkpoints=checkpoint_directory(url, crew.checkpoints),
+                checkpoints=directory,
             )
-        return spec.trials - len(slots_done(spec, attempts(storage, name))), ending
+            found = attempts(storage, name)
+            display.settle(found)
+        annotate(storage, name)
+        return spec.trials - len(slots_done(spec, found)), ending
+
+
+def _best(url: str, name: str, spec: StudySpec) -> tuple[float, str] | None:
+    from analysis.frames import load
+    from analysis.progress import best_so_far
+
+    return best_so_far(load(url, name)[0], spec)
 
 
 def _run_workers(crew: Crew, places: Sequence[str]) -> Callable[..., Ending]:
@@ -158,52 +225,59 @@ def _run_workers(crew: Crew, places: Sequence[str]) -> Callable[..., Ending]:
 def report_failures(url: str, name: str, spec: StudySpec) -> None:
     """Raises Failure where slots of a study that has ended failed for good."""
     from study.slots import attempts, slots_failed
-    from study.storage import last_error, open_storage
+    from study.storage import last_error
 
-    with storage_failures(url):
-        storage = open_storage(url)
+    with opened(url) as storage:
         failed = len(slots_failed(spec, attempts(storage, name)))
         error = last_error(storage, name)
     if failed:
         raise Failure(
-            f"study {name!r} has ended, but {failed} of {spec.trials} trials failed for good; "
-            f"the last error: {error}"
+            f"study {name!r} has ended, but {failed} of {count(spec.trials, 'trial')} failed for "
+            f"good; the last error: {error}"
         )
 
 
-def say_how_to_go_on(url: str, name: str, spec: StudySpec, left: int, ending: Ending) -> None:
-    """The next command; exit status 0 where the trials are done, the time was up, or `lrstudy stop`
-    ended it. Raises Failure where trials failed for good."""
+def say_how_to_go_on(
+    url: str,
+    name: str,
+    spec: StudySpec,
+    left: int,
+    ending: Ending,
+    going_on: str,
+    *,
+    asked: int = LEFT,
+) -> None:
+    """The next command. going_on: the one that goes on. asked: the status if `lrstudy stop` ended
+    it. Raises Failure where trials failed for good, typer.Exit where trials are left."""
     if not left:
         report_failures(url, name, spec)
-        typer.echo(f"study {name!r} is complete; show it: {command('report', name, url)}")
+        show = command(url, "report", name)
+        typer.echo(with_command(f"study {name!r} is complete; show it:", show))
         return
-    stop(left, _ending(url, name, ending), command("resume", name, url))
+    ending = why_left(url, name, ending)
+    if ending == "asked":
+        going_on = command(url, "resume", name)  # nothing else undoes a stop
+    stop(left, ending, going_on, asked=asked)
 
 
-def _ending(url: str, name: str, ending: Ending) -> Ending:
+def why_left(url: str, name: str, ending: Ending) -> Ending:
     """Why the workers left: because all of the study's were asked to?"""
-    from study.storage import is_stopping, open_storage
-
-    with storage_failures(url):
-        storage = open_storage(url)
-        asked = is_stopping(storage, storage.get_study_id_from_name(name))
-    return "asked" if ending == "done" and asked else ending
+    if ending == "done" and _is_stopping(url, name):
+        return "asked"
+    return ending
 
 
-def stop(left: int, ending: Ending, going_on: str) -> None:
-    """Name the command that goes on; raises typer.Exit unless the time was up, or `lrstudy stop`
-    ended it."""
-    are = "trial is" if left == 1 else "trials are"
-    typer.echo(f"{left} {are} left; go on with: {going_on}")
-    if ending not in ("timeout", "asked"):
-        raise typer.Exit(130 if ending == "stopped" else 1)
+def _is_stopping(url: str, name: str) -> bool:
+    """Whether all workers of the study were asked to leave."""
+    from study.storage import is_stopping
+
+    with opened(url) as storage:
+        return is_stopping(storage, storage.get_study_id_from_name(name))
 
 
-def command(verb: str, name: str, url: str) -> str:
-    """`lrstudy VERB NAME` for the same storage; a server's URL may hold a password."""
-    words = f"lrstudy {verb} {printable(shlex.quote(name))}"
-    if url == DEFAULT_STORAGE:
-        return words
-    file = url.startswith("sqlite:")
-    return words + (f" --storage {shlex.quote(url)}" if file else " with the same --storage")
+def stop(left: int, ending: Ending, going_on: str, *, asked: int = LEFT) -> None:
+    """Name the command that goes on, and raise typer.Exit: what follows it with && needs the
+    trials that are left. asked: the status if `lrstudy stop` ended it."""
+    are = "is" if left == 1 else "are"
+    typer.echo(with_command(f"{count(left, 'trial')} {are} left; go on with:", going_on))
+    raise typer.Exit({"timeout": LEFT, "asked": asked, "stopped": 130, "done": 1}[ending])

@@ -1,75 +1,55 @@
-"""The application: its commands, its version, and how errors reach a person."""
+"""The entry of the command line: light, so that Ctrl-C is answered while the rest is imported.
+
+What comes before, the start of the interpreter itself, is not ours to catch.
+"""
 
 from __future__ import annotations
 
-import importlib.metadata
+import os
+import signal
 import sys
-from collections.abc import Callable
-from typing import Annotated
 
-import optuna
-import typer
-from typer.exceptions import TyperException
-
-from study.cli import answers, catalogue, joining, runs
-from study.cli.confirm import confirm
-from study.cli.options import Failure
-from study.cli.sample import sample
-from study.terminal import printable
-
-app = typer.Typer(
-    name="lrstudy",
-    no_args_is_help=True,
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
-    help="Studies of learning-rate schedules: which schedule, which rate, which decay, how much "
-    "warmup - and how sure are you?",
-)
-data_app = typer.Typer(no_args_is_help=True, help="Find or get the Fashion-MNIST images.")
-data_app.command()(catalogue.fetch)
-data_app.command()(catalogue.where)
-_COMMANDS: tuple[Callable[..., None], ...] = (
-    *(catalogue.spaces, runs.run, runs.resume, joining.worker, joining.stop, confirm),
-    *(answers.status, answers.best),
-    *(catalogue.plot, sample, answers.report, answers.export, answers.dashboard),
-)
-for _command in _COMMANDS:
-    app.command()(_command)
-app.add_typer(data_app, name="data")
-
-
-def _version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"lrstudy {importlib.metadata.version('lrstudy')}")
-        raise typer.Exit
-
-
-@app.callback()
-def _options(
-    _version: Annotated[
-        bool,
-        typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
-    ] = False,
-) -> None:
-    """Options of the application itself."""
+_STOPPED = 130
+_LINE = "lrstudy: stopped by Ctrl-C\n"
 
 
 def main() -> None:
     """Run the command line; every expected error is one line on standard error.
 
-    Exit status: 0 ok, 1 the job failed, 2 wrong use, 130 stopped by Ctrl-C.
+    Exit status: 0 ok, 1 the job failed, 2 wrong use, 3 trials are left because the time was up or
+    `lrstudy stop` ended them, 130 stopped by Ctrl-C.
     """
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    signal.signal(signal.SIGINT, _end)  # nothing is begun yet
+    from study.cli.application import run
+
+    came: list[int] = []
+
+    def interrupt(number: int, _frame: object) -> None:
+        came.append(number)
+        raise KeyboardInterrupt
+
+    hook = sys.unraisablehook
+    sys.unraisablehook = lambda error: None if came else hook(error)
+    signal.signal(signal.SIGINT, interrupt)
     try:
-        status = app(standalone_mode=False)
-    except Failure as failure:
-        typer.echo(f"lrstudy: {printable(str(failure))}", err=True)
-        sys.exit(failure.status)
-    except TyperException as error:
-        message = " ".join(error.format_message().replace("Value error, ", "").split())
-        if message:  # none where the help was shown for want of a command
-            typer.echo(f"lrstudy: {printable(message)} See `lrstudy --help`.", err=True)
-        sys.exit(error.exit_code)
-    except typer.Abort:
-        sys.exit(1)
-    sys.exit(status if isinstance(status, int) else 0)
+        status = run()
+    except BaseException:  # a library may have made something else of Ctrl-C
+        if not came:
+            raise
+        status = _STOPPED
+    signal.signal(signal.SIGINT, _end)
+    if came:
+        _say()
+    sys.exit(_STOPPED if came else status)
+
+
+def _end(_number: int, _frame: object) -> None:
+    """Leave at once, where there is nothing to tidy up."""
+    _say()
+    os._exit(_STOPPED)
+
+
+def _say() -> None:
+    sys.stdout.flush()
+    sys.stderr.write(_LINE)
+    sys.stderr.flush()

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from pydantic import ValidationError
 
-from search_spaces.parsing import first_problem
+from search_spaces.problems import first_problem
+from study.cli.completion import complete_study
+from study.hints import DEFAULT_STORAGE as DEFAULT_STORAGE
+from study.hints import STORAGE_VARIABLE
+from study.terminal import printable
 
-DEFAULT_STORAGE = "sqlite:///lrstudy.db"
+if TYPE_CHECKING:
+    from study.slots import SlotStorage
+
+CHECKPOINTS_VARIABLE = "LRSTUDY_CHECKPOINTS"
 
 
 def warned_of_password(context: typer.Context, url: str) -> str:
     """The URL, after a warning where it stands on the command line with a password."""
     source = context.get_parameter_source("storage")
-    if source is not None and source.name == "COMMANDLINE":
+    if not context.resilient_parsing and source is not None and source.name == "COMMANDLINE":
         warn_of_password(url)
     return url
 
@@ -40,10 +48,11 @@ Storage = Annotated[
     str,
     typer.Option(
         "--storage",
-        envvar="LRSTUDY_STORAGE",
+        envvar=STORAGE_VARIABLE,
         show_envvar=True,
         callback=warned_of_password,
-        help="Database URL, sqlite:///FILE or postgresql://USER@HOST/DATABASE.",
+        metavar="URL",
+        help="Database, sqlite:///FILE or postgresql://HOST/NAME.",
     ),
 ]
 
@@ -63,7 +72,13 @@ def checked_name(name: str | None) -> str | None:
 
 
 StudyName = Annotated[
-    str, typer.Argument(metavar="NAME", help="Name of the study.", callback=checked_name)
+    str,
+    typer.Argument(
+        metavar="NAME",
+        help="Name of the study.",
+        callback=checked_name,
+        autocompletion=complete_study,
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Workers = Annotated[
@@ -81,7 +96,7 @@ Checkpoints = Annotated[
     Path | None,
     typer.Option(
         "--checkpoints",
-        envvar="LRSTUDY_CHECKPOINTS",
+        envvar=CHECKPOINTS_VARIABLE,
         show_envvar=True,
         help="Directory, shared by all machines, from which interrupted trials go on; default: "
         "beside a SQLite file.",
@@ -89,16 +104,21 @@ Checkpoints = Annotated[
 ]
 Timeout = Annotated[
     float | None,
-    typer.Option("--timeout", min=1, help="Seconds after which the workers stop, resumable."),
+    typer.Option(
+        "--timeout",
+        min=1,
+        help="Seconds after which the workers stop; exit status 3 where trials are left.",
+    ),
 ]
 
 
 class Failure(Exception):  # noqa: N818 - it carries the exit status of either kind
-    """What a person is told in one line. status: 1 the job failed, 2 wrong use."""
+    """What a person is told in one line. status: 1 the job failed, 2 wrong use. details: lines
+    that follow, where one would be too long."""
 
-    def __init__(self, message: str, status: int = 1) -> None:
+    def __init__(self, message: str, status: int = 1, details: Sequence[str] = ()) -> None:
         super().__init__(message)
-        self.status = status
+        self.status, self.details = status, details
 
 
 @contextmanager
@@ -118,16 +138,52 @@ def failures(*kinds: type[Exception]) -> Iterator[None]:
     try:
         yield
     except kinds as error:
-        raise Failure(str(error)) from None
+        message, *details = str(error).splitlines() or [""]
+        raise Failure(message, details=details) from None
 
 
 @contextmanager
 def storage_failures(url: str) -> Iterator[None]:
-    """Turns whatever goes wrong with the storage into a Failure with status 1."""
-    from study.urls import StorageError, database_errors
+    """Turns whatever goes wrong with the storage into a Failure: with status 2 where the name of a
+    study is wrong, as that of a search space, else with status 1."""
+    from study.urls import StorageError, UnknownStudyError, database_errors
 
-    with failures(StorageError), database_errors(url):
-        yield
+    try:
+        with database_errors(url):
+            yield
+    except StorageError as error:
+        status = 2 if isinstance(error, UnknownStudyError) else 1
+        raise Failure(str(error), status) from None
+
+
+@contextmanager
+def opened(url: str, *, create: bool = False) -> Iterator[SlotStorage]:
+    """The storage, and whatever goes wrong with it as `storage_failures`; closed afterwards, so
+    that no files of a write-ahead log stay beside a SQLite file."""
+    from study.storage import open_storage
+
+    with storage_failures(url):
+        storage = open_storage(url, create=create)
+        try:
+            yield storage
+        finally:
+            storage.engine.dispose()
+
+
+def say_left_out(reasons: Sequence[str]) -> None:
+    """One line on standard error about the trials that are nobody's result, if there are any."""
+    from analysis.plausible import not_counted
+
+    line = not_counted(reasons)
+    if line is not None:
+        typer.echo(f"lrstudy: {printable(line)}", err=True)
+
+
+def preparing(what: str, *, logged: bool = False) -> None:
+    """Say on standard error what takes a while, before it begins: to a person at a terminal, and
+    to a log as well if it may take long."""
+    if logged or sys.stderr.isatty():
+        typer.echo(f"lrstudy: {what} ...", err=True)
 
 
 def print_json(value: Any) -> None:

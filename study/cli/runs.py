@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from study.cli.choices import Choices, make_spec
+from search_spaces.phrases import count
+from study.cli.choices import Choices, define
+from study.cli.completion import complete_space
+from study.cli.foresee import foresee
 from study.cli.launching import (
+    TIMING,
     Crew,
     check,
-    command,
+    checkpoint_directory,
     create,
+    estimated,
     in_words,
     launch,
+    prepare,
     report_failures,
     say_how_to_go_on,
 )
@@ -29,18 +36,31 @@ from study.cli.options import (
     Workers,
     WorkersPerDevice,
     checked_name,
+    opened,
+    preparing,
     print_json,
-    storage_failures,
     wrong_use,
 )
+from study.cli.unfinished import say, unfinished_runs
+from study.hints import command, with_command
 from study.spec import Pruner, Sampler
+from study.study_file import write_study
 
 
 def run(
-    space: Annotated[str, typer.Argument(metavar="SPACE", help="One of `lrstudy spaces`.")],
+    space: Annotated[
+        str,
+        typer.Argument(
+            metavar="SPACE",
+            help="One of `lrstudy spaces`, or a file that --save wrote: FILE.toml.",
+            autocompletion=complete_space,
+        ),
+    ],
     study: Annotated[
         str | None,
-        typer.Option("--study", help="Its name; default: SPACE.", callback=checked_name),
+        typer.Option(
+            "--study", help="Its name; default: SPACE, or the file's.", callback=checked_name
+        ),
     ] = None,
     trials: Annotated[int | None, typer.Option("--trials", min=1, help="Their total.")] = None,
     epochs: Annotated[int | None, typer.Option("--epochs", min=1, help="Of each trial.")] = None,
@@ -67,21 +87,32 @@ def run(
         Pruner | None,
         typer.Option("--pruner", help="Default: percentile, which keeps the best 75 %."),
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the design and training.")] = 0,
+    seed: Annotated[
+        int | None, typer.Option("--seed", min=0, help="Of the design and training; default: 0.")
+    ] = None,
     bank: Annotated[
         bool,
         typer.Option("--bank", help="Independent random trials, not pruned, for bands and audits."),
     ] = False,
     timeout: Timeout = None,
     preset: Annotated[
-        Literal["quick", "standard"], typer.Option("--preset", help="Trials, epochs and images.")
-    ] = "standard",
+        Literal["quick", "standard"] | None,
+        typer.Option("--preset", help="Trials, epochs and images; default: standard."),
+    ] = None,
     fixed: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Fix a parameter.")
     ] = None,
     bounds: Annotated[
         list[str] | None,
         typer.Option("--range", metavar="NAME=LOW:HIGH", help="Sample between these."),
+    ] = None,
+    save: Annotated[
+        Path | None,
+        typer.Option(
+            "--save",
+            metavar="FILE.toml",
+            help="Write the study's definition, to run it again; with --dry-run, only that.",
+        ),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say how much it is, and for how long.")
@@ -91,7 +122,12 @@ def run(
 ) -> None:
     """Create a study and run it.
 
+    A file in place of SPACE defines the whole study. Beside it go its name, workers, device,
+    storage and other options of the machine; options that would change the study are refused.
+
     Example: lrstudy run cosine --preset quick --workers 2
+
+    Example: lrstudy run study.toml --workers 2
     """
     if as_json and not dry_run:
         raise Failure("--json prints a dry run: give --dry-run too", 2)
@@ -109,26 +145,43 @@ def run(
         bounds=bounds or (),
     )
     with wrong_use():
-        spec = make_spec(choices)
+        name, spec = define(choices, study)
     ray = on_ray(storage, launcher, ray_address, gpus_per_worker)
     crew = Crew(workers or None, workers_per_device, device, timeout, checkpoints, ray)
     places = check(spec, crew)
+    ahead = foresee(spec)
+    short_of = unfinished_runs(spec)
+    if save is not None:
+        with wrong_use():
+            write_study(save, name, spec)
     if dry_run:
-        from study.estimate import estimate
-
-        cost = estimate(spec, places[0], len(places))
+        preparing(TIMING, logged=True)
+        cost = estimated(spec, places, crew)
         if as_json:
-            print_json(cost.to_json())
+            print_json(cost.to_json() | ahead.to_json() | {"unfinished": short_of})
         else:
-            typer.echo(f"{in_words(cost, places[0])} Nothing was written.")
+            ahead.warn()
+            say(short_of)
+            ahead.say_updates()
+            written = "Nothing was written." if save is None else f"Wrote {save}."
+            typer.echo(f"{in_words(cost, places[0])} {written}")
         return
-    name = study or space
+    checkpoint_directory(storage, crew.checkpoints)  # or it fails before anything is made
     create(storage, name, spec)
+    ahead.warn()
+    say(short_of)
     if workers == 0:
-        typer.echo(f"made study {name!r}; join it: {command('worker', name, storage)}")
+        join = command(storage, "worker", name)
+        typer.echo(with_command(f"made study {name!r}; join it:", join))
         return
-    left, ending = launch(storage, name, spec, places, crew)
-    say_how_to_go_on(storage, name, spec, left, ending)
+    going_on = command(storage, "resume", name, *crew.options())
+    try:
+        prepare(storage, crew)
+        left, ending = launch(storage, name, spec, places, crew)
+    except KeyboardInterrupt:  # before there were workers
+        typer.echo(with_command(f"study {name!r} is made; go on with:", going_on))
+        raise
+    say_how_to_go_on(storage, name, spec, left, ending, going_on)
 
 
 def resume(
@@ -151,21 +204,24 @@ def resume(
     Example: lrstudy resume cosine --trials 60
     """
     from study.slots import attempts, slots_done
-    from study.storage import load_spec, open_storage, set_spec, set_stopping
+    from study.storage import load_spec, set_spec, set_stopping
 
     ray = on_ray(storage, launcher, ray_address, gpus_per_worker)
-    with storage_failures(storage):
-        opened = open_storage(storage)
-        spec = load_spec(opened, name)
+    with opened(storage) as found:
+        spec = load_spec(found, name)
         with wrong_use():
             spec = spec.with_trials(trials or spec.trials)
-        if len(slots_done(spec, attempts(opened, name))) == spec.trials:
+        if len(slots_done(spec, attempts(found, name))) == spec.trials:
             report_failures(storage, name, spec)
-            typer.echo(f"study {name!r} is finished: {spec.trials} of {spec.trials} trials")
+            typer.echo(
+                f"study {name!r} is finished: {spec.trials} of {count(spec.trials, 'trial')}"
+            )
             return
         crew = Crew(workers, workers_per_device, device, timeout, checkpoints, ray)
         places = check(spec, crew)
-        set_spec(opened, name, spec)
-        set_stopping(opened, name, False)
+        prepare(storage, crew)
+        set_spec(found, name, spec)
+        set_stopping(found, name, False)
     left, ending = launch(storage, name, spec, places, crew)
-    say_how_to_go_on(storage, name, spec, left, ending)
+    going_on = command(storage, "resume", name, *crew.options())
+    say_how_to_go_on(storage, name, spec, left, ending, going_on)

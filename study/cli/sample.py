@@ -7,14 +7,16 @@ from typing import Annotated, Literal
 
 import typer
 
+from study.cli.completion import complete_study
 from study.cli.options import (
     DEFAULT_STORAGE,
     Failure,
     Storage,
     checked_name,
-    failures,
-    storage_failures,
+    opened,
+    preparing,
 )
+from study.cli.outputs import writing, wrote
 
 
 def sample(
@@ -34,6 +36,7 @@ def sample(
             metavar="NAME",
             help="Keep it in this study, for its report.",
             callback=checked_name,
+            autocompletion=complete_study,
         ),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of data and noise.")] = 0,
@@ -43,32 +46,34 @@ def sample(
 
     Example: lrstudy sample gaussian --into langevin
     """
+    preparing(f"sampling the {problem} posterior")
     import torch
 
     from analysis import exact
     from study.exact import SAMPLED
-    from study.storage import keep_samples, load_spec, open_storage
+    from study.storage import keep_samples, load_spec
 
     if into is not None:
-        with storage_failures(storage):
-            opened = open_storage(storage)
-            space = load_spec(opened, into).space
+        with opened(storage) as kept:
+            space = load_spec(kept, into).space
         if space != "langevin":
             raise Failure(f"{into!r} is a study of {space}: only one of langevin shows samples", 2)
     torch.set_num_threads(1)  # the tensors are small: threads would only wait for each other
     found = SAMPLED[problem](seed)
     if into is not None:
-        with storage_failures(storage):
-            keep_samples(opened, into, problem, found)
+        with opened(storage) as kept:
+            keep_samples(kept, into, problem, found)
     estimates = exact.estimates({problem: found})
     directory = out or Path("samples") / problem
-    with failures(OSError):
+    with writing(directory):
+        pictures = exact.draw(estimates)
+        done = wrote(any((directory / f"{each.name}.png").exists() for each in pictures))
         directory.mkdir(parents=True, exist_ok=True)
-        for picture in exact.draw(estimates):
+        for picture in pictures:
             (directory / f"{picture.name}.png").write_bytes(picture.png)
             (directory / f"{picture.name}.svg").write_bytes(picture.svg)
         for name, frame in estimates.items():
             if len(frame):
                 frame.to_csv(directory / f"{name}.csv", index=False)
     typer.echo(exact.conclude(estimates))
-    typer.echo(f"wrote {directory}" + (f"; kept in study {into!r}" if into else ""))
+    typer.echo(f"{done} {directory}" + (f"; kept in study {into!r}" if into else ""))

@@ -94,11 +94,11 @@ def test_ctrl_c_prints_the_command_to_resume(stopped: tuple[Path, str]) -> None:
 
 
 def test_a_stopped_and_resumed_study_has_exactly_the_trials_asked_for(finished: Path) -> None:
-    trials = frame(finished, "cosine")
+    trials = frame(finished, "cosine", "--attempts")
     ended = trials[trials["state"] != "interrupted"]
     assert sorted(ended["slot"]) == list(range(TRIALS))
     assert ended["state"].isin(["complete", "diverged", "stalled", "pruned"]).all()
-    assert ended["family"].value_counts().eq(2).all()
+    assert ended["schedule"].value_counts().eq(2).all()
 
 
 def test_a_finished_study_says_so_and_grows_only_on_demand(finished: Path) -> None:
@@ -147,7 +147,7 @@ def test_optuna_opens_the_same_database(finished: Path) -> None:
         text=True,
         check=True,
     )
-    assert len(json.loads(shown.stdout)) == len(frame(finished, "cosine"))
+    assert len(json.loads(shown.stdout)) == len(frame(finished, "cosine", "--attempts"))
 
 
 def test_the_dashboard_opens_the_same_database(finished: Path) -> None:
@@ -172,7 +172,7 @@ def _answer(url: str, process: subprocess.Popen[str]) -> Any:
 def test_the_chapters_runs_meet_the_test_images_once(tmp_path: Path) -> None:
     size = ["--trials", "10", "--epochs", "6", "--train-size", "500"]
     lrstudy(tmp_path, "run", "chapter", *size, "--workers", "2")
-    trials = frame(tmp_path, "chapter").set_index("family")
+    trials = frame(tmp_path, "chapter").set_index("schedule")
     assert len(trials) == 10
     assert trials["val_accuracy"].isna().all()
     assert trials["test_accuracy"].between(0.05, 0.95).all()

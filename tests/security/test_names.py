@@ -11,6 +11,7 @@ import pytest
 
 import analysis.schedules  # noqa: F401 - before a test replaces what it takes from figures
 from search_spaces.config import Budget
+from search_spaces.spaces import CHAPTER
 from study.terminal import printable
 from tests.analysis.conftest import plant_study
 from tests.analysis.test_report import Page
@@ -72,7 +73,7 @@ def test_a_report_stays_in_its_directory_and_its_page_is_text(
     page = Page(Path(place, "report.html").read_bytes().decode())
     assert name in page.text
     assert not {"script", "object", "iframe"} & set(page.tags)
-    assert all(link.startswith(("data:image/svg+xml;", "#")) for link in page.links)
+    assert all(link.startswith(("data:image/svg+xml;", "#", CHAPTER)) for link in page.links)
     found = json.loads(Path(place, "findings.json").read_text(), parse_constant=pytest.fail)
     assert list(found) == [name]
 
@@ -84,7 +85,7 @@ def test_an_export_writes_its_one_file(
 ) -> None:
     before = files(tmp_path)
     done = lrstudy("export", name, "--out", f"trials.{suffix}")
-    assert done == (0, f"wrote 3 rows to trials.{suffix}\n", "")
+    assert done == (0, f"wrote 3 rows to trials.{suffix}: one for each trial\n", "")
     assert files(tmp_path) - before == {f"one/two/three/trials.{suffix}"}
 
 
@@ -111,7 +112,8 @@ def test_the_list_has_a_line_for_each(terminal: Terminal) -> None:
     assert len(lines) == len(NAMES)
     for name, line in zip(NAMES.values(), lines, strict=True):
         assert line.startswith(printable(name))
-        assert line.removeprefix(printable(name)).split() == ["fixed_rate", "3", "3"]
+        rest = " ".join(line.removeprefix(printable(name)).split())
+        assert rest == "fixed_rate 3 of 3 have a result: 3 complete"
 
 
 @pytest.mark.usefixtures("planted")
@@ -148,7 +150,7 @@ def test_other_commands_say_one_thing_and_write_nothing(
 def test_a_wrong_name_is_answered_in_one_line_whatever_the_others_are(
     terminal: Terminal, command: str
 ) -> None:
-    shown = terminal(command, "fixed_rat", status=1)
+    shown = terminal(command, "fixed_rat", status=2)
     assert shown.count("\n") == 1
     assert_plain(shown)
     assert shown.startswith("lrstudy: unknown study 'fixed_rat'.")

@@ -13,7 +13,7 @@ import pytest
 
 from search_spaces.config import Budget
 from search_spaces.spaces import SPACES
-from study.cli import main
+from study.cli.application import run
 from study.pruning import make_pruner
 from study.sampling import SlotSampler
 from study.slots import SlotStorage
@@ -95,7 +95,7 @@ def lrstudy(
     def command(*arguments: str) -> Outcome:
         monkeypatch.setattr(sys, "argv", ["lrstudy", *arguments])
         with pytest.raises(SystemExit) as ended:
-            main()
+            sys.exit(run())
         printed = capsys.readouterr()
         return Outcome(int(ended.value.code or 0), printed.out, printed.err)
 
@@ -107,3 +107,9 @@ def assert_one_line(outcome: Outcome, status: int, message: str) -> None:
     assert message in outcome.err
     assert outcome.err.startswith("lrstudy: ")
     assert outcome.err.count("\n") == 1
+
+
+def without_warnings(outcome: Outcome) -> str:
+    """Standard error without what is said of a study too small to learn anything."""
+    lines = outcome.err.splitlines(keepends=True)
+    return "".join(line for line in lines if not line.startswith("lrstudy: warning: "))

@@ -18,10 +18,12 @@ from study import runner, storage, worker
 from study.confirm import chosen
 from study.objective import run_trial, suggest_config
 from study.slots import NoFreeSlot
+from study.spec import StudySpec
 from study.storage import load_spec, set_spec
 from study.tasks import TASKS, Task
 from study.worker import Worker
-from tests.study.conftest import Command, Outcome, assert_one_line
+from tests.security.hostile import set_attribute, writing
+from tests.study.conftest import Command, Outcome, assert_one_line, without_warnings
 
 URL = "sqlite:///study.db"
 IN_ALL = 3  # two candidates and the grid's two rates, one of which is the best candidate's
@@ -61,7 +63,7 @@ class Launches:
         if (name, slot) in self.broken:
             raise OSError("the disk is full")
         if self.score is not None:
-            suggest_config(trial, arguments[0])
+            write_result(trial, arguments[0])
             return self.score(name, slot)
         return run_trial(trial, *arguments, **options)
 
@@ -76,6 +78,12 @@ def launches(monkeypatch: pytest.MonkeyPatch, tiny_task: Task) -> Launches:
     monkeypatch.setattr(fixed_rate, "_FACTORS", (1.0, 2.0))
     monkeypatch.setitem(TASKS, "tiny", tiny_task)
     return made
+
+
+def write_result(trial: optuna.Trial, spec: StudySpec, outcome: str = "finished") -> None:
+    """What a trial that ran to its end keeps, but for its history."""
+    trial.set_user_attr("config", suggest_config(trial, spec).model_dump(mode="json"))
+    trial.set_user_attr("outcome", outcome)
 
 
 Confirm = Callable[..., Outcome]
@@ -105,9 +113,7 @@ def finish(stored: Any) -> None:
     study = stored.load()
     for number in range(stored.spec.trials):
         trial = study.ask()
-        trial.suggest_categorical("schedule", stored.spec.families)
-        trial.suggest_float("base_lr", 1e-4, 1e-2, log=True)
-        trial.set_user_attr("outcome", "finished")
+        write_result(trial, stored.spec)
         study.tell(trial, 0.9 - number / 10)
 
 
@@ -139,7 +145,7 @@ def test_both_stages_run_and_only_the_chosen_meets_the_test_images(
 ) -> None:
     launches.score = None
     done = confirm("--top", "2", "--seeds", "2")
-    assert (done.status, done.err) == (0, "")
+    assert (done.status, without_warnings(done)) == (0, "")
     end = f"study 'it' is confirmed; show it: lrstudy report it --storage {URL}\n"
     assert done.out.endswith(end)
     assert launches.names == ["it-confirm", "it-test"]
@@ -161,9 +167,10 @@ def test_a_dry_run_says_what_both_stages_cost_and_writes_nothing(
     confirm: Confirm, launches: Launches
 ) -> None:
     said = confirm("--dry-run", "--top", "1", "--seeds", "3", "--workers", "1")
-    first, second, nothing = said.out.splitlines()
-    assert first.startswith("confirm: 6 trials x 1 epochs on 40 images, 1 worker on cpu: about ")
-    assert second.startswith("test: 3 trials x 1 epochs on 40 images, 1 worker on cpu: about ")
+    updates, first, second, nothing = said.out.splitlines()
+    assert updates == "A run has 1 update (1 an epoch, in batches of 256)."
+    assert first.startswith("confirm: 6 trials x 1 epoch on 40 images, 1 worker on cpu: about ")
+    assert second.startswith("test: 3 trials x 1 epoch on 40 images, 1 worker on cpu: about ")
     assert nothing == "Nothing was written."
     told = json.loads(confirm("--dry-run", "--json", "--seeds", "3", "--train-on", "all").out)
     assert told["test"]["train_images"] == 600
@@ -179,7 +186,7 @@ def test_stopped_half_way_it_names_the_command_that_goes_on(
     launches.most = 1
     stopped = confirm("--top", "2", "--seeds", "1")
     assert stopped.status == 130
-    assert stopped.out == f"2 trials are left; {GOING_ON}"
+    assert stopped.out.splitlines(keepends=True)[-1] == f"2 trials are left; {GOING_ON}"
     assert studies() == {"it": 4, "it-confirm": 1}
     launches.most = None
     arms = spec_of("it-confirm").arms
@@ -191,8 +198,10 @@ def test_stopped_half_way_it_names_the_command_that_goes_on(
 def test_the_command_that_goes_on_keeps_all_images(confirm: Confirm, launches: Launches) -> None:
     launches.most, launches.score = 1, None
     stopped = confirm("--seeds", "1", "--train-on", "all")
-    command = f"lrstudy confirm --train-on all it --storage {URL}"
-    assert stopped.out == f"2 trials are left; go on with: {command}\n"
+    command = f"lrstudy confirm it --train-on all --storage {URL}"
+    assert (
+        stopped.out.splitlines(keepends=True)[-1] == f"2 trials are left; go on with: {command}\n"
+    )
     launches.most = None
     assert confirm("--train-on", "all").status == 0
     assert (spec_of("it-test").train_on, spec_of("it-test").budget) == ("all", Budget(epochs=1))
@@ -279,9 +288,7 @@ def test_a_search_that_has_grown_is_still_confirmed_with_what_was_found(
     set_spec(search.storage, "it", grown)
     study = search.load()
     trial = study.ask()
-    trial.suggest_categorical("schedule", grown.families)
-    trial.suggest_float("base_lr", 1e-4, 1e-2, log=True)
-    trial.set_user_attr("outcome", "finished")
+    write_result(trial, grown)
     study.tell(trial, 0.99)
     arms, launches.most = spec_of("it-confirm").arms, None
     assert begun().status == 0
@@ -299,9 +306,10 @@ def test_runs_that_failed_for_good_do_not_keep_the_rest_from_the_test(
         f"lrstudy: study 'it-confirm' has ended, but 1 of {IN_ALL} trials failed for good; the "
         "last error: OSError: the disk is full\n"
     )
-    assert (done.status, done.err) == (1, error)
+    assert (done.status, without_warnings(done)) == (1, error)
     assert studies() == {"it": 4, "it-confirm": IN_ALL - 1, "it-test": 1}
-    assert confirm() == Outcome(1, "", error)
+    again = confirm()
+    assert (again.status, again.err) == (1, error)
 
 
 # ---------------------------------------------------------------- what cannot be confirmed
@@ -309,8 +317,8 @@ def test_runs_that_failed_for_good_do_not_keep_the_rest_from_the_test(
 
 def test_a_search_that_is_not_finished(search: Any, lrstudy: Command, launches: Launches) -> None:
     message = (
-        "lrstudy: study 'it' is not finished: 4 of 4 trials are left; `lrstudy resume` goes on "
-        "with it\n"
+        "lrstudy: study 'it' is not finished: 4 of 4 trials are left; "
+        f"`lrstudy resume it --storage {URL}` goes on with it\n"
     )
     for option in ([], ["--dry-run"]):
         assert lrstudy("confirm", "it", *option, "--storage", URL) == Outcome(1, "", message)
@@ -321,16 +329,36 @@ def test_a_search_without_a_result(search: Any, lrstudy: Command, launches: Laun
     study = search.load()
     for _ in range(4):
         trial = study.ask()
-        trial.set_user_attr("outcome", "diverged")
+        write_result(trial, search.spec, "diverged")
         study.tell(trial, 0.1)
     outcome = lrstudy("confirm", "it", "--storage", URL)
     message = "study 'it' has no complete trial, so that nothing can be confirmed"
     assert_one_line(outcome, 2, message)
 
 
+def test_a_score_that_its_history_denies_is_no_candidate(
+    search: Any, lrstudy: Command, launches: Launches
+) -> None:
+    """The highest score of the search is left out, and it is said why."""
+    finish(search)
+    study = search.load()
+    numbers = search.storage.get_all_trials(study._study_id)
+    record = {"epoch": 0, "val_accuracy": 0.3, "first_lr": 0.1, "last_lr": 0.1}
+    with writing(URL) as connection:
+        set_attribute(connection, "it", numbers[0].number, "history", json.dumps([record]))
+    outcome = lrstudy("confirm", "it", "--seeds", "1", "--storage", URL)
+    assert outcome.status == 0
+    assert without_warnings(outcome) == (
+        "lrstudy: not counted, 1 trial contradicts what was recorded: trial 0: its score is 0.9, "
+        "its history's last validation accuracy 0.3\n"
+    )
+    origins = [arm.origin for arm in spec_of("it-confirm").arms if arm.role == "candidate"]
+    assert origins == [1, 2]
+
+
 def test_an_unknown_study(confirm: Confirm, lrstudy: Command) -> None:
     outcome = lrstudy("confirm", "its", "--storage", URL)
-    assert_one_line(outcome, 1, "unknown study 'its'. Did you mean 'it'? There are: it.")
+    assert_one_line(outcome, 2, "unknown study 'its'. Did you mean 'it'? There are: it.")
 
 
 @pytest.mark.parametrize("stage", ["it-confirm", "it-test"])
@@ -346,7 +374,9 @@ def test_a_fixed_design(
         "chapter", 1, families=("constant/as-published",), task="tiny", name="chapter"
     )
     study = stored.load()
-    study.tell(study.ask(), 0.5)
+    trial = study.ask()
+    write_result(trial, stored.spec)
+    study.tell(trial, 0.5)
     outcome = lrstudy("confirm", "chapter", "--storage", URL)
     message = "'chapter' is no search: only the result of a search can be confirmed"
     assert_one_line(outcome, 2, message)
@@ -378,7 +408,7 @@ def test_a_bank_is_made_as_asked(
     monkeypatch.setitem(TASKS, "fashion_mnist", TASKS["tiny"])
     size = ["--trials", "6", "--epochs", "1", "--train-size", "40", "--set", "batch_size=16"]
     done = lrstudy("run", "polynomial", "--bank", "--study", "bank", *size, "--storage", URL)
-    assert (done.status, done.err) == (0, "")
+    assert (done.status, without_warnings(done)) == (0, "")
     spec, trials = spec_of("bank"), trials_of("bank")
     assert (spec.bank, spec.sampler, spec.pruner, spec.replicates) == (True, "random", "none", None)
     assert len(trials) == 6

@@ -177,7 +177,7 @@ def test_worker_says_that_trials_failed_for_good_without_failing(
     study.tell(trial, state=TrialState.FAIL)
     outcome = lrstudy("worker", "it", "--storage", stored.url)
     assert outcome.status == 0
-    assert "1 of 1 trials failed for good" in outcome.err
+    assert "1 of 1 trial failed for good" in outcome.err
     assert "OSError: the disk is full" in outcome.err
 
 
@@ -199,7 +199,7 @@ def test_stop_is_seen_by_workers_and_undone_by_resume(
     assert not is_stopping(stored.storage, study_id)
 
 
-def test_a_launcher_whose_study_is_stopped_ends_well(
+def test_a_launcher_whose_study_is_stopped_says_that_trials_are_left(
     make_study: Any, lrstudy: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stored = make_study(trials=2)
@@ -209,9 +209,55 @@ def test_a_launcher_whose_study_is_stopped_ends_well(
         return "done"
 
     monkeypatch.setattr(runner, "launch", launch)
-    outcome = lrstudy("resume", "it", "--storage", stored.url)
-    assert outcome.status == 0
-    assert "2 trials are left; go on with: lrstudy resume it" in outcome.out
+    for command, status in (("resume", 3), ("worker", 0)):
+        set_stopping(stored.storage, "it", False)
+        outcome = lrstudy(command, "it", "--storage", stored.url)
+        assert outcome.status == status
+        assert "2 trials are left; go on with: lrstudy resume it" in outcome.out
+
+
+@pytest.mark.parametrize("more", [(), ("--workers", "3")])
+def test_a_worker_that_is_interrupted_is_started_again_as_a_worker(
+    make_study: Any, lrstudy: Command, monkeypatch: pytest.MonkeyPatch, more: tuple[str, ...]
+) -> None:
+    stored = make_study(trials=2)
+    monkeypatch.setattr(runner, "launch", lambda *_arguments, **_options: "stopped")
+    outcome = lrstudy("worker", "it", *more, "--storage", stored.url)
+    line = " ".join(["lrstudy worker it", *more, "--storage", stored.url])
+    said = f"2 trials are left; go on with: {line}\n"
+    assert (outcome.status, outcome.out.splitlines(keepends=True)[-1]) == (130, said)
+
+
+def test_a_worker_whose_study_is_stopped_names_what_undoes_that(
+    make_study: Any, lrstudy: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored = make_study(trials=2)
+
+    def launch(*_arguments: Any, **_options: Any) -> str:
+        set_stopping(stored.storage, "it", True)
+        return "done"
+
+    monkeypatch.setattr(runner, "launch", launch)
+    outcome = lrstudy("worker", "it", "--storage", stored.url)
+    going_on = f"go on with: lrstudy resume it --storage {stored.url}\n"
+    assert (outcome.status, outcome.out.endswith(going_on)) == (0, True)
+
+
+def test_stop_says_whether_there_is_a_worker_to_stop(make_study: Any, lrstudy: Command) -> None:
+    stored = make_study(trials=2)
+    study, study_id = stored.load(), stored.storage.get_study_id_from_name("it")
+    resume = f"to go on with it: lrstudy resume it --storage {stored.url}\n"
+    nobody = lrstudy("stop", "it", "--storage", stored.url).out
+    assert nobody == f"study 'it' is stopped: no worker trains it now; {resume}"
+    trial = study.ask()
+    some = lrstudy("stop", "it", "--storage", stored.url).out
+    assert some == f"study 'it' is stopped: its workers leave after their epoch; {resume}"
+    set_stopping(stored.storage, "it", False)
+    study.tell(trial, 0.5)
+    study.tell(study.ask(), 0.5)
+    ended = lrstudy("stop", "it", "--storage", stored.url)
+    assert ended == (0, "study 'it' is finished: no worker is left to stop\n", "")
+    assert not is_stopping(stored.storage, study_id)
 
 
 def test_run_without_workers_only_makes_the_study(lrstudy: Command) -> None:
@@ -228,7 +274,7 @@ def test_run_without_workers_only_makes_the_study(lrstudy: Command) -> None:
 def test_a_study_that_is_not_there(make_study: Any, lrstudy: Command, command: str) -> None:
     stored = make_study()
     outcome = lrstudy(command, "its", "--storage", stored.url)
-    assert_one_line(outcome, 1, "unknown study 'its'. Did you mean 'it'?")
+    assert_one_line(outcome, 2, "unknown study 'its'. Did you mean 'it'?")
 
 
 def test_a_directory_of_checkpoints_that_cannot_be_made(
@@ -248,7 +294,8 @@ def test_watch_ends_with_the_study_and_needs_a_name(make_study: Any, lrstudy: Co
     _finish(stored)
     shown = lrstudy("status", "it", "--watch", "--storage", stored.url)
     assert shown.status == 0
-    assert "2 of 2 have a result" in shown.out
+    # Trials without a configuration are nobody's result, here as in the report.
+    assert "0 of 2 have a result: 2 unusable" in shown.out
     assert "no worker trains at the moment" in shown.out
     assert_one_line(
         lrstudy("status", "--watch", "--storage", stored.url), 2, "--watch shows one study"
