@@ -47,7 +47,8 @@ def test_all_start_in_the_same_instant_on_an_empty_database(
     made = _together(scene, 3, (sys.executable, "-c", MAKE, url))
     assert sorted(made) == ["exists already\n", "exists already\n", "made\n"]
     joined = scene.command("worker", "one", "--device", "cpu", "--workers", "3")
-    assert (joined.returncode, joined.stderr) == (0, "")
+    prepared = "lrstudy: loading PyTorch, checking device and images ...\n"
+    assert (joined.returncode, joined.stderr) == (0, prepared)
     storage = open_storage(url)
     found = attempts(storage, "one")
     assert sorted(each.slot for each in found) == [0, 1, 2, 3]
