@@ -7,11 +7,12 @@ schedule is there.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
 
 from search_spaces.config import TrialConfig
-from search_spaces.durations import updates
-from search_spaces.weight_sampling import WeightSampling
 from study.tasks import Task, TaskData
 
 _INSTALLED = '''\
@@ -118,21 +119,19 @@ _XAVIER = """\
             torch.nn.init.xavier_uniform_(parameter)
 """
 _SAMPLING = '''
-# In optimizer updates:
-cycle = {cycle}
-burn_in = {burn_in}  # at the start of each cycle, without samples
-thinning = {thinning}  # between two samples
+# Optimizer updates, counted from 0, as {steps_per_epoch:,} an epoch make them:
+sampled = {sampled}  # first, end and step of updates whose weights are samples
+cold = {cold}  # first and end of updates without noise
 
 
 def temperature(step):
     """Temperature of the noise after an update."""
-    return {temperature}
+    return 0.0 if any(first <= step < end for first, end in cold) else {temperature}
 
 
 def is_sample(step):
     """Whether the weights after this update are a sample."""
-    trained = step % cycle + 1 - burn_in
-    return trained > 0 and trained % thinning == 0
+    return any(step in range(*each) for each in sampled)
 
 '''
 _SAMPLE = """\
@@ -181,25 +180,23 @@ def train_code(config: TrialConfig, data: TaskData, steps_per_epoch: int) -> str
         momentum=config.momentum,
         nesterov=config.nesterov,
         weight_decay=decay,
-        **_sampling(sampling, config.epochs * steps_per_epoch, steps_per_epoch),
+        **_sampling(config, steps_per_epoch),
     )
 
 
-def _sampling(sampling: WeightSampling | None, count: int, steps_per_epoch: int) -> dict[str, str]:
-    """The parts of the training code that only a run with sampled weights has; ``count``: updates
-    of the run."""
-    names = ("imports", "sampling", "none_yet", "sample")
+def _sampling(config: TrialConfig, steps_per_epoch: int) -> dict[str, str]:
+    """The parts of the training code that only a run with sampled weights has."""
+    sampling, names = config.weight_sampling, ("imports", "sampling", "none_yet", "sample")
     if sampling is None:
         returns = "The network after training."
         return dict.fromkeys(names, "") | {"result": "model", "returns": returns}
-    temperature = repr(sampling.temperature)
-    if sampling.explore:
-        temperature = f"0.0 if step % cycle < burn_in else {temperature}"
+    run = (config.epochs * steps_per_epoch, steps_per_epoch, config.schedule.first_cycle)
+    is_cold = (sampling.temperatures(*run) == 0.0) & (sampling.temperature > 0)
     parts = _SAMPLING.format(
-        cycle=count if sampling.cycle is None else _turn(sampling.cycle, steps_per_epoch),
-        burn_in=updates(sampling.burn_in, steps_per_epoch),
-        thinning=_turn(sampling.thinning, steps_per_epoch),
-        temperature=temperature,
+        steps_per_epoch=steps_per_epoch,
+        sampled=_ranges(np.flatnonzero(sampling.is_sample(*run)).tolist()),
+        cold=[each[:2] for each in _ranges(np.flatnonzero(is_cold).tolist(), most=1)],
+        temperature=repr(sampling.temperature),
     )
     returns = "Samples of the weights: what each counts, and its state_dict."
     return {
@@ -212,9 +209,17 @@ def _sampling(sampling: WeightSampling | None, count: int, steps_per_epoch: int)
     }
 
 
-def _turn(epochs: float, steps_per_epoch: int) -> int:
-    """A repeated duration in optimizer updates, at least one."""
-    return max(1, updates(epochs, steps_per_epoch))
+def _ranges(numbers: Sequence[int], most: float = math.inf) -> list[tuple[int, int, int]]:
+    """Increasing numbers as few arguments of ``range``, whose steps are at most ``most``."""
+    found: list[tuple[int, int, int]] = []
+    for number in numbers:
+        first, end, step = found[-1] if found else (number, number, 1)
+        gap = number - end + 1  # to the last one
+        if found and gap <= most and (end == first + 1 or gap == step):
+            found[-1] = (first, number + 1, gap)
+        else:
+            found.append((number, number + 1, 1))
+    return found
 
 
 def _shape(data: TaskData) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.metadata
 import json
 import re
@@ -14,13 +15,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 from search_spaces.config import Budget, Range, TrialConfig
-from search_spaces.schedules import Constant, Cosine
+from search_spaces.schedules import Constant, Cosine, CosineRestarts
+from search_spaces.weight_sampling import WeightSampling
 from study import tasks
+from study.data import Images
 from study.evaluation import logits
 from study.export import export
-from study.export_code import network_code
+from study.export_code import network_code, train_code
 from study.models import lenet
 from study.spec import StudySpec
 from study.tasks import Task, TaskData, load_task_data
@@ -231,3 +236,40 @@ def test_every_file_is_named(
     assert named == {name.removesuffix(".pt").removesuffix(".safetensors") for name in files}
     assert "a constant rate of 0.05" in text
     assert "PyTorch alone" in text
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    cycle=st.floats(0.3, 3),
+    thinning=st.floats(0.02, 1),
+    burn_in=st.floats(0, 1),
+    warmup=st.sampled_from([0.0, 0.3, 1.0]),
+    cyclical=st.booleans(),
+)
+def test_the_code_samples_after_the_same_updates(
+    cycle: float, thinning: float, burn_in: float, warmup: float, cyclical: bool
+) -> None:
+    """Cycles need not be whole updates: the next one begins at its rounded exact time."""
+    assume(warmup + burn_in + thinning <= (cycle if cyclical else EPOCHS))
+    sampling = WeightSampling(
+        temperature=0.5,
+        cycle=cycle if cyclical else None,
+        burn_in=burn_in,
+        thinning=thinning,
+        explore=True,
+    )
+    schedule = CosineRestarts(base_lr=0.1, cycle=cycle, warmup=warmup)
+    config = TrialConfig(schedule=schedule, epochs=EPOCHS, seed=0, weight_sampling=sampling)
+    data = TaskData(Images(torch.zeros(9, 1, 8, 8), torch.zeros(9, dtype=torch.int64)))
+    text = train_code(config, data, 42)
+    tables = [node for node in ast.parse(text).body if isinstance(node, ast.Assign)]
+    functions = [
+        node
+        for node in ast.parse(text).body
+        if isinstance(node, ast.FunctionDef) and node.name in ("temperature", "is_sample")
+    ]
+    names: dict[str, Any] = {}
+    exec(ast.unparse(ast.Module([*tables, *functions], [])), names)
+    steps, run = range(EPOCHS * 42), (EPOCHS * 42, 42, schedule.first_cycle)
+    assert [names["is_sample"](step) for step in steps] == sampling.is_sample(*run).tolist()
+    assert [names["temperature"](step) for step in steps] == sampling.temperatures(*run).tolist()
