@@ -100,7 +100,7 @@ def test_a_ray_that_is_not_there_is_said_before_anything_is_written(
 ) -> None:
     address = f"127.0.0.1:{closed_port()}"
     words = ("--launcher", "ray", "--ray-address", address, "--storage", SERVER)
-    message = f"cannot reach Ray at {address}: Connection refused"
+    message = f"cannot reach Ray at {address}: connection refused"
     assert_one_line(lrstudy("run", "fixed_rate", "--workers", "2", *words), 1, message)
     words = ("--launcher", "ray", "--ray-address", "host:port", "--storage", SERVER)
     assert_one_line(lrstudy("resume", "it", *words), 1, "cannot reach Ray at host:port: ")
