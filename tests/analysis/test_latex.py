@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -91,7 +92,10 @@ def test_fonts_are_embedded_as_truetype_and_the_bytes_are_the_same_twice() -> No
 
 def test_latex_compiles_every_table(written: Path, tmp_path: Path) -> None:
     if shutil.which("pdflatex") is None:
-        pytest.skip("needs pdflatex with booktabs")
+        missing = "needs pdflatex with booktabs (Debian: texlive-latex-recommended)"
+        if os.environ.get("LRSTUDY_LATEX") == "required":
+            pytest.fail(missing)
+        pytest.skip(missing)
     (tmp_path / "odd.tex").write_text(tabular(FRAME, "100 % & more"), encoding="utf-8")
     inputs = "\n\n".join(
         f"\\input{{{path.as_posix()}}}"

