@@ -90,9 +90,12 @@ class Display:
             map(_trained, self._workers.values())
         )
 
-    def settle(self, found: Sequence[Attempt]) -> None:
-        """Show what the database says once the workers have left: others may have worked, too."""
-        self._outcomes = outcomes(self._spec, found)
+    def settle(self, found: Sequence[Attempt], best: tuple[float, str] | None = None) -> None:
+        """Show what the database says once the workers have left: others may have worked, too.
+
+        best: as above, of the whole study; None where the best seen here shall stand.
+        """
+        self._outcomes, self._best = outcomes(self._spec, found), best or self._best
         self._workers = {}
 
     def on_event(self, event: Event) -> None:

@@ -198,9 +198,10 @@ def launch(
                 checkpoints=directory,
             )
             found = attempts(storage, name)
-            display.settle(found)
+            left = spec.trials - len(slots_done(spec, found))
+            display.settle(found, None if left else _best(url, name, spec))
         annotate(storage, name)
-        return spec.trials - len(slots_done(spec, found)), ending
+        return left, ending
 
 
 def _best(url: str, name: str, spec: StudySpec) -> tuple[float, str] | None:

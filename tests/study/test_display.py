@@ -254,8 +254,9 @@ def test_the_last_picture_is_what_the_database_says() -> None:
     """Workers of other machines have trained, too."""
     screen = Screen(terminal=True)
     screen.epoch(0, 0)
-    screen.display.settle([attempt(slot, "complete") for slot in range(4)])
+    screen.display.settle([attempt(slot, "complete") for slot in range(4)], (0.75, "cosine"))
     assert "4/4 trials" in screen.lines()[1]
+    assert "best  75.0 %  cosine" in screen.lines()
     assert screen.lines()[-1] == "4 complete, 0 diverged, 0 stalled, 0 pruned, 0 failed"
 
 
