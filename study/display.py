@@ -90,12 +90,12 @@ class Display:
             map(_trained, self._workers.values())
         )
 
-    def settle(self, found: Sequence[Attempt], best: tuple[float, str] | None = None) -> None:
+    def settle(self, found: Sequence[Attempt], best: tuple[float, str] | None) -> None:
         """Show what the database says once the workers have left: others may have worked, too.
 
-        best: as above, of the whole study; None where the best seen here shall stand.
+        best: as above, of the whole study.
         """
-        self._outcomes, self._best = outcomes(self._spec, found), best or self._best
+        self._outcomes, self._best = outcomes(self._spec, found), best
         self._workers = {}
 
     def on_event(self, event: Event) -> None:

@@ -78,7 +78,7 @@ def run() -> int:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
         with _log_on_standard_error():
-            status = app(standalone_mode=False)
+            status = app(prog_name="lrstudy", standalone_mode=False)
     except Failure as failure:
         _say(str(failure), *failure.details)
         return failure.status

@@ -32,6 +32,7 @@ from study.spec import StudySpec
 if TYPE_CHECKING:
     from study.estimate import Cost
     from study.runner import Ending
+    from study.slots import Attempt
 
 TIMING = "timing a few steps of training"
 LEFT = 3  # exit status where trials are left: the time was up, or `lrstudy stop` ended it
@@ -188,7 +189,7 @@ def launch(
         if not write_ahead(storage):
             typer.echo(f"lrstudy: {_WITHOUT_LOG.format(url)}", err=True)
         found = attempts(storage, name)
-        best = _best(url, name, spec) if slots_done(spec, found) else None
+        best = _best(url, name, spec, found)
         with Display(console, name, spec, found, best=best, workers=len(places)) as display:
             ending = _run_workers(crew, places)(
                 url,
@@ -198,13 +199,19 @@ def launch(
                 checkpoints=directory,
             )
             found = attempts(storage, name)
-            left = spec.trials - len(slots_done(spec, found))
-            display.settle(found, None if left else _best(url, name, spec))
+            display.settle(found, _best(url, name, spec, found))
         annotate(storage, name)
-        return left, ending
+        return spec.trials - len(slots_done(spec, found)), ending
 
 
-def _best(url: str, name: str, spec: StudySpec) -> tuple[float, str] | None:
+def _best(
+    url: str, name: str, spec: StudySpec, found: Sequence[Attempt]
+) -> tuple[float, str] | None:
+    """The best score of the study's ended trials, whoever ran them, and the trial that has it."""
+    from study.slots import slots_done
+
+    if not slots_done(spec, found):
+        return None
     from analysis.frames import load
     from analysis.progress import best_so_far
 

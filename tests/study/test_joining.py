@@ -8,14 +8,24 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
 import pytest
 import sqlalchemy as sa
 from optuna.trial import TrialState
 
 from study import runner, slots, worker
+from study.display import Display
 from study.slots import attempts
-from study.storage import create_study, is_stopping, open_storage, set_stopping
+from study.storage import (
+    create_study,
+    describe,
+    is_stopping,
+    load_spec,
+    open_storage,
+    set_stopping,
+)
+from tests.analysis.conftest import make_trial, plant_study
 from tests.study.conftest import Command, Stored, assert_one_line
 
 
@@ -226,6 +236,29 @@ def test_a_worker_that_is_interrupted_is_started_again_as_a_worker(
     line = " ".join(["lrstudy worker it", *more, "--storage", stored.url])
     said = f"2 trials are left; go on with: {line}\n"
     assert (outcome.status, outcome.out.splitlines(keepends=True)[-1]) == (130, said)
+
+
+@pytest.mark.parametrize("ending", ["done", "stopped"])
+def test_a_worker_ends_with_the_best_of_all_workers(
+    lrstudy: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, ending: str
+) -> None:
+    """Complete or not, whoever trained it; no event of this worker tells of it."""
+    url = plant_study(tmp_path / "one.db", trials=6, name="it", upto=1, states={0: "stalled"})
+    spec = load_spec(storage := open_storage(url), "it")
+
+    def launch(*_arguments: Any, **_options: Any) -> str:
+        study, rng = optuna.load_study(study_name="it", storage=storage), np.random.default_rng(1)
+        for slot in range(1, 6 if ending == "done" else 4):
+            study.add_trial(make_trial(spec, slot, "complete", rng, 0.0, 0))
+        return ending
+
+    shown: list[tuple[float, str] | None] = []
+    monkeypatch.setattr(runner, "launch", launch)
+    monkeypatch.setattr(Display, "settle", lambda _, found, best: shown.append(best))
+    lrstudy("worker", "it", "--storage", url)
+    best = optuna.load_study(study_name="it", storage=storage).best_trial
+    assert best.number > 0
+    assert shown == [(best.value, describe(best.user_attrs["family"], best.params))]
 
 
 def test_a_worker_whose_study_is_stopped_names_what_undoes_that(

@@ -200,12 +200,19 @@ CONFIGS: dict[str, TrialConfig] = {
 
 
 # LeNet has kinks, at which rounding grows a thousandfold within nine updates; `normed` has none.
+# With the odd batch size it grew to 1.8 % on one processor.
+TOLERANCES = {"tiny_task": 1e-2, "normed_task": 1e-4}
+ODD = 5e-2
+
+
 @pytest.mark.parametrize("kind", CONFIGS)
-@pytest.mark.parametrize(("network", "tolerance"), [("tiny_task", 5e-2), ("normed_task", 1e-4)])
+@pytest.mark.parametrize("network", TOLERANCES)
 def test_a_run_is_that_of_a_plain_loop(
-    kind: str, network: str, tolerance: float, tiny_data: TaskData, request: pytest.FixtureRequest
+    kind: str, network: str, tiny_data: TaskData, request: pytest.FixtureRequest
 ) -> None:
-    config, task = CONFIGS[kind], request.getfixturevalue(network)
+    config, task, tolerance = CONFIGS[kind], request.getfixturevalue(network), TOLERANCES[network]
+    if (kind, network) == ("an odd batch size", "tiny_task"):
+        tolerance = ODD
     per_epoch = math.ceil(500 / config.batch_size)
     assert isinstance(config.schedule, Constant | Cosine | Factor)
     rates = config.schedule(np.arange(3 * per_epoch), per_epoch)
