@@ -242,6 +242,17 @@ def accuracy_ticks(low: float, high: float) -> list[float]:
     return [tick for tick in MaxNLocator(5).tick_values(low, high) if low <= tick <= high]
 
 
+def cut_off(values: pd.Series, intervals: pd.DataFrame) -> list[float]:
+    """What an axis must span: values, and intervals as far as half of the values' range beyond."""
+    low, high = values.min(), values.max()
+    beyond = (high - low) / 2
+    ends = [
+        max(intervals.min(axis=None), low - beyond),
+        min(intervals.max(axis=None), high + beyond),
+    ]
+    return [low, high, *ends]
+
+
 def _stretched(accuracy: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return np.asarray(-np.log10(np.maximum(1.0 - accuracy, 1e-4)))
 

@@ -52,6 +52,7 @@ def draw(estimates: Estimates) -> list[Picture]:
         one = axes[0, 0]
         scatter_families(one, trials, "train_loss", "gap")
         one.axhline(0, color=INK, linewidth=0.8)
+        one.locator_params(axis="x", nbins=6)
         one.set_xlabel("training loss of the last epoch (nats)")
         one.set_ylabel("validation - training loss (nats)")
         family_legend(figure, list(trials["family"].unique()))

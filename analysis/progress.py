@@ -20,7 +20,8 @@ def progress(trials: pd.DataFrame, spec: StudySpec) -> dict[str, Any]:
     trials: every attempt, as `analysis.frames.load` gives them; those without a slot of the study
     are not its own. ``states``: see `slot_states`; what contradicts the study is ``unusable``.
     ``best`` is over complete trials alone, and over what is `plausible`; in a later stage or a
-    fixed design it is the highest mean over seeds, and its ``trial`` None. ``left_out`` says of
+    fixed design it is the highest mean over seeds, of the configurations that may be chosen, and
+    its ``trial`` None. ``left_out`` says of
     each trial that is not plausible why. ``seconds_left`` is the mean time of ended trials times
     the slots that are still to be run, shared among the trials that run now (at least one).
     """
@@ -60,8 +61,10 @@ def best_so_far(trials: pd.DataFrame, spec: StudySpec) -> tuple[float, str] | No
 
 
 def _best(slots: pd.DataFrame, spec: StudySpec) -> dict[str, Any] | None:
-    if spec.arms or spec.search_space.DESIGNED:
-        return _highest_mean(slots, "arm" if spec.arms else "family")
+    if spec.arms:
+        return _highest_mean(slots[slots["arm"].isin(_chosen_from(spec))], "arm")
+    if spec.search_space.DESIGNED:
+        return _highest_mean(slots, "family")
     found = best_trial(slots)
     if found is None:
         return None
@@ -70,6 +73,11 @@ def _best(slots: pd.DataFrame, spec: StudySpec) -> dict[str, Any] | None:
         "value": float(found["value"]),
         "family": str(found["family"]),
     }
+
+
+def _chosen_from(spec: StudySpec) -> list[int]:
+    """Arms that may be chosen: runs of the question's design are not."""
+    return [index for index, arm in enumerate(spec.arms) if arm.role == "candidate"]
 
 
 def _highest_mean(slots: pd.DataFrame, by: str) -> dict[str, Any] | None:

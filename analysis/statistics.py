@@ -293,15 +293,16 @@ def binned(trials: pd.DataFrame, column: str, edges: Sequence[float]) -> pd.Data
 def budget(trials: pd.DataFrame) -> pd.DataFrame:
     """Epochs of each family: family, asked, trained, saved_by_pruning, unspent_by_divergence, and
     lost (trained by attempts that failed or were interrupted and had to be repeated, that is not
-    restored from a checkpoint).
+    restored from a checkpoint; what an interrupted attempt trained is not lost before the next).
 
-    trials: one row per attempt, so that retries are paid for. ``asked`` counts the attempts that
-    ended with a result or were pruned; asked = trained + saved + unspent. A stalled trial spends
-    everything.
+    trials: one row per attempt in their order, so that retries are paid for. ``asked`` counts the
+    attempts that ended with a result or were pruned; asked = trained + saved + unspent. A stalled
+    trial spends everything.
     """
     ended = trials["state"].isin([*RESULTS, "pruned"])
     left = (trials["epochs"] - trials["epochs_trained"]).clip(lower=0)
-    lost = trials["state"].isin(["failed", "interrupted"])
+    goes_on = (trials["state"] == "interrupted") & ~trials.duplicated("slot", keep="last")
+    lost = trials["state"].isin(["failed", "interrupted"]) & ~goes_on
     parts = {
         "asked": trials["epochs"].where(ended),
         "trained": trials["epochs_trained"].where(ended),

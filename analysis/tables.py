@@ -26,6 +26,7 @@ _HEADINGS = {
     "family": "schedule",
     "": "95 % interval",
     "behind accuracy": "behind the best",
+    "behind accuracy 90": "behind the best, 90 % interval",
     "confirm trials": "runs",
     "test trials": "test runs",
     "origin trial": "trial of the search",
@@ -86,7 +87,7 @@ def text(name: str, value: Any, shares: bool = False) -> str:
         return f"{100 * value:.1f}"
     if value.is_integer() and abs(value) < 1e15:
         return f"{value:.0f}"
-    return f"{value:.3f}" if "loss" in name or "gap" in name else f"{value:.3g}"
+    return f"{value:.3f}" if {"loss", "gap"} & {*name.split("_")} else f"{value:.3g}"
 
 
 def _between(name: str, low: Any, high: Any, shares: bool) -> str:
@@ -105,7 +106,7 @@ def _heading(name: str, shares: bool) -> str:
     stem = name.strip("_")
     words = stem.replace("_", " ")
     words = _HEADINGS.get(words, words)
-    if name.endswith("_") and stem not in _RANGES:
+    if name.endswith("_") and stem not in _RANGES and not stem.endswith("90"):
         words += " 95 % interval"
     number = name not in (*_NAMES, "n", "within") and "trial" not in name
     return (

@@ -15,6 +15,7 @@ from analysis.figures import (
     Picture,
     accuracy_axis,
     canvas,
+    cut_off,
     picture,
     rate_axis,
     rate_figure,
@@ -43,7 +44,7 @@ def response_figure(estimates: Estimates, verdict: str) -> Picture:
             main.plot([row["base_lr"]] * 2, [row["accuracy_low"], row["accuracy_high"]], color=INK)
             fill = "white" if row["in_best_set"] is False else INK
             main.plot(row["base_lr"], row["accuracy"], "o", color=INK, mfc=fill, ms=7)
-        accuracy_axis(main, _shown(seeds["accuracy"], known[["accuracy_low", "accuracy_high"]]))
+        accuracy_axis(main, cut_off(seeds["accuracy"], known[["accuracy_low", "accuracy_high"]]))
         if len(figure.axes) > 1:
             _counts(figure.axes[-1], rates)
         return picture(
@@ -57,17 +58,6 @@ def response_figure(estimates: Estimates, verdict: str) -> Picture:
             "Lost runs stand below, with their number at each rate. The accuracy axis is "
             "logarithmic in the error.",
         )
-
-
-def _shown(values: pd.Series, intervals: pd.DataFrame) -> list[float]:
-    """What an axis must span: values, and intervals as far as half of the values' range beyond."""
-    low, high = values.min(), values.max()
-    beyond = (high - low) / 2
-    ends = [
-        max(intervals.min(axis=None), low - beyond),
-        min(intervals.max(axis=None), high + beyond),
-    ]
-    return [low, high, *ends]
 
 
 def _counts(axes: Axes, rates: pd.DataFrame) -> None:
@@ -134,7 +124,7 @@ def gap_figure(rates: pd.DataFrame) -> Picture:
             one.plot(known["base_lr"], known[column], label=name, **looks)
         bounds = [f"{column}{end}" for column, *_ in lines.values() for end in ("_low", "_high")]
         accuracy_axis(
-            one, _shown(pd.concat([known["train_accuracy"], known["accuracy"]]), known[bounds])
+            one, cut_off(pd.concat([known["train_accuracy"], known["accuracy"]]), known[bounds])
         )
         one.set_ylabel("accuracy (%)")
         rate_axis(one)

@@ -99,9 +99,9 @@ def _lengths(
     """`shortest_warmup`'s lengths under the names of tables, with the mean's interval, the verdict
     of the one rule on each against the best, the seeds it needs, and the trials."""
     means = tuned(grid, "warmup", "base_lr").set_index("warmup")
-    frame = lengths.rename(
-        columns={"mean": "mean_accuracy", "behind": "behind_accuracy", "low90": "bound_accuracy"}
-    )
+    names = {"mean": "mean_accuracy", "behind": "behind_accuracy"}
+    bounds = {f"{side}90": f"behind_accuracy_90_{side}" for side in ("low", "high")}
+    frame = lengths.rename(columns=names | bounds)
     frame.insert(4, "mean_accuracy_low", frame["warmup"].map(means["low"]))
     frame.insert(5, "mean_accuracy_high", frame["warmup"].map(means["high"]))
     chosen = _at(grid, lengths.set_index("warmup")["base_lr"])
@@ -199,7 +199,7 @@ def _none_shorter(facts: Row, rows: Mapping[float, Row]) -> str:
         told = f"{length(first['warmup'])} lost a run at every base rate"
     else:
         told = f"{_tuned(first)} has {_difference(first)}"
-        if first["high90"] < -facts["delta"]:
+        if first["behind_accuracy_90_high"] < -facts["delta"]:
             told += ", which is inferior"
         elif not pd.isna(first["further_seeds"]) and first["further_seeds"] > 0:
             more = int(first["further_seeds"])
@@ -244,9 +244,10 @@ def _runs(row: Row) -> str:
 
 
 def _difference(row: Row) -> str:
-    if np.isnan(row["bound_accuracy"]):
+    low, high = row["behind_accuracy_90_low"], row["behind_accuracy_90_high"]
+    if np.isnan(low):
         return f"a paired difference of {exact(row['behind_accuracy'])} points (one seed)"
-    bounds = f"90 % interval {exact(row['bound_accuracy'])} to {exact(row['high90'])}"
+    bounds = f"90 % interval {exact(low)} to {exact(high)}"
     return f"a paired difference of {exact(row['behind_accuracy'])} points ({bounds})"
 
 

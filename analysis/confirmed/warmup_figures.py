@@ -20,6 +20,7 @@ from analysis.figures import (
     accuracy_bar,
     accuracy_colours,
     canvas,
+    cut_off,
     on,
     picture,
 )
@@ -140,7 +141,7 @@ def by_length(scores: pd.DataFrame, seeds: pd.DataFrame, verdict: str) -> list[P
     gap = min(np.diff(lengths)) if len(lengths) > 1 else 1.0
     with canvas(height=3.5) as (figure, axes):
         one = axes[0, 0]
-        accuracy_axis(one, pd.concat([seeds["accuracy"], *(scores[name] for name in _BOUNDS)]))
+        accuracy_axis(one, cut_off(seeds["accuracy"], scores[list(_BOUNDS)]))
         for shift, (at, (colour, mark)) in zip((-0.07, 0.07), _LOOKS.items(), strict=True):
             mine, singles = (each[each["at"] == at] for each in (scores, seeds))
             if mine.empty:
@@ -169,9 +170,9 @@ def by_length(scores: pd.DataFrame, seeds: pd.DataFrame, verdict: str) -> list[P
                 "score-by-warmup",
                 "Validation accuracy against the length of warmup at the tuned rate of each length "
                 "and at one that is too high. " + verdict,
-                "Small marks: single seeds; large ones: means with 95 % intervals, where no run "
-                "was lost. Numbers below: runs lost of all. The accuracy axis is logarithmic in "
-                "the error.",
+                "Small marks: single seeds; large ones: means with 95 % intervals where no run was "
+                "lost, cut off where they leave the picture. Numbers below: runs lost of all. The "
+                "accuracy axis is logarithmic in the error.",
             )
         ]
 

@@ -100,7 +100,10 @@ def _basis(study: Study, found: Settled) -> str:
     if found.origin is None:
         return f"The highest mean of the design, on the images that judge it ({trials}).{lost}"
     confirmed = sibling(study.name, "confirm")
-    where = f"has the best mean validation accuracy on the fresh seeds of {confirmed!r}"
+    where = (
+        "has, of the search's configurations of every schedule, the best mean validation accuracy "
+        f"on the fresh seeds of {confirmed!r}"
+    )
     if found.stage == "confirm":
         judged = f", which chose it and judge it here ({trials})"
     else:

@@ -57,9 +57,17 @@ def _facts(space: SearchSpace) -> dict[str, Any]:
         "exercise": space.EXERCISE,
         "question": space.QUESTION,
         "schedules": list(space.FAMILIES),
-        "parameters": {name: _words(each) for name, each in space.ranges(standard).items()},
+        "parameters": {name: _widths(space, name) for name in space.ranges(standard)},
         "presets": {name: _budget(space, preset) for name, preset in space.PRESETS.items()},
     }
+
+
+def _widths(space: SearchSpace, name: str) -> str:
+    """Where a parameter is sampled with the standard preset; with another one where it differs."""
+    found = {each: _words(space.ranges(made.budget)[name]) for each, made in space.PRESETS.items()}
+    usual = found.pop("standard")
+    others = [f"--preset {each}: {text}" for each, text in found.items() if text != usual]
+    return f"{usual} ({'; '.join(others)})" if others else usual
 
 
 def _budget(space: SearchSpace, preset: Preset) -> str:

@@ -108,6 +108,8 @@ def confirm(
         is_new = _create_or_extend(storage, made, spec)
         if is_new and stage == "confirm":
             ahead.warn(_ELSEWHERE)
+        if not _left(storage, made, spec):
+            continue
         left, ending = launch(storage, made, spec, places, crew)
         if left:
             options = [] if images == "train" else ["--train-on", images]
@@ -177,6 +179,14 @@ def _test_spec(url: str, name: str, train_on: TrainOn) -> StudySpec:
                 return stored.with_trials(max(stored.trials, len(stored.arms) * seeds))
             trials = _trials(url, storage, sibling(name, "confirm"), confirmed)
             return test_spec(name, confirmed, trials, seeds=seeds, train_on=train_on)
+
+
+def _left(url: str, name: str, spec: StudySpec) -> int:
+    """How many of a study's trials are left."""
+    from study.slots import attempts, slots_done
+
+    with opened(url) as storage:
+        return spec.trials - len(slots_done(spec, attempts(storage, name)))
 
 
 def _check_search(storage: SlotStorage, name: str, spec: StudySpec, going_on: str) -> None:

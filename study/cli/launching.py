@@ -261,6 +261,9 @@ def say_how_to_go_on(
         report_failures(url, name, spec)
         show = command(url, "report", name)
         typer.echo(with_command(f"study {name!r} is complete; show it:", show))
+        if spec.stage == "search" and not spec.search_space.DESIGNED:
+            best = command(url, "confirm", name)
+            typer.echo(with_command("to train its best on fresh seeds, for an answer:", best))
         return
     ending = why_left(url, name, ending)
     if ending == "asked":

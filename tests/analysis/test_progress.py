@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pandas as pd
+import pytest
 
 from analysis.frames import load, spec
 from analysis.progress import best_so_far, best_trial, progress
 from study.spec import StudySpec
-from tests.analysis.conftest import Plant
+from tests.analysis.conftest import Plant, plant_stages, plant_study
 
 
 def planted(plant: Plant) -> tuple[pd.DataFrame, StudySpec]:
@@ -38,6 +41,18 @@ def test_a_value_that_its_history_denies_is_nowhere_the_best(plant: Plant) -> No
     best = best_so_far(trials, wanted)
     assert best is not None
     assert best[0] == honest["value"]
+
+
+def test_only_what_may_be_chosen_is_the_best_of_a_later_stage(tmp_path: Path) -> None:
+    """`best` names no run of the question's design, and so does `status`."""
+    file = tmp_path / "one.db"
+    plant_study(file, "polynomial", 8, noise=0.0)
+    url = plant_stages(file, "polynomial", seeds=2, stages=("confirm",), noise=0.0)
+    trials, wanted = load(url, "polynomial-confirm")[0], spec(url, "polynomial-confirm")
+    designed = {index for index, arm in enumerate(wanted.arms) if arm.role == "grid"}
+    trials.loc[trials["arm"].isin(designed), "value"] += 0.05
+    means = trials[~trials["arm"].isin(designed)].groupby("arm")["value"].mean()
+    assert progress(trials, wanted)["best"]["value"] == pytest.approx(means.max())
 
 
 def test_a_trial_without_a_slot_is_waited_for_and_said(plant: Plant) -> None:

@@ -343,6 +343,7 @@ def test_bins_hold_their_lower_bound_and_the_last_one_both() -> None:
 
 def test_the_budget_adds_up() -> None:
     trials = frame(
+        slot=range(6),
         family=["a"] * 6,
         state=["complete", "stalled", "diverged", "pruned", "failed", "running"],
         epochs=[10.0] * 6,
@@ -358,6 +359,7 @@ def test_the_budget_adds_up() -> None:
 def test_what_a_checkpoint_restored_is_not_lost() -> None:
     """Attempts at one slot: 5 epochs; 4 of them and 3 more; these 7 and the last 3."""
     trials = frame(
+        slot=[0.0] * 3,
         family=["a"] * 3,
         state=["interrupted", "interrupted", "complete"],
         epochs=[10.0] * 3,
@@ -366,3 +368,5 @@ def test_what_a_checkpoint_restored_is_not_lost() -> None:
     )
     row = budget(trials).iloc[0]
     assert (row["asked"], row["trained"], row["lost"]) == (10, 10, 1)
+    assert budget(trials.iloc[:1])["lost"].tolist() == [0]  # the next attempt goes on from there
+    assert budget(trials.iloc[:2])["lost"].tolist() == [1]

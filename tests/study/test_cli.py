@@ -83,7 +83,9 @@ def test_spaces_name_questions_schedules_and_ranges(lrstudy: Command) -> None:
     assert [space.EXERCISE for space in SPACES.values()] == [1, 2, 3, 4, 5, None]
     assert CHAPTER in text
     assert listed["fixed_rate"]["parameters"] == {"base_lr": "0.003 to 3, log scale"}
-    assert listed["warmup"]["parameters"]["warmup"] == "0 to 10 epochs"
+    assert listed["warmup"]["parameters"]["warmup"] == (
+        "0 to 10 epochs (--preset quick: 0 to 2 epochs)"
+    )
     assert listed["chapter"]["presets"]["standard"] == (
         "30 trials of 30 epochs on all 60,000 training images"
     )

@@ -163,6 +163,14 @@ def test_two_configurations_and_five_seeds_unless_said(confirm: Confirm) -> None
     assert (told["confirm"]["trials"], told["test"]["trials"]) == (5 * IN_ALL, 5)
 
 
+def test_what_is_finished_starts_no_workers(confirm: Confirm, launches: Launches) -> None:
+    assert confirm("--top", "1", "--seeds", "2").status == 0
+    launches.names.clear()
+    again = confirm("--top", "1", "--seeds", "2")
+    assert (again.status, launches.names) == (0, [])
+    assert "study 'it' is confirmed; show it: lrstudy report it" in again.out
+
+
 def test_a_dry_run_says_what_both_stages_cost_and_writes_nothing(
     confirm: Confirm, launches: Launches
 ) -> None:

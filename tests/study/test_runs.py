@@ -57,7 +57,10 @@ def test_a_complete_study_names_the_next_command(
     stored = make_study(trials=2)
     launched(stored, monkeypatch, ending, lambda: run_all(stored))
     where = f"--storage {shlex.quote(stored.url)}"
-    text = f"study 'it' is complete; show it: lrstudy report it {where}\n"
+    text = (
+        f"study 'it' is complete; show it: lrstudy report it {where}\n"
+        f"to train its best on fresh seeds, for an answer: lrstudy confirm it {where}\n"
+    )
     assert capsys.readouterr().out.endswith(text)
 
 
