@@ -4,6 +4,6 @@
 >>> trials, curves = load("sqlite:///lrstudy.db", "name")  # doctest: +SKIP
 """
 
-from analysis.loading import load
+from analysis.reading.loading import load
 
 __all__ = ["load"]

@@ -13,50 +13,43 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from analysis import (
+from analysis.estimators.comparison import DELTA
+from analysis.figures.style import Picture
+from analysis.page.glossary import explainer
+from analysis.page.latex import tabular
+from analysis.page.links import anchors, linked, stages, trial_links, trial_rows
+from analysis.page.naming import distinct_slugs
+from analysis.page.provenance import facts
+from analysis.page.tables import cells
+from analysis.questions import chapter
+from analysis.questions.cosine import confirmed as fresh_cosine
+from analysis.questions.cosine import search as cosine
+from analysis.questions.fixed_rate import confirmed as fresh_fixed_rate
+from analysis.questions.fixed_rate import search as fixed_rate
+from analysis.questions.langevin import confirmed as fresh_langevin
+from analysis.questions.langevin import search as langevin
+from analysis.questions.polynomial import confirmed as fresh_polynomial
+from analysis.questions.polynomial import search as polynomial
+from analysis.questions.warmup import confirmed as fresh_warmup
+from analysis.questions.warmup import search as warmup
+from analysis.reading.database import split_name
+from analysis.reading.loading import tidy, write
+from analysis.reading.plausible import left_out, not_counted
+from analysis.section import Caution, Estimates, Finding, Section, agreeing, find
+from analysis.sections import (
     by_rate,
-    chapter,
-    cosine,
-    fixed_rate,
+    gap,
     generalization,
     importance,
-    langevin,
     learning,
-    polynomial,
     pruning_audit,
     schedules,
     spending,
-    warmup,
+    test_accuracy,
 )
-from analysis.comparison import DELTA
-from analysis.confirmed import cosine as fresh_cosine
-from analysis.confirmed import fixed_rate as fresh_fixed_rate
-from analysis.confirmed import gap, winners
-from analysis.confirmed import langevin as fresh_langevin
-from analysis.confirmed import polynomial as fresh_polynomial
-from analysis.confirmed import warmup as fresh_warmup
-from analysis.database import split_name
-from analysis.figures import Picture
-from analysis.findings import (
-    Caution,
-    Estimates,
-    Finding,
-    Section,
-    Study,
-    agreeing,
-    count,
-    find,
-    load_study,
-)
-from analysis.glossary import explainer
-from analysis.latex import tabular
-from analysis.links import anchors, linked, stages, trial_links, trial_rows
-from analysis.loading import tidy, write
-from analysis.naming import distinct_slugs
-from analysis.plausible import left_out, not_counted
-from analysis.provenance import facts
-from analysis.tables import cells
+from analysis.study import Study, load_study
 from search_spaces.spaces import CHAPTER
+from search_spaces.words.phrases import count
 
 ANSWERS: Mapping[str, Section] = {
     "fixed_rate": fixed_rate,
@@ -241,7 +234,7 @@ def report_study(study: Study, slug: str, label: str) -> StudyReport:
     answer = searched
     if study.confirm is not None:
         answer = find(CONFIRMED[study.spec.space], study)
-        later = [find(section, study) for section in (winners, gap)]
+        later = [find(section, study) for section in (test_accuracy, gap)]
         title = f"The search: {searched.title[0].lower()}{searched.title[1:]}"
         sections = [*later, replace(searched, title=title), *sections]
     answer, *sections = agreeing([answer, *sections], study)
@@ -357,7 +350,7 @@ def _values(report: StudyReport) -> dict[str, Any]:
 def render_page(reports: Sequence[StudyReport], latex: bool = False) -> str:
     """The HTML file. latex: name the files for a paper beside what they hold."""
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("analysis"),
+        loader=jinja2.PackageLoader("analysis.page"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

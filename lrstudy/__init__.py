@@ -23,8 +23,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from lrstudy import _packages  # noqa: F401 - before all others: it has them found
-from search_spaces.parsing import parse_schedule
-from search_spaces.schedules import (
+from search_spaces.schedules.families import (
     Constant,
     Cosine,
     CosineRestarts,
@@ -38,12 +37,13 @@ from search_spaces.schedules import (
     TorchScheduler,
     WarmupStableDecay,
 )
+from search_spaces.schedules.text import parse_schedule
 
 if TYPE_CHECKING:
-    from analysis.findings import Study
-    from analysis.frames import StorageError
-    from analysis.loading import load
+    from analysis.reading.frames import StorageError
+    from analysis.reading.loading import load
     from analysis.report import estimates
+    from analysis.study import Study
     from lrstudy import figures
 
 __all__ = [
@@ -67,10 +67,10 @@ __all__ = [
     "parse_schedule",
 ]
 _AT_FIRST_USE = {
-    "StorageError": "analysis.frames",
-    "Study": "analysis.findings",
+    "StorageError": "analysis.reading.frames",
+    "Study": "analysis.section",
     "estimates": "analysis.report",
-    "load": "analysis.loading",
+    "load": "analysis.reading.loading",
 }
 
 

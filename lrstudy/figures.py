@@ -14,13 +14,13 @@ and returns the axes. Fonts and sizes are those of your figure; colours and mark
 the report's. Frames hold accuracies as shares in [0, 1]; axes show per cent.
 """
 
-from analysis.by_rate import score_by_rate
-from analysis.confirmed.pairs import comparison_forest
-from analysis.confirmed.polynomial_figures import exponent_map
-from analysis.confirmed.warmup_figures import warmup_map
-from analysis.learning import learning_curves
-from analysis.polynomial import score_by_exponent
-from analysis.schedules import schedule_shapes
+from analysis.fresh_seeds.pairs import comparison_forest
+from analysis.questions.polynomial.figures import exponent_map
+from analysis.questions.polynomial.search import score_by_exponent
+from analysis.questions.warmup.figures import warmup_map
+from analysis.sections.by_rate import score_by_rate
+from analysis.sections.learning import learning_curves
+from analysis.sections.schedules import schedule_shapes
 
 __all__ = [
     "comparison_forest",

@@ -15,15 +15,8 @@ from optuna.trial import BaseTrial
 
 from search_spaces.config import Arm, Budget, Parameters, Ranges
 from search_spaces.presets import STANDARD_BUDGET, Preset
-from search_spaces.schedules import (
-    Constant,
-    Cosine,
-    InversePower,
-    MultiFactor,
-    Schedule,
-    ScheduleConfig,
-    Table,
-)
+from search_spaces.schedules.base import Schedule, ScheduleConfig
+from search_spaces.schedules.families import Constant, Cosine, InversePower, MultiFactor, Table
 
 EXERCISE: int | None = None
 QUESTION = "What did the chapter's five runs train, and are its published figures met?"

@@ -6,10 +6,11 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from search_spaces.durations import CLOSE
-from search_spaces.phrases import count
-from search_spaces.schedules import AnySchedule, Rate
+from search_spaces.schedules.base import Rate
+from search_spaces.schedules.durations import CLOSE
+from search_spaces.schedules.families import AnySchedule
 from search_spaces.weight_sampling import WeightSampling
+from search_spaces.words.phrases import count
 
 MOST_EPOCHS = 1_000_000
 

@@ -9,14 +9,14 @@ from optuna.trial import BaseTrial
 from search_spaces.config import Arm, Budget, Parameters, Ranges
 from search_spaces.presets import Preset, log_range, quick, standard
 from search_spaces.sampling import suggest
-from search_spaces.schedules import (
+from search_spaces.schedules.base import ScheduleConfig
+from search_spaces.schedules.families import (
     Constant,
     Cosine,
     Factor,
     InversePower,
     MultiFactor,
     Polynomial,
-    ScheduleConfig,
 )
 
 EXERCISE: int | None = 3

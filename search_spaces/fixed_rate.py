@@ -9,7 +9,8 @@ from optuna.trial import BaseTrial
 from search_spaces.config import Arm, Budget, Parameters, Ranges
 from search_spaces.presets import Preset, log_range, quick, standard
 from search_spaces.sampling import suggest
-from search_spaces.schedules import Constant, ScheduleConfig
+from search_spaces.schedules.base import ScheduleConfig
+from search_spaces.schedules.families import Constant
 
 EXERCISE: int | None = 1
 QUESTION = "What is the best model that a fixed learning rate can give?"

@@ -9,7 +9,8 @@ from optuna.trial import BaseTrial
 from search_spaces.config import Arm, Budget, Parameters, Range, Ranges
 from search_spaces.presets import STANDARD_BUDGET, Preset, log_range
 from search_spaces.sampling import suggest
-from search_spaces.schedules import Constant, CosineRestarts, InversePower, ScheduleConfig
+from search_spaces.schedules.base import ScheduleConfig
+from search_spaces.schedules.families import Constant, CosineRestarts, InversePower
 from search_spaces.weight_sampling import WeightSampling
 
 EXERCISE: int | None = 5

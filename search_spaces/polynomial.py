@@ -9,7 +9,8 @@ from optuna.trial import BaseTrial
 from search_spaces.config import Arm, Budget, Parameters, Ranges
 from search_spaces.presets import Preset, log_range, quick, standard
 from search_spaces.sampling import suggest
-from search_spaces.schedules import InversePower, Polynomial, ScheduleConfig
+from search_spaces.schedules.base import ScheduleConfig
+from search_spaces.schedules.families import InversePower, Polynomial
 
 EXERCISE: int | None = 2
 QUESTION = "How does convergence change with the exponent of the decay?"

@@ -9,9 +9,9 @@ from optuna.trial import BaseTrial
 
 from search_spaces import chapter, cosine, fixed_rate, langevin, polynomial, warmup
 from search_spaces.config import Arm, Budget, Parameters, Ranges
-from search_spaces.parsing import unknown
 from search_spaces.presets import Preset
-from search_spaces.schedules import ScheduleConfig
+from search_spaces.schedules.base import ScheduleConfig
+from search_spaces.words.unknown import unknown
 
 # Zhang et al., Dive into Deep Learning, section 12.11, at its exercises.
 CHAPTER = "https://d2l.ai/chapter_optimization/lr-scheduler.html#exercises"

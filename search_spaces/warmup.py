@@ -9,7 +9,8 @@ from optuna.trial import BaseTrial
 from search_spaces.config import Arm, Budget, Parameters, Range, Ranges
 from search_spaces.presets import Preset, log_range, quick, standard
 from search_spaces.sampling import suggest
-from search_spaces.schedules import Constant, Cosine, Polynomial, ScheduleConfig
+from search_spaces.schedules.base import ScheduleConfig
+from search_spaces.schedules.families import Constant, Cosine, Polynomial
 
 EXERCISE: int | None = 4
 QUESTION = "How long should warmup last?"

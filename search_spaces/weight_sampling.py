@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from search_spaces.durations import CLOSE, cycle_times, moments
-from search_spaces.phrases import count
-from search_spaces.schedules import Array, Duration, PositiveDuration, Rate
+from search_spaces.schedules.base import Array, Duration, PositiveDuration, Rate
+from search_spaces.schedules.durations import CLOSE, cycle_times, moments
+from search_spaces.words.phrases import count
 
 
 class WeightSampling(BaseModel):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from study.terminal import printable
 
 LATER_STAGES = ("confirm", "test")
-"""What `study.confirm` adds to a search's name, after a dash."""
+"""What `study.stages` adds to a search's name, after a dash."""
 _LONGEST = 200  # the database has room for 512, and stages add to it
 
 

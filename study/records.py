@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from search_spaces import phrases
+from search_spaces.words import phrases
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,11 +18,11 @@ from pydantic import (
 )
 
 from search_spaces.config import Arm, Budget, Parameters, Ranges, TrialConfig
-from search_spaces.parsing import unknown
-from search_spaces.phrases import count
-from search_spaces.plain import plain
-from search_spaces.problems import first_problem
+from search_spaces.schedules.plain import plain
+from search_spaces.schedules.problems import first_problem
 from search_spaces.spaces import SearchSpace, find_space, suggest_config
+from search_spaces.words.phrases import count
+from search_spaces.words.unknown import unknown
 
 Sampler = Literal["tpe", "random", "qmc"]
 Pruner = Literal["none", "median", "percentile", "asha", "hyperband"]

@@ -18,8 +18,8 @@ import tomlkit
 from pydantic import ValidationError
 from tomlkit.items import Table
 
-from search_spaces.parsing import unknown
-from search_spaces.problems import first_problem
+from search_spaces.schedules.problems import first_problem
+from search_spaces.words.unknown import unknown
 from study.files import advice, draft, reason
 from study.names import check_new_name
 from study.spec import StudySpec

@@ -11,10 +11,10 @@ import torch
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
-from analysis import figures
-from study import models, plain_lenet
-from study.data import Images, Split
-from study.tasks import Task, TaskData, load_task_data
+from analysis.figures import style
+from study.tasks import lenet, plain_lenet
+from study.tasks.fashion_mnist import Images, Split
+from study.tasks.task import Task, TaskData, load_task_data
 from tests.postgres import HOW_TO_GET_IT, Server, programs, server
 
 CPU = torch.device("cpu")
@@ -74,7 +74,7 @@ def tiny_task() -> Task:
     return Task(
         name="tiny",
         classes=10,
-        build=lambda config: models.lenet(config.init, config.seed),
+        build=lambda config: lenet.lenet(config.init, config.seed),
         load=tiny_images,
         plain=plain_lenet,
     )
@@ -89,4 +89,4 @@ def tiny_data(tiny_task: Task) -> TaskData:
 @pytest.fixture
 def unrendered(monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures are drawn but not rendered, which takes most of the time."""
-    monkeypatch.setattr(figures, "render", lambda figure, kind: kind.encode())
+    monkeypatch.setattr(style, "render", lambda figure, kind: kind.encode())

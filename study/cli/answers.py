@@ -15,11 +15,12 @@ from pydantic import ValidationError
 from rich.console import Console, Group
 from rich.live import Live
 
-from search_spaces.glossary import TERMS
-from search_spaces.phrases import count, percent
-from search_spaces.problems import first_problem
+from search_spaces.schedules.problems import first_problem
+from search_spaces.words.glossary import TERMS
+from search_spaces.words.phrases import count, percent
 from study.cli.best import best_facts, best_in_words
 from study.cli.completion import complete_study
+from study.cli.layout import Grid
 from study.cli.options import (
     DEFAULT_STORAGE,
     AsJson,
@@ -39,9 +40,8 @@ from study.cli.options import (
 from study.cli.outputs import Force, refuse_foreign, writing, wrote
 from study.durations import duration
 from study.files import draft, reason
-from study.hints import command
-from study.layout import Grid
-from study.outcomes import ENDED
+from study.storage.hints import command
+from study.storage.outcomes import ENDED
 from study.terminal import printable
 
 _WATCH_SECONDS = 2.0
@@ -84,8 +84,8 @@ def status(
 
 
 def _progress(url: str, name: str) -> dict[str, Any]:
-    from analysis.frames import load, spec
-    from analysis.progress import progress
+    from analysis.reading.frames import load, spec
+    from analysis.reading.progress import progress
 
     with storage_failures(url):
         return progress(load(url, name)[0], spec(url, name))
@@ -93,7 +93,7 @@ def _progress(url: str, name: str) -> dict[str, Any]:
 
 def _workers(url: str, name: str) -> list[dict[str, Any]]:
     """The running trials as JSON values."""
-    from analysis.presence import running
+    from analysis.reading.presence import running
 
     with storage_failures(url):
         found: list[dict[str, Any]] = json.loads(running(url, name).to_json(orient="records"))
@@ -128,7 +128,7 @@ def _worker_cells(row: dict[str, Any]) -> list[object]:
 
 
 def _status_table(name: str, facts: dict[str, Any]) -> Grid:
-    from analysis.plausible import not_counted
+    from analysis.reading.plausible import not_counted
 
     epochs = facts["epochs"]
     spent = (
@@ -154,7 +154,7 @@ def _meaning(counts: Mapping[str, int]) -> dict[str, str]:
 
 
 def _list_studies(url: str, as_json: bool) -> None:
-    from analysis.frames import STATES, studies
+    from analysis.reading.frames import STATES, studies
 
     with storage_failures(url):
         found = studies(url)
@@ -219,11 +219,11 @@ def best(
 
     Example: lrstudy best cosine --export best/
     """
-    from analysis.confirmed.settled import settled
-    from analysis.findings import load_study
-    from analysis.frames import spec
-    from analysis.plausible import left_out
-    from analysis.progress import best_trial
+    from analysis.reading.frames import spec
+    from analysis.reading.plausible import left_out
+    from analysis.reading.progress import best_trial
+    from analysis.settled import settled
+    from analysis.study import load_study
     from search_spaces.config import TrialConfig
 
     with storage_failures(storage):
@@ -261,7 +261,7 @@ def best(
 
 def _nothing_complete(name: str, study: Any) -> str:
     """Why no trial is the best: none has ended, or what became of those that have."""
-    from analysis.progress import progress
+    from analysis.reading.progress import progress
 
     facts = progress(study.attempts, study.spec)
     states = ", ".join(f"{n} {state}" for state, n in facts["states"].items() if n)
@@ -273,7 +273,7 @@ def _nothing_complete(name: str, study: Any) -> str:
 def _check_export(directory: Path, force: bool) -> bool:
     """Whether a configuration was exported to the directory before. Raises Failure where its files
     are foreign."""
-    from study.export import exported_files, is_export
+    from study.export.weights import exported_files, is_export
 
     ours, files = is_export(directory), exported_files(directory)
     refuse_foreign([] if ours else files, "--export", force)
@@ -282,9 +282,9 @@ def _check_export(directory: Path, force: bool) -> bool:
 
 def _export(asked: Any, trial: Any, config: Any, directory: Path, device: str) -> dict[str, Any]:
     from study import devices
-    from study.data import DataError
-    from study.export import export
-    from study.tasks import find_task
+    from study.export.weights import export
+    from study.tasks.fashion_mnist import DataError
+    from study.tasks.task import find_task
 
     if not 1 <= trial["threads"] <= _MOST_THREADS:
         raise Failure(f"trial {trial['trial']} does not say with how many threads it was trained")
@@ -325,9 +325,9 @@ def report(
 
     Example: lrstudy report cosine warmup --out reports/both
     """
-    from analysis.database import split_name
-    from analysis.frames import spec
-    from analysis.naming import folder
+    from analysis.page.naming import folder
+    from analysis.reading.database import split_name
+    from analysis.reading.frames import spec
     from analysis.report import foreign, is_report, write_report
 
     found = [split_name(name, storage) for name in names]
@@ -351,7 +351,7 @@ def report(
 
 def _refuse_password(name: str) -> None:
     """Raises Failure where the name is a storage URL that messages would repeat."""
-    from study.urls import has_password
+    from study.storage.urls import has_password
 
     if has_password(name):
         raise Failure("a study of another storage is named URL#NAME, and no name was given", 2)
@@ -361,7 +361,7 @@ def _show_columns(asked: bool) -> None:
     """What each column is, instead of writing any."""
     if not asked:
         return
-    from analysis.columns import dictionary
+    from analysis.reading.columns import dictionary
 
     typer.echo(dictionary(width=Console().width))
     raise typer.Exit
@@ -392,7 +392,7 @@ def export(
 
     Example: lrstudy export cosine --out trials.parquet
     """
-    from analysis.loading import read, write
+    from analysis.reading.loading import read, write
 
     if out.suffix not in (".parquet", ".csv"):
         raise Failure(f"--out must end in .parquet or .csv, not {out.name!r}", 2)
@@ -423,7 +423,7 @@ def dashboard(
 
     Example: lrstudy dashboard --port 8080
     """
-    from study.storage import open_for_viewing
+    from study.storage.studies import open_for_viewing
 
     try:
         from optuna_dashboard import run_server

@@ -14,7 +14,7 @@ import typer
 from pydantic import ValidationError
 from typer.exceptions import TyperException
 
-from search_spaces.problems import sentence
+from search_spaces.schedules.problems import sentence
 from study.cli import answers, catalogue, joining, runs
 from study.cli.confirm import confirm
 from study.cli.options import Failure

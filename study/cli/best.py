@@ -7,15 +7,15 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from search_spaces.config import TrialConfig
-from search_spaces.phrases import count, percent
-from study.confirm import sibling
-from study.hints import with_command
+from search_spaces.words.phrases import count, percent
 from study.spec import StudySpec
+from study.stages import sibling
+from study.storage.hints import with_command
 from study.terminal import printable
 
 if TYPE_CHECKING:
-    from analysis.confirmed.settled import Settled
-    from analysis.findings import Study
+    from analysis.settled import Settled
+    from analysis.study import Study
 
 Facts = dict[str, Any]
 
@@ -54,7 +54,7 @@ def _number(value: float) -> float | None:
 
 
 def _schedule(config: TrialConfig) -> str:
-    from search_spaces.words import in_words, sampling_in_words
+    from search_spaces.wording import in_words, sampling_in_words
 
     if config.weight_sampling is None:
         return in_words(config.schedule)
@@ -90,7 +90,7 @@ def _mean(found: Settled) -> str:
 
 def _basis(study: Study, found: Settled) -> str:
     """Where the numbers come from."""
-    from analysis.findings import numbered
+    from analysis.wording import numbered
 
     trials = numbered("trial", found.trials)
     lost = ""

@@ -10,16 +10,16 @@ import typer
 from rich.console import Console
 
 from search_spaces.config import Range
-from search_spaces.parsing import parse_schedule
-from search_spaces.phrases import count
 from search_spaces.presets import Preset
+from search_spaces.schedules.text import parse_schedule
+from search_spaces.schedules.unfinished import unfinished
 from search_spaces.spaces import CHAPTER, SPACES, SearchSpace
-from search_spaces.unfinished import unfinished
+from search_spaces.words.phrases import count
 from study.cli.completion import complete_plot
+from study.cli.layout import Grid
 from study.cli.options import AsJson, Failure, failures, preparing, print_json, wrong_use
 from study.cli.outputs import writing, wrote
 from study.cli.unfinished import say
-from study.layout import Grid
 
 
 def spaces(as_json: AsJson = False) -> None:
@@ -121,7 +121,7 @@ def plot(
     """
     import pandas as pd
 
-    from study.torch_schedules import closed_form
+    from study.training.torch_schedules import closed_form
 
     if epochs * steps_per_epoch > _MOST_UPDATES:
         raise Failure(f"{epochs * steps_per_epoch:,} updates are too many to draw", 2)
@@ -140,7 +140,7 @@ def plot(
         return
     if out.suffix not in (".png", ".svg"):
         raise Failure(f"--out must end in .png or .svg, not {out.name!r}", 2)
-    from analysis.schedules import draw_rates
+    from analysis.sections.schedules import draw_rates
 
     with writing(out):
         done = wrote(out.exists())
@@ -160,11 +160,11 @@ def fetch(
 
     Example: lrstudy data fetch
     """
-    from study import data
+    from study.tasks import fashion_mnist
 
     preparing("looking for Fashion-MNIST, 30 MB to get where it is not here")
-    with failures(data.DataError):
-        typer.echo(f"Fashion-MNIST is in {data.fetch(source)}")
+    with failures(fashion_mnist.DataError):
+        typer.echo(f"Fashion-MNIST is in {fashion_mnist.fetch(source)}")
 
 
 def where(as_json: AsJson = False) -> None:
@@ -172,12 +172,12 @@ def where(as_json: AsJson = False) -> None:
 
     Example: lrstudy data where
     """
-    from study import data
+    from study.tasks import fashion_mnist
 
-    with failures(data.DataError):
-        found = data.find()
+    with failures(fashion_mnist.DataError):
+        found = fashion_mnist.find()
     if as_json:
-        looked = {place.name: str(place.path) for place in data.places()}
+        looked = {place.name: str(place.path) for place in fashion_mnist.places()}
         print_json({"found": str(found), "places": looked})
         return
     typer.echo(str(found))

@@ -12,10 +12,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from search_spaces.config import Budget, Range, Ranges, TrialConfig
-from search_spaces.parsing import field_name, unknown
-from search_spaces.problems import first_problem
-from search_spaces.schedules import Constant
+from search_spaces.schedules.families import Constant
+from search_spaces.schedules.problems import first_problem
+from search_spaces.schedules.text import field_name
 from search_spaces.spaces import find_space
+from search_spaces.words.unknown import unknown
 from study.names import check_new_name
 from study.spec import Pruner, Sampler, StudySpec
 from study.study_file import SUFFIX, read_study

@@ -12,10 +12,10 @@ from urllib.parse import quote
 import sqlalchemy as sa
 import typer
 
-from search_spaces.schedules import FAMILIES
+from search_spaces.schedules.families import FAMILIES
 from search_spaces.spaces import SPACES
+from study.storage.urls import StorageError, database_file, opening_errors, parse_url
 from study.study_file import SUFFIX
-from study.urls import StorageError, database_file, opening_errors, parse_url
 
 _SECONDS = 2  # that a server has to answer
 

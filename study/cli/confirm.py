@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from search_spaces.phrases import count
+from search_spaces.words.phrases import count
 from study.cli.foresee import Foreseen, foresee
 from study.cli.launching import (
     TIMING,
@@ -39,13 +39,13 @@ from study.cli.options import (
     say_left_out,
     wrong_use,
 )
-from study.hints import command, with_command
 from study.spec import StudySpec, TrainOn
+from study.storage.hints import command, with_command
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
-    from study.slots import SlotStorage
+    from study.storage.slots import SlotStorage
 
 TOP, SEEDS = 2, 5
 _ELSEWHERE = " (options of a new `lrstudy run`)"
@@ -85,7 +85,7 @@ def confirm(
 
     Example: lrstudy confirm cosine --top 2 --seeds 5
     """
-    from study.confirm import sibling
+    from study.stages import sibling
 
     if as_json and not dry_run:
         raise Failure("--json prints a dry run: give --dry-run too", 2)
@@ -124,10 +124,10 @@ def confirm(
 
 def _confirm_spec(url: str, name: str, top: int | None, seeds: int | None, crew: Crew) -> StudySpec:
     """The confirm study's spec: the stored one with the seeds asked for, or a new one."""
-    from study.confirm import confirm_spec, sibling
     from study.devices import resolve
-    from study.objective import load_data
-    from study.storage import load_spec
+    from study.stages import confirm_spec, sibling
+    from study.storage.studies import load_spec
+    from study.trials.objective import load_data
 
     with opened(url) as storage:
         search = load_spec(storage, name)
@@ -152,7 +152,7 @@ def _confirm_spec(url: str, name: str, top: int | None, seeds: int | None, crew:
 def _train_on(url: str, name: str, train_on: TrainOn | None) -> TrainOn:
     """Images of the test stage: as asked for, or as it is stored. Raises Failure where the two
     differ."""
-    from study.confirm import sibling
+    from study.stages import sibling
 
     made = sibling(name, "test")
     with opened(url) as storage:
@@ -167,8 +167,8 @@ def _train_on(url: str, name: str, train_on: TrainOn | None) -> TrainOn:
 def _test_spec(url: str, name: str, train_on: TrainOn) -> StudySpec:
     """The test study's spec, with as many seeds as the confirm study. What has met the test images
     once stays chosen."""
-    from study.confirm import sibling, test_spec
-    from study.storage import load_spec
+    from study.stages import sibling, test_spec
+    from study.storage.studies import load_spec
 
     with opened(url) as storage:
         confirmed = load_spec(storage, sibling(name, "confirm"))
@@ -183,7 +183,7 @@ def _test_spec(url: str, name: str, train_on: TrainOn) -> StudySpec:
 
 def _left(url: str, name: str, spec: StudySpec) -> int:
     """How many of a study's trials are left."""
-    from study.slots import attempts, slots_done
+    from study.storage.slots import attempts, slots_done
 
     with opened(url) as storage:
         return spec.trials - len(slots_done(spec, attempts(storage, name)))
@@ -191,7 +191,7 @@ def _left(url: str, name: str, spec: StudySpec) -> int:
 
 def _check_search(storage: SlotStorage, name: str, spec: StudySpec, going_on: str) -> None:
     """Raises Failure where it is no search, or not finished and has to go on first."""
-    from study.slots import attempts, slots_done
+    from study.storage.slots import attempts, slots_done
 
     if spec.source is not None:
         raise Failure(f"study {name!r} is a later stage of {spec.source!r}: confirm that one", 2)
@@ -205,7 +205,7 @@ def _check_search(storage: SlotStorage, name: str, spec: StudySpec, going_on: st
 
 def _stored(storage: SlotStorage, made: str, name: str) -> StudySpec | None:
     """The spec of the later stage where it exists. Raises Failure if it is something else."""
-    from study.storage import load_spec
+    from study.storage.studies import load_spec
 
     if made not in [each.study_name for each in storage.get_all_studies()]:
         return None
@@ -230,8 +230,8 @@ def _trials(url: str, storage: SlotStorage, name: str, spec: StudySpec) -> list[
     """The trials of a stage that are somebody's result; says which are not."""
     import optuna
 
-    from analysis.frames import load
-    from analysis.plausible import UNUSABLE, left_out, marked
+    from analysis.reading.frames import load
+    from analysis.reading.plausible import UNUSABLE, left_out, marked
 
     judged = marked(load(url, name)[0], spec)
     say_left_out(left_out(judged))
@@ -242,7 +242,7 @@ def _trials(url: str, storage: SlotStorage, name: str, spec: StudySpec) -> list[
 
 def _create_or_extend(url: str, made: str, spec: StudySpec) -> bool:
     """Whether the stage is new."""
-    from study.storage import set_spec, set_stopping
+    from study.storage.studies import set_spec, set_stopping
 
     with opened(url) as storage:
         if made in [each.study_name for each in storage.get_all_studies()]:
@@ -263,7 +263,7 @@ def _cost(
     as_json: bool,
 ) -> None:
     """What both stages cost; which configurations the second one tests is not known before."""
-    from study.confirm import likely_test_spec
+    from study.stages import likely_test_spec
 
     second = likely_test_spec(name, spec, spec.turn(spec.trials), train_on)
     stages = {"confirm": spec, "test": second}

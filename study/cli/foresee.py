@@ -7,13 +7,13 @@ from typing import Any
 
 import typer
 
-from study.prospects import Updates, updates, warnings
 from study.spec import StudySpec
+from study.workers.prospects import Updates, updates, warnings
 
 
 @dataclass(frozen=True)
 class Foreseen:
-    """The updates of a run, and the warnings of `study.prospects`."""
+    """The updates of a run, and the warnings of `study.workers.prospects`."""
 
     updates: Updates
     warnings: list[str]
@@ -43,7 +43,7 @@ def _task_size(spec: StudySpec) -> tuple[int, int]:
     """Training images of a study, and classes of its task."""
     import torch
 
-    from study.tasks import find_task, load_task_data
+    from study.tasks.task import find_task, load_task_data
 
     task = find_task(spec.task)
     if spec.budget.train_size is not None:

@@ -27,7 +27,7 @@ from study.cli.options import (
     WorkersPerDevice,
     opened,
 )
-from study.hints import command, with_command
+from study.storage.hints import command, with_command
 from study.terminal import printable
 
 
@@ -48,8 +48,8 @@ def worker(
 
     Example: lrstudy worker cosine --storage postgresql://me@server/studies
     """
-    from study.slots import attempts, slots_done
-    from study.storage import is_stopping, load_spec
+    from study.storage.slots import attempts, slots_done
+    from study.storage.studies import is_stopping, load_spec
 
     with opened(storage) as found:
         spec = load_spec(found, name)
@@ -80,8 +80,8 @@ def stop(name: StudyName, storage: Storage = DEFAULT_STORAGE) -> None:
 
     Example: lrstudy stop cosine
     """
-    from study.slots import attempts, slots_done
-    from study.storage import load_spec, set_stopping
+    from study.storage.slots import attempts, slots_done
+    from study.storage.studies import load_spec, set_stopping
 
     with opened(storage) as found:
         spec, tries = load_spec(found, name), attempts(found, name)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import typer
 from rich.console import Console
 
-from search_spaces.phrases import count
+from search_spaces.words.phrases import count
 from study.cli.on_ray import Ray, ray_places
 from study.cli.options import (
     CHECKPOINTS_VARIABLE,
@@ -26,13 +26,13 @@ from study.cli.options import (
 )
 from study.durations import duration
 from study.files import advice
-from study.hints import command, with_command
 from study.spec import StudySpec
+from study.storage.hints import command, with_command
 
 if TYPE_CHECKING:
-    from study.estimate import Cost
-    from study.runner import Ending
-    from study.slots import Attempt
+    from study.storage.slots import Attempt
+    from study.workers.estimate import Cost
+    from study.workers.local import Ending
 
 TIMING = "timing a few steps of training"
 LEFT = 3  # exit status where trials are left: the time was up, or `lrstudy stop` ended it
@@ -48,7 +48,7 @@ _WITHOUT_LOG = (
 class Crew:
     """The workers: how many, where, for how long, and where they keep checkpoints.
 
-    None: as `study.runner.place` decides; no time limit; beside a SQLite file; on this machine.
+    None: as `workers.local.place` decides; no time limit; beside a SQLite file; on this machine.
     """
 
     workers: int | None = None
@@ -83,9 +83,9 @@ def check(spec: StudySpec, crew: Crew) -> list[str]:
     if "torch" not in sys.modules:  # what takes longest, and only once
         preparing("loading PyTorch, checking device and images", logged=True)
     from study import devices
-    from study.data import DataError
-    from study.objective import load_data
-    from study.runner import place
+    from study.tasks.fashion_mnist import DataError
+    from study.trials.objective import load_data
+    from study.workers.local import place
 
     with failures(DataError), wrong_use():
         if crew.ray is None:
@@ -99,7 +99,7 @@ def check(spec: StudySpec, crew: Crew) -> list[str]:
 def checkpoint_directory(url: str, given: Path | None) -> Path | None:
     """Where the checkpoints of a storage's studies lie: as given, or beside a SQLite file. Raises
     Failure where it cannot be written to."""
-    from study.urls import database_file, parse_url
+    from study.storage.urls import database_file, parse_url
 
     with storage_failures(url):
         file = database_file(parse_url(url))
@@ -146,7 +146,7 @@ def in_words(cost: Cost, place: str) -> str:
 
 def estimated(spec: StudySpec, places: Sequence[str], crew: Crew) -> Cost:
     """What a study costs with the crew's workers; a cluster of Ray has cores of its own."""
-    from study.estimate import estimate
+    from study.workers.estimate import estimate
 
     cluster = crew.ray is not None and crew.ray.address is not None
     return estimate(spec, places[0], len(places), len(places) if cluster else None)
@@ -156,7 +156,7 @@ def create(url: str, name: str, spec: StudySpec) -> None:
     """Create the study; raises Failure where there is one of that name."""
     from optuna.exceptions import DuplicatedStudyError
 
-    from study.storage import create_study, load_spec
+    from study.storage.studies import create_study, load_spec
 
     with opened(url, create=True) as storage:
         try:
@@ -178,11 +178,11 @@ def launch(
     crew: Crew,
 ) -> tuple[int, Ending]:
     """Run the workers with a display: how many trials are left, and why it ended."""
-    from study.dashboard import annotate
-    from study.display import Display
-    from study.runner import WorkersFailed
-    from study.slots import attempts, slots_done
-    from study.storage import write_ahead
+    from study.cli.display import Display
+    from study.storage.dashboard import annotate
+    from study.storage.slots import attempts, slots_done
+    from study.storage.studies import write_ahead
+    from study.workers.local import WorkersFailed
 
     console, directory = Console(), checkpoint_directory(url, crew.checkpoints)
     with opened(url) as storage, failures(WorkersFailed):
@@ -208,12 +208,12 @@ def _best(
     url: str, name: str, spec: StudySpec, found: Sequence[Attempt]
 ) -> tuple[float, str] | None:
     """The best score of the study's ended trials, whoever ran them, and the trial that has it."""
-    from study.slots import slots_done
+    from study.storage.slots import slots_done
 
     if not slots_done(spec, found):
         return None
-    from analysis.frames import load
-    from analysis.progress import best_so_far
+    from analysis.reading.frames import load
+    from analysis.reading.progress import best_so_far
 
     return best_so_far(load(url, name)[0], spec)
 
@@ -221,10 +221,10 @@ def _best(
 def _run_workers(crew: Crew, places: Sequence[str]) -> Callable[..., Ending]:
     """What starts the crew's workers and watches them."""
     if crew.ray is None:
-        from study import runner
+        from study.workers import local
 
-        return partial(runner.launch, places=places)
-    from study import ray_launcher
+        return partial(local.launch, places=places)
+    from study.workers import ray_launcher
 
     ray = crew.ray
     return partial(ray_launcher.launch, workers=len(places), gpus=ray.gpus, address=ray.address)
@@ -232,8 +232,8 @@ def _run_workers(crew: Crew, places: Sequence[str]) -> Callable[..., Ending]:
 
 def report_failures(url: str, name: str, spec: StudySpec) -> None:
     """Raises Failure where slots of a study that has ended failed for good."""
-    from study.slots import attempts, slots_failed
-    from study.storage import last_error
+    from study.storage.slots import attempts, slots_failed
+    from study.storage.studies import last_error
 
     with opened(url) as storage:
         failed = len(slots_failed(spec, attempts(storage, name)))
@@ -280,7 +280,7 @@ def why_left(url: str, name: str, ending: Ending) -> Ending:
 
 def _is_stopping(url: str, name: str) -> bool:
     """Whether all workers of the study were asked to leave."""
-    from study.storage import is_stopping
+    from study.storage.studies import is_stopping
 
     with opened(url) as storage:
         return is_stopping(storage, storage.get_study_id_from_name(name))

@@ -57,7 +57,7 @@ def on_ray(url: str, launcher: str, address: str | None, gpus: float | None) -> 
 
 
 def _check_storage(url: str, chosen: Ray) -> None:
-    from study.urls import database_file, has_password, parse_url
+    from study.storage.urls import database_file, has_password, parse_url
 
     with storage_failures(url):
         file = database_file(parse_url(url))
@@ -78,10 +78,10 @@ def _check_ray(chosen: Ray) -> None:
             f"{address}: run lrstudy on a machine of the Ray cluster, with --ray-address auto", 2
         )
     try:
-        from study.ray_launcher import reach
+        from study.workers.ray_launcher import reach
     except ImportError:
         raise Failure("--launcher ray needs Ray: pip install 'lrstudy[ray]'", 2) from None
-    from study.runner import WorkersFailed
+    from study.workers.local import WorkersFailed
 
     with failures(WorkersFailed):
         reach(address)

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from pydantic import ValidationError
 
-from search_spaces.problems import first_problem
+from search_spaces.schedules.problems import first_problem
 from study.cli.completion import complete_study
-from study.hints import DEFAULT_STORAGE as DEFAULT_STORAGE
-from study.hints import STORAGE_VARIABLE
+from study.storage.hints import DEFAULT_STORAGE as DEFAULT_STORAGE
+from study.storage.hints import STORAGE_VARIABLE
 from study.terminal import printable
 
 if TYPE_CHECKING:
-    from study.slots import SlotStorage
+    from study.storage.slots import SlotStorage
 
 CHECKPOINTS_VARIABLE = "LRSTUDY_CHECKPOINTS"
 
@@ -34,7 +34,7 @@ def warned_of_password(context: typer.Context, url: str) -> str:
 
 def warn_of_password(url: str) -> None:
     """Say so where a URL of the command line shows a password to all users of the machine."""
-    from study.urls import has_password
+    from study.storage.urls import has_password
 
     if has_password(url):
         typer.echo(
@@ -60,7 +60,7 @@ Storage = Annotated[
 def checked_name(name: str | None) -> str | None:
     """The name, refused where the shell passed bytes that are no text, or a storage URL with a
     password, which messages would repeat."""
-    from study.urls import has_password
+    from study.storage.urls import has_password
 
     try:
         (name or "").encode()
@@ -146,7 +146,7 @@ def failures(*kinds: type[Exception]) -> Iterator[None]:
 def storage_failures(url: str) -> Iterator[None]:
     """Turns whatever goes wrong with the storage into a Failure: with status 2 where the name of a
     study is wrong, as that of a search space, else with status 1."""
-    from study.urls import StorageError, UnknownStudyError, database_errors
+    from study.storage.urls import StorageError, UnknownStudyError, database_errors
 
     try:
         with database_errors(url):
@@ -160,7 +160,7 @@ def storage_failures(url: str) -> Iterator[None]:
 def opened(url: str, *, create: bool = False) -> Iterator[SlotStorage]:
     """The storage, and whatever goes wrong with it as `storage_failures`; closed afterwards, so
     that no files of a write-ahead log stay beside a SQLite file."""
-    from study.storage import open_storage
+    from study.storage.studies import open_storage
 
     with storage_failures(url):
         storage = open_storage(url, create=create)
@@ -172,7 +172,7 @@ def opened(url: str, *, create: bool = False) -> Iterator[SlotStorage]:
 
 def say_left_out(reasons: Sequence[str]) -> None:
     """One line on standard error about the trials that are nobody's result, if there are any."""
-    from analysis.plausible import not_counted
+    from analysis.reading.plausible import not_counted
 
     line = not_counted(reasons)
     if line is not None:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from search_spaces.phrases import count
+from search_spaces.words.phrases import count
 from study.cli.choices import Choices, define
 from study.cli.completion import complete_space
 from study.cli.foresee import foresee
@@ -42,8 +42,8 @@ from study.cli.options import (
     wrong_use,
 )
 from study.cli.unfinished import say, unfinished_runs
-from study.hints import command, with_command
 from study.spec import Pruner, Sampler
+from study.storage.hints import command, with_command
 from study.study_file import write_study
 
 
@@ -203,8 +203,8 @@ def resume(
 
     Example: lrstudy resume cosine --trials 60
     """
-    from study.slots import attempts, slots_done
-    from study.storage import load_spec, set_spec, set_stopping
+    from study.storage.slots import attempts, slots_done
+    from study.storage.studies import load_spec, set_spec, set_stopping
 
     ray = on_ray(storage, launcher, ray_address, gpus_per_worker)
     with opened(storage) as found:

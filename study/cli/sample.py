@@ -49,9 +49,9 @@ def sample(
     preparing(f"sampling the {problem} posterior")
     import torch
 
-    from analysis import exact
-    from study.exact import SAMPLED
-    from study.storage import keep_samples, load_spec
+    from analysis.questions.langevin import exact
+    from study.storage.studies import keep_samples, load_spec
+    from study.training.exact import SAMPLED
 
     if into is not None:
         with opened(storage) as kept:

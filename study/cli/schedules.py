@@ -13,9 +13,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from search_spaces.families import SYMBOLS, Family, Parameter, describe
-from search_spaces.parsing import parse_schedule
-from search_spaces.schedules import FAMILIES, Array, Plateau, Schedule
+from search_spaces.schedules.base import Array, Schedule
+from search_spaces.schedules.descriptions import SYMBOLS, Family, Parameter, describe
+from search_spaces.schedules.families import FAMILIES, Plateau
+from search_spaces.schedules.text import parse_schedule
 from study.cli.completion import complete_schedule
 from study.cli.options import AsJson, print_json, wrong_use
 
@@ -112,7 +113,7 @@ def example_rates(text: str, points: int) -> Array:
     steps = np.arange(_EPOCHS * each)
     if isinstance(schedule, Schedule):
         return schedule(steps, each)
-    from study.torch_schedules import PlateauState, closed_form, plateau_rates
+    from study.training.torch_schedules import PlateauState, closed_form, plateau_rates
 
     if not isinstance(schedule, Plateau):
         return closed_form(schedule, _EPOCHS, each)(steps, each)

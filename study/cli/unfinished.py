@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import typer
 
-from search_spaces.unfinished import unfinished
+from search_spaces.schedules.unfinished import unfinished
 from study.spec import StudySpec
 from study.terminal import printable
 
@@ -27,7 +27,7 @@ def unfinished_runs(spec: StudySpec) -> list[str]:
 
 def _train_images(spec: StudySpec) -> int:
     from study import devices
-    from study.objective import load_data
+    from study.trials.objective import load_data
 
     return spec.budget.train_size or len(load_data(spec, devices.resolve("cpu")).train.labels)
 

@@ -16,13 +16,12 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.trial import FixedTrial, TrialState, create_trial
 from scipy import stats
 
-from analysis import figures
+from analysis.figures import style
 from search_spaces.config import TrialConfig
 from search_spaces.spaces import find_space
-from study import confirm
-from study.confirm import confirm_spec, sibling
 from study.records import EpochRecord, to_bits
 from study.spec import SPEC_ATTR, StudySpec, TrainOn
+from study.stages import confirm_spec, sibling
 from tests.analysis.bulk import add_trials
 from tests.analysis.measured import measuring
 
@@ -333,7 +332,7 @@ def plant_stages(
             spec = confirm_spec(name, spec, trials, top=top, seeds=seeds, train_images=images)
         else:
             trials = optuna.load_study(study_name=sibling(name, "confirm"), storage=url).trials
-            spec = confirm.test_spec(name, spec, trials, seeds=seeds, train_on=train_on)
+            spec = stages.test_spec(name, spec, trials, seeds=seeds, train_on=train_on)
         rng = np.random.default_rng([spec.seed, len(stage)])
         plant_spec(path, spec, sibling(name, stage), rng, (states or {}).get(stage), noise=noise)
     return url
@@ -343,7 +342,7 @@ def plant_stages(
 def _every_text_fits() -> Iterator[None]:
     """Every figure that a test here draws has its texts within it, and none on another."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(figures, "render", measuring(figures.render))
+        patch.setattr(style, "render", measuring(style.render))
         yield
 
 

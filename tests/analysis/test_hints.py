@@ -14,12 +14,12 @@ import typer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.findings import load_study
 from analysis.report import report_study, write_report
-from study import hints
+from analysis.study import load_study
 from study.cli.application import app
-from study.hints import DEFAULT_STORAGE, command, with_command, wrapped
-from study.urls import address
+from study.storage import hints
+from study.storage.hints import DEFAULT_STORAGE, command, with_command, wrapped
+from study.storage.urls import address
 from tests.analysis.conftest import plant_stages, plant_study
 from tests.analysis.test_report import Page
 
@@ -171,7 +171,7 @@ def test_a_search_is_finished_before_it_is_confirmed(storages: dict[str, str]) -
 def test_the_json_names_the_commands_of_the_page(
     storages: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("analysis.figures.render", lambda figure, kind: kind.encode())
+    monkeypatch.setattr("analysis.figures.style.render", lambda figure, kind: kind.encode())
     page = write_report(storages["here"], ["sure"], tmp_path / "out")
     values = json.loads((page.parent / "findings.json").read_text(encoding="utf-8"))
     text = Page(page.read_text(encoding="utf-8")).text
@@ -181,8 +181,8 @@ def test_the_json_names_the_commands_of_the_page(
 
 
 def test_no_other_module_writes_a_command_line() -> None:
-    """`lrstudy VERB` with a name or option behind it stands in docstrings and in `study.hints`."""
-    root = Path(hints.__file__).parents[1]
+    """`lrstudy VERB` with a name or option behind it stands in docstrings and in `hints`."""
+    root = Path(hints.__file__).parents[2]
     written = re.compile(r"""f["'][^"']*lrstudy (?:resume|confirm|worker|report|best|stop) ?\{""")
     for package in ("study", "analysis", "search_spaces"):
         for path in (root / package).rglob("*.py"):

@@ -14,13 +14,13 @@ import pandas as pd
 import pytest
 
 from analysis import report
-from analysis.database import split_name
-from analysis.frames import load
-from analysis.loading import tidy
-from analysis.naming import slug
+from analysis.page.naming import slug
+from analysis.reading.database import split_name
+from analysis.reading.frames import load
+from analysis.reading.loading import tidy
 from analysis.report import ANSWERS, write_report
 from search_spaces.spaces import CHAPTER, SPACES
-from study.urls import StorageError
+from study.storage.urls import StorageError
 from tests.analysis.conftest import Plant, plant_stages, plant_study
 
 EVIL = '<script>alert("x")</script>/../../y&'

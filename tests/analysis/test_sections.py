@@ -10,19 +10,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import (
-    by_rate,
-    cosine,
-    figures,
-    fixed_rate,
-    generalization,
-    learning,
-    polynomial,
-    spending,
-    warmup,
-)
-from analysis.findings import Section, Study, find, load_study
+from analysis.figures import style
+from analysis.questions.cosine import search as cosine
+from analysis.questions.fixed_rate import search as fixed_rate
+from analysis.questions.polynomial import search as polynomial
+from analysis.questions.warmup import search as warmup
 from analysis.report import ANSWERS, sections_of
+from analysis.section import Section, find
+from analysis.sections import by_rate, generalization, learning, spending
+from analysis.study import Study, load_study
 from tests.analysis.conftest import EDGE, EXPONENT, PEAK
 
 HOPELESS = ("all diverged", "all failed", "all pruned", "none yet")
@@ -215,9 +211,9 @@ def test_marks_are_the_frames_numbers(
     studies: dict[str, Study], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shown: dict[str, Any] = {}
-    kept = figures.picture
+    kept = style.picture
 
-    def keep(figure: Any, name: str, *words: str) -> figures.Picture:
+    def keep(figure: Any, name: str, *words: str) -> style.Picture:
         main = figure.axes[0]
         shown[name] = np.concatenate([each.get_offsets().data for each in main.collections])
         return kept(figure, name, *words)

@@ -27,12 +27,12 @@ import sqlalchemy as sa
 
 from search_spaces.config import Budget
 from search_spaces.spaces import SPACES
-from study.pruning import make_pruner
 from study.records import EpochRecord
-from study.sampling import FAMILY_PARAM, SlotSampler
-from study.slots import NoFreeSlot, SlotStorage
 from study.spec import StudySpec
-from study.storage import create_study, is_stopping, open_storage
+from study.storage.slots import NoFreeSlot, SlotStorage
+from study.storage.studies import create_study, is_stopping, open_storage
+from study.trials.pruners import make_pruner
+from study.trials.sampler import FAMILY_PARAM, SlotSampler
 from tests.postgres import Server, server
 
 WORKERS = (1, 4, 16, 64)
@@ -135,7 +135,7 @@ def _work(url: str, spec_json: str, ready: Any, found: Any) -> None:
 
 
 def _trial(study: optuna.Study, storage: SlotStorage, spec: StudySpec, timings: Timings) -> None:
-    """All calls of one trial, in the order of `study.objective`."""
+    """All calls of one trial, in the order of `study.trials.objective`."""
     began = time.perf_counter()
     trial = study.ask()
     family = trial.suggest_categorical(FAMILY_PARAM, spec.families)
@@ -237,7 +237,7 @@ def _share(storage_seconds: float) -> dict[str, Any]:
     """A trial's seconds of storage beside those of its training, in the chapter's setting, on the
     best device of this machine: one worker, one thread."""
     from study import devices
-    from study.estimate import estimate
+    from study.workers.estimate import estimate
 
     device = devices.resolve("auto")
     training = estimate(_spec(TRIALS), str(device), 2).seconds_per_trial

@@ -13,7 +13,7 @@ from typing import Any
 
 import optuna
 
-from analysis.frames import load
+from analysis.reading.frames import load
 from analysis.report import write_report
 from search_spaces.config import Budget
 from tests.analysis.conftest import plant_study

@@ -22,12 +22,12 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import ToTensor
 
 from search_spaces.config import TrialConfig
-from search_spaces.schedules import Constant
-from study import training
-from study.data import Images
+from search_spaces.schedules.families import Constant
 from study.devices import WORKER_ENVIRONMENT, describe
-from study.evaluation import scores
-from study.tasks import TASKS, TaskData, load_task_data
+from study.tasks.fashion_mnist import Images
+from study.tasks.task import TASKS, TaskData, load_task_data
+from study.training import loop
+from study.training.evaluation import scores
 
 CPU = torch.device("cpu")
 TASK = TASKS["fashion_mnist"]
@@ -107,8 +107,8 @@ def _harness(connection: Connection) -> None:
     torch.set_num_threads(1)
     data = load_task_data(TASK, device=CPU)
     config = TrialConfig(schedule=Constant(base_lr=0.1), epochs=1000, seed=0, batch_size=BATCH)
-    state = training.start(config, TASK, data, CPU)
-    epochs = training.train(state, data)
+    state = loop.start(config, TASK, data, CPU)
+    epochs = loop.train(state, data)
     commands = {
         "epoch": lambda: next(epochs).seconds,
         "anatomy": lambda: _anatomy(state, data, epochs),
@@ -116,14 +116,12 @@ def _harness(connection: Connection) -> None:
     _serve(connection, len(data.train.labels), commands)
 
 
-def _anatomy(
-    state: training.TrainingState, data: TaskData, epochs: Iterator[Any]
-) -> dict[str, float]:
+def _anatomy(state: loop.TrainingState, data: TaskData, epochs: Iterator[Any]) -> dict[str, float]:
     """Where an epoch's time goes, as shares of it, and how near the step is to the peak."""
     if data.val is None:
         raise ValueError("the benchmark needs validation images")
     epoch = next(epochs).seconds
-    averages, weights = (training.floating(m) for m in (state.averaged, state.model))
+    averages, weights = (loop.floating(m) for m in (state.averaged, state.model))
     average = state.steps_per_epoch * _best(lambda: torch._foreach_lerp_(averages, weights, 1e-9))
     evaluation = _best(lambda: scores(state.averaged, data.val))
     step_rate = len(data.train.labels) / (epoch - 2 * evaluation)

@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from analysis.presence import running
+from analysis.reading.presence import running
 from tests.postgres import Server
 
 # A silent trial is given up after so many seconds: more than an outage with its recovery lasts.

@@ -10,12 +10,12 @@ import torch
 from optuna.trial import FrozenTrial, TrialState
 
 from search_spaces.config import TrialConfig
-from study.objective import load_data
 from study.records import EpochRecord
 from study.spec import StudySpec
-from study.storage import load_spec, open_storage
-from study.tasks import TASKS, TaskData, first_images
-from study.training import diverged, start, train
+from study.storage.studies import load_spec, open_storage
+from study.tasks.task import TASKS, TaskData, first_images
+from study.training.loop import diverged, start, train
+from study.trials.objective import load_data
 
 ENDED_WELL = (TrialState.COMPLETE, TrialState.PRUNED)
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from study.slots import attempts, slots_done
-from study.storage import load_spec, open_storage
+from study.storage.slots import attempts, slots_done
+from study.storage.studies import load_spec, open_storage
 from tests.chaos.faults import Scene
 from tests.chaos.show import show
 from tests.postgres import Server
@@ -63,7 +63,7 @@ from optuna.exceptions import DuplicatedStudyError
 from search_spaces.config import Budget
 from search_spaces.spaces import SPACES
 from study.spec import StudySpec
-from study.storage import create_study, open_storage
+from study.storage.studies import create_study, open_storage
 
 space, budget = SPACES["fixed_rate"], Budget(epochs=3, train_size=3000)
 spec = StudySpec(

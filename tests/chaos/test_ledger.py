@@ -13,10 +13,10 @@ from optuna.trial import TrialState
 
 from search_spaces.config import Budget, Range
 from search_spaces.spaces import SPACES
-from study.slots import SlotStorage
 from study.spec import StudySpec
-from study.storage import create_study, open_storage
-from study.worker import Worker
+from study.storage.slots import SlotStorage
+from study.storage.studies import create_study, open_storage
+from study.workers.worker import Worker
 from tests.chaos.ledger import ledger
 
 NAME = "it"

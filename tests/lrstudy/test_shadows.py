@@ -13,7 +13,7 @@ import pytest
 
 import lrstudy
 from lrstudy._packages import HOME, PACKAGES
-from search_spaces import schedules
+from search_spaces.schedules.families import FAMILIES
 from tests.analysis.conftest import plant_study
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -55,7 +55,9 @@ def python(folder: Path) -> Run:
 @pytest.mark.parametrize("folder", THEIRS, indirect=True)
 def test_a_study_is_loaded_beside_them(python: Run) -> None:
     before = "import sys; path = [*sys.path]; import lrstudy"
-    done = python("-c", f"{before}; {LOADED}; assert sys.path == path; import analysis.figures")
+    done = python(
+        "-c", f"{before}; {LOADED}; assert sys.path == path; import analysis.figures.style"
+    )
     assert (done.stdout, done.stderr) == ("4\n", "")
 
 
@@ -68,7 +70,7 @@ def test_the_command_is_there_beside_them(python: Run) -> None:
 
 @pytest.mark.integration
 def test_workers_are_ours_beside_them(python: Run) -> None:
-    start = "from study.runner import WORKER; import subprocess"
+    start = "from study.workers.local import WORKER; import subprocess"
     code = f"import lrstudy; {start}; print(subprocess.run([*WORKER, 'none', 'cpu']).returncode)"
     done = python("-c", code)
     assert "study 'none'" in done.stdout + done.stderr
@@ -102,7 +104,7 @@ def test_schedules_need_no_torch_and_no_pandas() -> None:
 
 
 def test_every_schedule_and_every_name_is_there() -> None:
-    families = {each.__name__ for each in schedules.FAMILIES.values()}
+    families = {each.__name__ for each in FAMILIES.values()}
     assert families <= set(dir(lrstudy)) == set(lrstudy.__all__)
     assert all(getattr(lrstudy, name) is not None for name in lrstudy.__all__)
     with pytest.raises(AttributeError, match="has no attribute 'Cosin'"):

@@ -8,8 +8,8 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from search_spaces.config import Arm, Budget, Range, TrialConfig
-from search_spaces.problems import first_problem
-from search_spaces.schedules import Constant, Cosine, Plateau
+from search_spaces.schedules.families import Constant, Cosine, Plateau
+from search_spaces.schedules.problems import first_problem
 
 SCHEDULE = {"family": "constant", "base_lr": 0.1, "warmup": 3}
 TRIAL: dict[str, Any] = {"schedule": SCHEDULE, "epochs": 5, "seed": 0}

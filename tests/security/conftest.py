@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from study.tasks import TASKS, Task
+from study.tasks.task import TASKS, Task
 from tests.study.conftest import Command, Outcome, lrstudy
 
 __all__ = ["lrstudy"]  # the fixture

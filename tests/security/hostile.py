@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from analysis.values import parsed
+from analysis.reading.values import parsed
 
 # JSON texts; Python reads the first ones as numbers that are none.
 VALUES = {

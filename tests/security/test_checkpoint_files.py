@@ -1,6 +1,6 @@
 """Files in the place of checkpoints that are torn, of something else, or there to do harm.
 
-That a run goes on bit for bit from a good one is shown in tests/study/test_checkpoints.py.
+That a run goes on bit for bit from a good one is shown in tests/study/training/test_checkpoints.py.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from typing import Any
 import pytest
 import torch
 
-from study.checkpoints import Checkpoint, Checkpoints
 from study.records import EpochRecord
-from study.storage import IDENTITY_ATTR, create_study, identity, open_storage
+from study.storage.studies import IDENTITY_ATTR, create_study, identity, open_storage
+from study.training.checkpoints import Checkpoint, Checkpoints
 from tests.analysis.conftest import make_spec
 from tests.conftest import CPU
 

@@ -13,9 +13,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-import analysis.schedules  # noqa: F401 - before a test replaces what it takes from figures
+import analysis.sections.schedules  # noqa: F401 - before a test replaces what it takes from figures
 from search_spaces.config import Budget
-from study.tasks import TASKS, find_task
+from study.tasks.task import TASKS, find_task
 from tests.analysis.conftest import plant_study
 from tests.security.conftest import files, said
 from tests.security.hostile import set_inside, writing

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-import analysis.schedules  # noqa: F401 - before a test replaces what it takes from figures
+import analysis.sections.schedules  # noqa: F401 - before a test replaces what it takes from figures
 from search_spaces.config import Budget
 from search_spaces.spaces import CHAPTER
 from study.terminal import printable

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-import analysis.schedules  # noqa: F401 - before a test replaces what it takes from figures
+import analysis.sections.schedules  # noqa: F401 - before a test replaces what it takes from figures
 from search_spaces.config import Budget
-from study import runner
-from study.storage import create_study, open_storage
+from study.storage.studies import create_study, open_storage
+from study.workers import local
 from tests.analysis.conftest import make_spec, make_trial
 from tests.postgres import Server
 from tests.security.conftest import said
@@ -80,7 +80,7 @@ def test_a_server_that_is_away_is_named_without_the_password(
     command: tuple[str, ...],
 ) -> None:
     url = f"{scheme}://me:{SECRET}@127.0.0.1:{closed}/studies?connect_timeout=1"
-    monkeypatch.setattr("study.outages.PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr("study.storage.outages.PATIENCE_SECONDS", 0.0)
     size = ("--epochs", "1", "--train-size", "20") if command[0] == "run" else ()
     if said_by == "variable":
         monkeypatch.setenv("LRSTUDY_STORAGE", url)
@@ -110,7 +110,7 @@ def test_a_server_that_is_away_is_named_without_the_password(
 def test_a_url_that_cannot_be_used_is_not_repeated(
     lrstudy: Command, monkeypatch: pytest.MonkeyPatch, url: str
 ) -> None:
-    monkeypatch.setattr("study.outages.PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr("study.storage.outages.PATIENCE_SECONDS", 0.0)
     monkeypatch.setenv("LRSTUDY_STORAGE", url)
     for command in (("status",), ("resume", "it"), ("report", "it"), ("stop", "it")):
         outcome = lrstudy(*command)
@@ -160,8 +160,8 @@ def test_a_worker_has_the_url_in_its_environment_and_not_on_its_command_line(
 ) -> None:
     url = f"postgresql://me:{SECRET}@127.0.0.1/studies"
     events: list[dict[str, Any]] = []
-    monkeypatch.setattr(runner, "WORKER", (sys.executable, "-c", TOLD))
-    runner.launch(url, "it", places=["cpu"], on_event=events.append)
+    monkeypatch.setattr(local, "WORKER", (sys.executable, "-c", TOLD))
+    local.launch(url, "it", places=["cpu"], on_event=events.append)
     (ready,) = [each for each in events if each["event"] == "ready"]
     assert ready["url"] == url
     assert ready["line"].replace("\0", " ").rstrip().endswith(" it cpu")

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 import typer.main
 
 from study.cli.application import app
-from study.schema import filled_by
+from study.storage.schema import filled_by
 from tests.analysis.conftest import plant_study
 from tests.security.conftest import said
 from tests.study.conftest import Command

@@ -18,10 +18,10 @@ import sqlalchemy as sa
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.trial import create_trial
 
-import analysis.schedules  # noqa: F401 - before a test replaces what it takes from figures
-from analysis.frames import load, studies
-from analysis.loading import tidy
-from analysis.plausible import UNUSABLE
+import analysis.sections.schedules  # noqa: F401 - before a test replaces what it takes from figures
+from analysis.reading.frames import load, studies
+from analysis.reading.loading import tidy
+from analysis.reading.plausible import UNUSABLE
 from search_spaces.spaces import CHAPTER
 from tests.analysis.conftest import plant_stages, plant_study
 from tests.analysis.test_report import Page

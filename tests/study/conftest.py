@@ -14,11 +14,11 @@ import pytest
 from search_spaces.config import Budget
 from search_spaces.spaces import SPACES
 from study.cli.application import run
-from study.pruning import make_pruner
-from study.sampling import SlotSampler
-from study.slots import SlotStorage
 from study.spec import StudySpec
-from study.storage import create_study, open_storage
+from study.storage.slots import SlotStorage
+from study.storage.studies import create_study, open_storage
+from study.trials.pruners import make_pruner
+from study.trials.sampler import SlotSampler
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 

@@ -48,8 +48,8 @@ COMMANDS = {
     "torch": "plot constant:base=1",
     "analysis.report": "report it",
     "matplotlib": "report it",
-    "study.data": "data where",
-    "study.storage": "resume it",
+    "study.tasks.fashion_mnist": "data where",
+    "study.storage.studies": "resume it",
     "swallowed": "spaces",
     "the end": "spaces",
 }

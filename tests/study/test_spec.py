@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from search_spaces.config import Arm, Budget, Range
-from search_spaces.problems import first_problem
+from search_spaces.schedules.problems import first_problem
 from search_spaces.spaces import SPACES
 from study.spec import Stage, StudySpec
 

@@ -1,0 +1,1 @@
+"""Estimators: array or frame in, frame or numbers out, no state."""

@@ -1,0 +1,1 @@
+"""A search's later stages: runs on fresh seeds, in pairs."""

@@ -1,0 +1,1 @@
+"""Question 3, cosine against the others."""

@@ -1,0 +1,105 @@
+"""Answers question 3: how does cosine compare with the other schedules?"""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from analysis.estimators.intervals import scored, seeds_needed
+from analysis.figures.style import INK, Picture, accuracy_axis, canvas, picture, spoken, style
+from analysis.reading.frames import TERMINAL
+from analysis.section import ENOUGH, Estimates
+from analysis.sections.by_rate import close_call, families
+from analysis.study import Study
+from analysis.wording import points
+from search_spaces import cosine as space
+from search_spaces.words.phrases import count, percent
+from study.spec import Stage
+
+TITLE = "Cosine and the other schedules"
+QUESTION = space.QUESTION
+STAGE: Stage = "search"
+USES: tuple[str, ...] = TERMINAL
+NEEDS = ENOUGH
+PAIRED_SD = 0.007  # of the difference of two schedules over common seeds, on this task
+TABLES = {
+    "ranking": "Schedules by their best single run, each with the same number of trials. "
+    "Validation accuracy of complete trials; diverged share with its 95 % interval (Wilson)."
+}
+
+
+def estimate(study: Study) -> Estimates:
+    """trials: family, trial, state, accuracy; ranking: `summary` of each family, best first, with
+    ``behind``, the distance of its best accuracy from the best of all."""
+    trials = scored(study.ended(USES))[["family", "trial", "state", "accuracy"]]
+    ranking = families(study).sort_values("best_accuracy", ascending=False)
+    behind = ranking["best_accuracy"].max() - ranking["best_accuracy"]
+    ranking.insert(1, "behind_accuracy", behind)
+    return {
+        "trials": trials.reset_index(drop=True),
+        "ranking": ranking.reset_index(drop=True),
+    }
+
+
+def draw(estimates: Estimates) -> list[Picture]:
+    """A row of marks for each schedule, best on top."""
+    trials, ranking = estimates["trials"], estimates["ranking"]
+    known = ranking.dropna(subset=["best_accuracy"])
+    if known.empty:
+        return []
+    with canvas(height=1.2 + 0.36 * len(known)) as (figure, axes):
+        one = axes[0, 0]
+        for row, entry in enumerate(known.to_dict("records")):
+            colour, mark = style(entry["family"])
+            values = trials.loc[trials["family"] == entry["family"], "accuracy"].dropna()
+            one.scatter(values, [row] * len(values), color=colour, marker=mark, s=30, alpha=0.7)
+            one.plot(
+                [entry["median_accuracy"]] * 2, [row - 0.35, row + 0.35], color=INK, linewidth=2
+            )
+        accuracy_axis(one, trials["accuracy"], "x")
+        names = zip(known["family"], known["complete"], strict=True)
+        one.set_yticks(range(len(known)), [f"{spoken(name)} (n = {n})" for name, n in names])
+        one.set_ylim(len(known) - 0.4, -0.6)
+        return [
+            picture(
+                figure,
+                "ranking",
+                "Validation accuracy of the complete trials of each schedule, a row each, the "
+                "schedule with the best single run on top. " + conclude(estimates),
+                "Each mark is one complete trial; a bar marks the median of the schedule. n counts "
+                "complete trials. The spread comes from rates and other parameters, not from "
+                "seeds alone. The accuracy axis is logarithmic in the error.",
+            )
+        ]
+
+
+def conclude(estimates: Estimates) -> str:
+    """Cosine's place, the gap, and what it would take to tell."""
+    known = estimates["ranking"].dropna(subset=["best_accuracy"]).reset_index(drop=True)
+    if known.empty:
+        return "No trial ran to its end, so that no schedule can be judged."
+    first = known.iloc[0]
+    head = f"Best single run: {_run(first)}"
+    cosine = known[known["family"] == "cosine"]
+    if len(known) == 1 or cosine.empty:
+        return f"{head}; there is no pair with cosine to compare."
+    at = int(cosine.index[0])
+    other = known.iloc[1] if at == 0 else cosine.iloc[0]
+    gap = float(first["best_accuracy"] - other["best_accuracy"])
+    place = f"next is {_run(other)}"
+    if at > 0:
+        place = f"cosine is number {at + 1} of {len(known)} with {_score(other)}"
+    text = f"{head}; {place}, {points(gap)} behind, {close_call(gap)}"
+    if gap > 0:
+        text += (
+            "; to tell such a gap takes about "
+            f"{count(seeds_needed(gap, PAIRED_SD), 'fresh seed')} each"
+        )
+    return text + "."
+
+
+def _run(row: pd.Series) -> str:
+    return f"{spoken(row['family'])} {_score(row)}"
+
+
+def _score(row: pd.Series) -> str:
+    return f"{percent(row['best_accuracy'])} (trial {row['best_trial']}, best of {row['n']})"

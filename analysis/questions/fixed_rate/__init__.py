@@ -1,0 +1,1 @@
+"""Question 1, the best model at a fixed rate."""

@@ -1,0 +1,275 @@
+"""Answers question 5 on fresh seeds: SGD against samplers, and SGLD against its temperature."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.estimators.comparison import compare_pairs
+from analysis.estimators.intervals import mean_interval
+from analysis.figures.style import Picture, spoken
+from analysis.fresh_seeds import pairs
+from analysis.fresh_seeds.frames import best_candidates, ids, runs
+from analysis.fresh_seeds.missing import missing, said
+from analysis.questions.langevin import exact
+from analysis.questions.langevin.figures import by_temperature
+from analysis.reading.frames import RESULTS, SAMPLED
+from analysis.reading.predictive import MEASURES, measured
+from analysis.section import Estimates
+from analysis.study import Study
+from analysis.wording import listed
+from search_spaces import langevin as space
+from search_spaces.config import Arm
+from study.spec import Stage
+
+TITLE = "Optimization and sampling"
+QUESTION = space.QUESTION
+STAGE: Stage = "confirm"
+USES: tuple[str, ...] = RESULTS
+NEEDS = 3
+FIRST = "sgd"
+NATS = 0.01
+"""Differences of calibrated NLL within +- this do not matter."""
+TABLES = {
+    "methods": "The chosen configuration of each method, by what it predicts with (samples: how "
+    "many it averages): accuracy; negative log likelihood in nats, calibrated by a temperature "
+    "fitted on validation images, and as it is; Brier score; expected calibration error over 15 "
+    "equally wide bins of confidence. Means over seeds with 95 % intervals for new seeds; a "
+    "diverged run counts as a guess.",
+    "pairs": "SGD minus each sampler, paired by seed: mean difference of accuracy with its 95 % "
+    "interval for new seeds and, where test images were read, new images; the interval after "
+    "Holm's correction, which decides better and worse; share of seeds on which SGD wins (Wilson); "
+    "the verdict on SGD; how many more seeds would resolve it.",
+    "likelihood": "The same in calibrated NLL (nats): above 0 SGD is worse. Student's intervals "
+    f"for new seeds on the same images; differences within +-{NATS} do not matter.",
+    "temperatures": "SGLD with everything but its temperature the same, on validation images: "
+    "means over seeds with 95 % intervals; behind: calibrated NLL minus that at temperature 0, "
+    "paired by seed.",
+    "noise": "The temperature that a minibatch's own noise would have at a run's last rate if "
+    "minibatches were drawn with replacement, lr N tr(C) / (2 n d), from the trace of the "
+    "covariance C of one image's gradient: mean over runs with 95 % interval. Shuffled epochs add "
+    "less.",
+    "distances": "The mixture's samples against its exact posterior: total variation of the "
+    "marginals, and the share of the mode with theta2 < 0.",
+}
+
+
+def estimate(study: Study) -> Estimates:
+    """methods, beside (the same of the best candidates on validation images), pairs (`pairs.table`
+    of comparison), likelihood (of comparison_nll), temperatures with their singles, noise, missing,
+    and what `exact.estimates` gives of the samples kept in the study."""
+    judged, stage = _judged(study)
+    comparison, compared = pairs.pairs(study, FIRST, SAMPLED), likelihood(judged)
+    singles = _along(study)
+    return {
+        "methods": _methods(judged, stage),
+        "beside": _methods(_candidates(study), "confirm"),
+        "comparison": comparison,
+        "pairs": pairs.table(comparison),
+        "comparison_nll": compared,
+        "likelihood": compared.drop(columns=["low90", "high90"]),
+        "temperatures": temperatures(singles),
+        "singles": singles,
+        "noise": _noise(judged),
+        "missing": missing(study),
+        **exact.estimates(study.sampled),
+    }
+
+
+def _judged(study: Study) -> tuple[pd.DataFrame, Stage]:
+    """The runs of the configuration that represents each method, with MEASURES on test images, else
+    (those of the best candidates) on validation images; and their stage."""
+    if study.test is not None and len(study.test.ended(RESULTS)):
+        return measured(study.test.ended(RESULTS), study.test.predictive, "test"), "test"
+    return _candidates(study), "confirm"
+
+
+def _candidates(study: Study) -> pd.DataFrame:
+    confirm = study.confirm or study
+    return measured(best_candidates(runs(study)), confirm.predictive, "val")
+
+
+def _methods(judged: pd.DataFrame, stage: Stage) -> pd.DataFrame:
+    rows = [
+        {"family": family, **means(own), "samples": own["samples"].median()}
+        | {f"{stage}_trials": ids(own)}
+        for family, own in judged.groupby("family", sort=False)
+    ]
+    if not rows:
+        return pd.DataFrame(columns=["family", "n", *MEASURES])
+    return pd.DataFrame(rows).sort_values("calibrated_nll", ignore_index=True)
+
+
+def means(own: pd.DataFrame) -> dict[str, float | int]:
+    """n, diverged, and the mean of each of MEASURES with its interval, cut off where no value can
+    be."""
+    row: dict[str, float | int] = {"n": len(own)}
+    row["diverged"] = int((own["state"] == "diverged").sum())
+    for name in MEASURES:
+        found = mean_interval(own[name])
+        highest = np.inf if name.endswith("nll") else 2.0 if name == "brier" else 1.0
+        low, high = np.clip([found.low, found.high], 0.0, highest)
+        row |= {name: found.mean, f"{name}_low": float(low), f"{name}_high": float(high)}
+    return row
+
+
+def likelihood(judged: pd.DataFrame) -> pd.DataFrame:
+    """SGD minus each other method in calibrated NLL, best for SGD first: family, n, difference_nll,
+    difference_nll_low and _high, adjusted_nll_low and _high, low90, high90, verdict on SGD (less is
+    better), further_seeds."""
+    scores = judged.pivot_table("calibrated_nll", "replicate", "family", sort=False)
+    others = [str(name) for name in scores if name != FIRST]
+    if FIRST not in scores or not others:
+        columns = ("family", "n", "difference_nll", "low90", "high90", "verdict", "further_seeds")
+        return pd.DataFrame(columns=list(columns))
+    found = compare_pairs(-scores, FIRST, others, delta=NATS)  # the rule takes more for better
+    return pd.DataFrame(
+        {
+            "family": found["second"],
+            "n": found["n"],
+            "difference_nll": -found["mean"],
+            "difference_nll_low": -found["high"],
+            "difference_nll_high": -found["low"],
+            "adjusted_nll_low": -found["adjusted_high"],
+            "adjusted_nll_high": -found["adjusted_low"],
+            "low90": -found["high90"],
+            "high90": -found["low90"],
+            "verdict": found["verdict"],
+            "further_seeds": found["further_seeds"],
+        }
+    ).sort_values("difference_nll", ignore_index=True)
+
+
+def _along(study: Study) -> pd.DataFrame:
+    """The runs that differ in their temperature alone, with MEASURES on validation images: those of
+    the grid, and the candidate's that it was made from."""
+    found = runs(study)
+    confirm = study.confirm or study
+    sgld = [(index, arm) for index, arm in enumerate(confirm.spec.arms) if arm.family == "sgld"]
+    cells = [_but_temperature(arm) for _, arm in sgld if arm.role == "grid"]
+    along = [index for index, arm in sgld if _but_temperature(arm) in cells]
+    columns = ["trial", "replicate", "state", "temperature", *MEASURES]
+    grid = found[found["arm"].isin(along)]
+    return measured(grid, confirm.predictive, "val").reindex(columns=columns)
+
+
+def _but_temperature(arm: Arm) -> dict[str, float]:
+    return {name: value for name, value in arm.parameters.items() if name != "temperature"}
+
+
+def temperatures(singles: pd.DataFrame) -> pd.DataFrame:
+    """A row for each temperature: n, diverged, MEASURES with intervals; behind_nll, the calibrated
+    NLL minus that at temperature 0 over common seeds, with its interval; confirm_trials."""
+    coldest = singles[singles["temperature"] == 0].set_index("replicate")["calibrated_nll"]
+    rows = []
+    for temperature, own in singles.groupby("temperature"):
+        behind = mean_interval(own.set_index("replicate")["calibrated_nll"] - coldest)
+        row = {"temperature": temperature, **means(own), "behind_nll": behind.mean}
+        row |= {"behind_nll_low": behind.low, "behind_nll_high": behind.high}
+        rows.append(row | {"confirm_trials": ids(own)})
+    return pd.DataFrame(rows, columns=None if rows else ["temperature", "n", *MEASURES])
+
+
+def _noise(judged: pd.DataFrame) -> pd.DataFrame:
+    rows = []
+    for family, own in judged.groupby("family", sort=False):
+        found = mean_interval(own["noise_temperature"])
+        low, high = max(found.low, 0.0), found.high
+        rows.append((family, found.n, found.mean, low, high, own["final_lr"].mean()))
+    columns = ["family", "n", "temperature", "temperature_low", "temperature_high", "last_lr"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def draw(estimates: Estimates) -> list[Picture]:
+    """What is known exactly, the network against its temperature, and the forest of pairs."""
+    forest = pairs.forest(
+        estimates["comparison"],
+        FIRST,
+        "SGD minus each sampler with intervals, a row each. " + conclude(estimates),
+    )
+    along = by_temperature(estimates["temperatures"], estimates["beside"], _along_words(estimates))
+    return [*exact.draw(estimates), *along, *forest]
+
+
+def conclude(estimates: Estimates) -> str:
+    """SGD against the samplers in accuracy and calibrated NLL, the temperature that is best, and
+    the temperature of a minibatch's own noise."""
+    comparison = estimates["comparison"]
+    parts = [
+        "There is no pair with SGD on fresh seeds yet"
+        if comparison.empty
+        else pairs.sentence(comparison, FIRST),
+        _likelihood_words(estimates["comparison_nll"]),
+        _along_words(estimates),
+        _noise_words(estimates["noise"]),
+    ]
+    return "; ".join(filter(None, parts)) + said(estimates["missing"]) + "."
+
+
+def _likelihood_words(frame: pd.DataFrame) -> str:
+    known = frame[frame["n"] > 1]
+    groups = []
+    for verdict in ("better", "worse", "equivalent", "unresolved"):
+        own = known[known["verdict"] == verdict]
+        if len(own):
+            each = [_against(row, verdict) for row in own.to_dict("records")]
+            groups.append(f"{_LEADS[verdict]} {listed(each)}")
+    return "in calibrated NLL (nats, less is better) it is " + "; ".join(groups) if groups else ""
+
+
+def _against(row: Mapping[Hashable, Any], verdict: str) -> str:
+    """A method with the difference and the interval that decided, where they did."""
+    name = spoken(str(row["family"]))
+    if verdict == "unresolved":
+        return name
+    bounds = ("low90", "high90") if verdict == "equivalent" else _ADJUSTED
+    return f"{name} ({row['difference_nll']:+.3f}{_between(row, *bounds)})"
+
+
+_ADJUSTED = ("adjusted_nll_low", "adjusted_nll_high")
+_LEADS = {
+    "better": "better than",
+    "worse": "worse than",
+    "equivalent": f"equivalent within {NATS} to",
+    "unresolved": "unresolved against",
+}
+
+
+def _along_words(estimates: Estimates) -> str:
+    """Where along the temperatures the calibrated NLL is least, against temperature 0."""
+    frame = estimates["temperatures"].dropna(subset=["calibrated_nll"])
+    if frame.empty:
+        return ""
+    best = frame.sort_values("calibrated_nll").iloc[0]
+    warmest = frame.sort_values("temperature").iloc[-1]
+    text = f"of SGLD's temperatures {best['temperature']:.2g} has the least calibrated NLL"
+    if best["temperature"] > 0 and not np.isnan(best["behind_nll"]):
+        text += f" ({_against_cold(best)} against 0)"
+    if warmest["temperature"] > best["temperature"] and not np.isnan(warmest["behind_nll"]):
+        text += f", and {warmest['temperature']:.2g} costs {_against_cold(warmest)}"
+    return text
+
+
+def _against_cold(row: pd.Series) -> str:
+    return f"{row['behind_nll']:+.3f} nats{_between(row, 'behind_nll_low', 'behind_nll_high')}"
+
+
+def _between(row: pd.Series | Mapping[Hashable, Any], low: str, high: str) -> str:
+    """The interval behind a number; with one run, or the same on every seed, there is none."""
+    return "" if np.isnan(row[low]) else f", {row[low]:+.3f} to {row[high]:+.3f}"
+
+
+def _noise_words(frame: pd.DataFrame) -> str:
+    own = frame[(frame["family"] == FIRST) & frame["temperature"].notna()]
+    if own.empty:
+        return ""
+    row = own.iloc[0]
+    interval = f" ({row['temperature_low']:.2g} to {row['temperature_high']:.2g})"
+    return (
+        f"the noise of SGD's minibatches would be a temperature of {row['temperature']:.2g}"
+        f"{interval if row['n'] > 1 else ''} at its last rate if they were independent, and is "
+        "less with shuffled epochs"
+    )

@@ -1,0 +1,1 @@
+"""Question 2, the exponent of polynomial decay."""

@@ -1,0 +1,200 @@
+"""Figures of `analysis.questions.polynomial.confirmed`, from its estimates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import Normalize
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+
+from analysis.figures.fitting import outside_legend
+from analysis.figures.style import (
+    INK,
+    Picture,
+    accuracy_axis,
+    accuracy_bar,
+    accuracy_colours,
+    canvas,
+    log_subs,
+    on,
+    picture,
+    rate_axis,
+)
+from analysis.section import Estimates
+
+_MARKS = "osD^vPX"
+
+
+def map_figure(estimates: Estimates, verdict: str) -> Picture:
+    """Exponent x base rate: mean accuracy as colour and number, lost cells hatched, tuned rate of
+    each exponent framed."""
+    cells = estimates["cells"]
+    rows = cells.loc[cells["in_grid"], "exponent"].nunique()
+    with canvas(1, 1, 1.6 + 0.42 * rows) as (figure, axes):
+        exponent_map(cells, estimates["exponents"], axes[0, 0])
+        return picture(
+            figure,
+            "exponent-and-rate",
+            "Heat map of validation accuracy over exponent and base rate. " + verdict,
+            "Numbers: mean validation accuracy over seeds in per cent. Framed: the tuned rate of "
+            "each exponent, the best among those that lost no run. Grey and hatched: runs were "
+            "lost, how many of how many stands below the mean of the others, which is no fair "
+            "sample of the cell.",
+        )
+
+
+def exponent_map(cells: pd.DataFrame, exponents: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Draw the mean validation accuracy of each exponent and base rate as a map of colours.
+
+    cells: ``lrstudy.estimates(study)["cells"]`` of a confirmed study of the space polynomial, a row
+        a cell: exponent, base_lr, n (runs), complete, accuracy (mean of the complete ones, a share
+        in [0, 1], NaN without any), in_grid (whether it is drawn). Where runs were lost the cell is
+        grey and says how many.
+    exponents: its ``["exponents"]``: exponent and base_lr, its tuned rate, which is framed.
+    ax: where to draw; the current axes without it. Returns it, with a bar of colours beside it.
+
+    >>> from matplotlib.figure import Figure
+    >>> cells = pd.DataFrame(
+    ...     {
+    ...         "exponent": [1.0, 1.0, 2.0, 2.0],
+    ...         "base_lr": [0.1, 0.3, 0.1, 0.3],
+    ...         "n": 5,
+    ...         "complete": [5, 5, 5, 4],
+    ...         "accuracy": [0.80, 0.83, 0.79, 0.81],
+    ...         "in_grid": True,
+    ...     }
+    ... )
+    >>> tuned = pd.DataFrame({"exponent": [1.0, 2.0], "base_lr": [0.3, 0.1]})
+    >>> ax = exponent_map(cells, tuned, Figure().subplots())
+    >>> ax.get_xlabel(), ax.get_ylabel()
+    ('base learning rate', 'exponent')
+    """
+    ax, grid = on(ax), cells[cells["in_grid"]]
+    rows, columns = (sorted(grid[name].unique()) for name in ("exponent", "base_lr"))
+    whole = grid["accuracy"].where(grid["complete"] == grid["n"])
+    colours = accuracy_colours(whole if whole.notna().any() else grid["accuracy"])
+    for cell in grid.to_dict("records"):
+        x, y = columns.index(cell["base_lr"]), rows.index(cell["exponent"])
+        _cell(ax, x, y, cell, colours)
+    tuned = exponents.dropna(subset=["base_lr"])
+    for exponent, rate in zip(tuned["exponent"], tuned["base_lr"], strict=True):
+        place = (columns.index(rate) + 0.04, rows.index(exponent) + 0.06)
+        ax.add_patch(
+            mpl.patches.Rectangle(place, 0.92, 0.88, fill=False, edgecolor="#d55e00", lw=2.5)
+        )
+    ax.set(xlim=(0, len(columns)), ylim=(0, len(rows)))
+    ax.set_xticks(np.arange(len(columns)) + 0.5, [f"{rate:.2g}" for rate in columns])
+    ax.set_yticks(np.arange(len(rows)) + 0.5, [f"{exponent:.3g}" for exponent in rows])
+    ax.set(xlabel="base learning rate", ylabel="exponent")
+    ax.grid(visible=False)
+    ax.tick_params(length=0)
+    accuracy_bar(ax, colours, whole)
+    return ax
+
+
+def _cell(axes: Axes, x: int, y: int, cell: Mapping[Any, Any], colours: Normalize) -> None:
+    lost, known = cell["n"] - cell["complete"], not np.isnan(cell["accuracy"])
+    shade = float(colours(cell["accuracy"])) if known else 1.0
+    fill = "#eeeeee" if lost else mpl.colormaps["viridis"](shade)
+    axes.add_patch(mpl.patches.Rectangle((x, y), 1, 1, facecolor=fill, edgecolor="white"))
+    text = f"{100 * cell['accuracy']:.1f}" if known else ""
+    if lost:
+        hatched = mpl.patches.Rectangle((x, y), 1, 1, fill=False, hatch="///", lw=0)
+        hatched.set_edgecolor("#bbbbbb")
+        axes.add_patch(hatched)
+        text += "\n" * known + f"{lost} of {cell['n']} lost"
+    axes.text(
+        x + 0.5,
+        y + 0.5,
+        text,
+        ha="center",
+        va="center",
+        color="white" if shade < 0.6 and not lost else INK,
+        fontsize="small",
+        bbox={"facecolor": fill, "edgecolor": "none", "pad": 1.5},
+    )
+
+
+def loss_figure(losses: pd.DataFrame) -> Picture:
+    """Training loss by epoch at the tuned rate, a line an exponent."""
+    exponents = list(losses["exponent"].unique())
+    with canvas(1, 1, 3.7) as (figure, axes):
+        one = axes[0, 0]
+        for place, (exponent, colour) in enumerate(
+            zip(exponents, _shades(len(exponents)), strict=True)
+        ):
+            own = losses[losses["exponent"] == exponent]
+            one.fill_between(own["epoch"], own["lowest"], own["highest"], color=colour, alpha=0.15)
+            one.plot(
+                own["epoch"],
+                own["mean"],
+                color=colour,
+                marker=_MARKS[place % len(_MARKS)],
+                ms=5,
+                label=f"{exponent:.3g} ({own['base_lr'].iloc[0]:.2g})",
+            )
+        one.set_yscale("log")
+        one.yaxis.set_major_locator(LogLocator(subs=log_subs(*one.get_ylim())))
+        one.yaxis.set_minor_locator(NullLocator())
+        one.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        one.set(xlabel="epoch", ylabel="training loss (nats)")
+        one.xaxis.set_major_locator(MaxNLocator(integer=True))
+        outside_legend(figure, ncols=2, title="exponent (tuned base rate)")
+        ends = losses.drop_duplicates("exponent", keep="last").to_dict("records")
+        shown = ", ".join(f"{row['mean']:.3f} at {row['exponent']:.3g}" for row in ends)
+        return picture(
+            figure,
+            "loss-by-exponent",
+            f"Training loss by epoch at the tuned base rate of each exponent. It ends at {shown}.",
+            "Lines: means over seeds; shaded: from the lowest to the highest seed. The loss is the "
+            "running mean over an epoch, measured while the weights change; its axis is "
+            "logarithmic.",
+        )
+
+
+def mean_rate_figure(cells: pd.DataFrame, conclusion: str) -> Picture:
+    """Score against the schedule's mean rate, a colour an exponent."""
+    known = cells[cells["in_grid"]].dropna(subset=["accuracy"])
+    whole = known["complete"] == known["n"]
+    exponents = sorted(known["exponent"].unique())
+    with canvas(1, 1, 3.7) as (figure, axes):
+        one = axes[0, 0]
+        for place, (exponent, colour) in enumerate(
+            zip(exponents, _shades(len(exponents)), strict=True)
+        ):
+            own = known[whole & (known["exponent"] == exponent)].sort_values("mean_lr")
+            rest = known[~whole & (known["exponent"] == exponent)]
+            one.vlines(
+                own["mean_lr"], own["accuracy_low"], own["accuracy_high"], color=colour, lw=1
+            )
+            mark = _MARKS[place % len(_MARKS)]
+            label = f"{exponent:.3g}"
+            one.plot(own["mean_lr"], own["accuracy"], mark, ls="-", color=colour, label=label)
+            one.plot(rest["mean_lr"], rest["accuracy"], mark, color=colour, mfc="white", zorder=1)
+        shown = known.loc[whole if whole.any() else slice(None), "accuracy"]
+        beyond = max((shown.max() - shown.min()) / 3, 0.005)
+        accuracy_axis(one, [shown.min() - beyond, shown.max() + beyond])
+        rate_axis(one)
+        one.set_xlabel("mean learning rate over training")
+        outside_legend(figure, ncols=4, title="exponent")
+        return picture(
+            figure,
+            "score-by-mean-rate",
+            "Mean validation accuracy of each cell of the grid against the mean learning rate of "
+            f"its schedule, a colour for each exponent; {conclusion}.",
+            "Filled marks: means over seeds, with 95 % intervals, cut off where they leave the "
+            "picture. Open marks: the runs left in cells that lost some, no fair sample, and some "
+            "may lie outside. Were the mean rate all that matters, the exponents "
+            "would lie on one curve. The accuracy axis is logarithmic in the error.",
+        )
+
+
+def _shades(n: int) -> npt.NDArray[np.float64]:
+    """From light to dark, a sequence as the exponents are."""
+    return np.asarray(mpl.colormaps["viridis"](np.linspace(0.85, 0.0, n)))

@@ -1,0 +1,219 @@
+"""Answers question 2: how does convergence change with the exponent of the decay?"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from analysis.estimators.intervals import binned, scored
+from analysis.figures.style import (
+    Picture,
+    accuracy_axis,
+    by_family,
+    on,
+    panels,
+    picture,
+    rate_map,
+    spoken,
+    style,
+)
+from analysis.reading.frames import TERMINAL
+from analysis.section import ENOUGH, Estimates
+from analysis.sections.by_rate import families
+from analysis.study import Study
+from search_spaces import polynomial as space
+from search_spaces.words.phrases import percent
+from study.spec import Stage
+
+TITLE = "The exponent of the decay"
+QUESTION = space.QUESTION
+STAGE: Stage = "search"
+USES: tuple[str, ...] = TERMINAL
+NEEDS = ENOUGH
+BINS = 4
+TABLES = {
+    "exponents": "Validation accuracy of complete trials by exponent; the mean with its 95 % t "
+    "interval. Base rates vary within a bin, so that a mean describes this search.",
+}
+
+
+def estimate(study: Study) -> Estimates:
+    """trials: family, trial, base_lr, exponent, state, accuracy; exponents: `binned` by exponent in
+    BINS bins of equal ratio; families: their `summary`."""
+    trials = _with_exponent(study.ended(USES))
+    columns = ["family", "trial", "base_lr", "exponent", "state", "accuracy", "value"]
+    return {
+        "trials": trials[columns],
+        "exponents": _exponents(trials),
+        "families": families(study),
+    }
+
+
+def _with_exponent(trials: pd.DataFrame) -> pd.DataFrame:
+    """The trials that sampled an exponent, `scored`."""
+    trials = scored(trials).reset_index(drop=True)
+    return trials.assign(exponent=exponent_of(trials)).dropna(subset=["exponent"])
+
+
+def _exponents(trials: pd.DataFrame) -> pd.DataFrame:
+    """`binned` by exponent within each family."""
+    bins = [
+        _bins(group).assign(family=family) for family, group in trials.groupby("family", sort=False)
+    ]
+    frame = pd.concat(bins, ignore_index=True) if bins else pd.DataFrame(columns=_COLUMNS)
+    return frame[_COLUMNS]
+
+
+_COLUMNS = [
+    "family",
+    "exponent_low",
+    "exponent_high",
+    "n",
+    "complete",
+    "diverged",
+    "best_accuracy",
+    "best_trial",
+    "mean_accuracy",
+    "mean_accuracy_low",
+    "mean_accuracy_high",
+]
+
+
+def exponent_of(trials: pd.DataFrame) -> pd.Series:
+    """The sampled exponent of each trial, NaN where none was sampled."""
+    missing = pd.Series(np.nan, index=trials.index)
+    return trials["exponent"].astype(float) if "exponent" in trials else missing
+
+
+def _bins(trials: pd.DataFrame) -> pd.DataFrame:
+    low, high = trials["exponent"].min(), trials["exponent"].max()
+    edges = np.geomspace(low, high, BINS + 1) if low < high else np.array([low, low])
+    edges[0], edges[-1] = low, high  # not off by a rounding error
+    return binned(trials, "exponent", edges.tolist()).rename(
+        columns={
+            "low_edge": "exponent_low",
+            "high_edge": "exponent_high",
+            "best": "best_accuracy",
+            "mean": "mean_accuracy",
+            "mean_low": "mean_accuracy_low",
+            "mean_high": "mean_accuracy_high",
+        }
+    )
+
+
+def draw(estimates: Estimates) -> list[Picture]:
+    """Accuracy against exponent, and the map of rate and exponent."""
+    trials = estimates["trials"]
+    if trials["accuracy"].isna().all():
+        return []
+    return [_by_exponent(trials, estimates["exponents"], conclude(estimates)), _map(trials)]
+
+
+def _by_exponent(trials: pd.DataFrame, exponents: pd.DataFrame, verdict: str) -> Picture:
+    names = list(trials["family"].unique())
+    with panels(len(names), 2.4) as (figure, axes):
+        for one, name in zip(axes, names, strict=True):
+            _marks_and_means(one, trials, exponents, name)
+            one.set_title(spoken(name))
+        accuracy_axis(axes[0], trials["accuracy"])
+        return picture(
+            figure,
+            "accuracy-by-exponent",
+            "Validation accuracy of each complete trial against the exponent of its decay, a panel "
+            "for each schedule. " + verdict,
+            "Marks: complete trials. Lines: mean of the complete trials in a range of exponents, "
+            "with its 95 % interval; base rates vary within it. The accuracy axis is logarithmic "
+            "in the error.",
+        )
+
+
+def _marks_and_means(ax: Axes, trials: pd.DataFrame, exponents: pd.DataFrame, family: str) -> None:
+    """The complete trials of a family, and the mean of each range of exponents."""
+    colour, mark = style(family)
+    own = trials[trials["family"] == family]
+    points = (own["exponent"], own["accuracy"])
+    ax.scatter(*points, color=colour, marker=mark, s=26, alpha=0.7, label=spoken(family))
+    for row in exponents[exponents["family"] == family].to_dict("records"):
+        ends = [row["exponent_low"], row["exponent_high"]]
+        bounds = (row["mean_accuracy_low"], row["mean_accuracy_high"])
+        ax.fill_between(ends, *bounds, color=colour, alpha=0.15)
+        ax.plot(ends, [row["mean_accuracy"]] * 2, color=colour)
+    ax.set_xscale("log", base=2)
+    ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    ax.set_xlabel("exponent")
+
+
+def score_by_exponent(trials: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Draw validation accuracy against the exponent of the decay: a mark a complete trial, and the
+    mean of each range of exponents with its 95 % t interval.
+
+    trials: a row a trial of a search, as `lrstudy.load` and ``Study.trials`` have it: schedule
+        (or family), trial, exponent (> 0; trials without one are left out), state, value
+        (accuracy, a share). Base rates vary within a range, so that a mean describes the search.
+    ax: where to draw; the current axes without it. Returns it: x logarithmic, y in per cent and
+    logarithmic in the error, a legend.
+
+    >>> from matplotlib.figure import Figure
+    >>> trials = pd.DataFrame(
+    ...     {
+    ...         "family": "polynomial",
+    ...         "trial": range(4),
+    ...         "exponent": [0.5, 1.0, 2.0, 4.0],
+    ...         "state": "complete",
+    ...         "value": [0.84, 0.83, 0.8, 0.76],
+    ...     }
+    ... )
+    >>> score_by_exponent(trials, Figure().subplots()).get_xlabel()
+    'exponent'
+    """
+    ax, trials = on(ax), _with_exponent(by_family(trials))
+    exponents = _exponents(trials)
+    for name in trials["family"].unique():
+        _marks_and_means(ax, trials, exponents, name)
+    accuracy_axis(ax, trials["accuracy"])
+    if len(trials):
+        ax.legend()
+    return ax
+
+
+def _map(trials: pd.DataFrame) -> Picture:
+    with rate_map(trials, "exponent") as (figure, axes):
+        for one in axes:
+            one.set_yscale("log", base=2)
+            one.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        axes[0].set_ylabel("exponent")
+        return picture(
+            figure,
+            "rate-and-exponent",
+            "Map of base rate and exponent, a panel for each schedule; colour is the validation "
+            "accuracy, crosses diverged.",
+            "Each mark is one trial: filled ones are complete, open ones were pruned or stalled, "
+            "crosses diverged.",
+        )
+
+
+def conclude(estimates: Estimates) -> str:
+    """The best exponent of each family, and how much the best of other ranges differ."""
+    exponents = estimates["exponents"].dropna(subset=["best_accuracy"])
+    trials = estimates["trials"]
+    if exponents.empty:
+        return "No trial ran to its end, so that no exponent can be judged."
+    found = []
+    for family, group in exponents.groupby("family", sort=False):
+        best = group.sort_values("best_accuracy").iloc[-1]
+        own = trials[trials["trial"] == best["best_trial"]].iloc[0]
+        text = (
+            f"best {spoken(str(family))}: exponent {own['exponent']:.2g} at base rate "
+            f"{own['base_lr']:.2g} with {percent(best['best_accuracy'])} (trial "
+            f"{best['best_trial']})"
+        )
+        if len(group) > 1:
+            low, high = group["best_accuracy"].min(), group["best_accuracy"].max()
+            text += (
+                f"; the best of {len(group)} ranges of exponents lie between {percent(low)} and "
+                f"{percent(high)}"
+            )
+        found.append(text)
+    sentence = "; ".join(found)
+    return sentence[0].upper() + sentence[1:] + "."

@@ -1,0 +1,185 @@
+"""Figures of the grid of warmup and base rate. Frames are those of `warmup.estimate`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import Normalize
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+from analysis.figures.fitting import outside_legend
+from analysis.figures.style import (
+    INK,
+    PALE,
+    Picture,
+    accuracy_axis,
+    accuracy_bar,
+    accuracy_colours,
+    canvas,
+    cut_off,
+    on,
+    picture,
+)
+
+_BOUNDS = ("accuracy_low", "accuracy_high")
+_LOOKS = {"tuned": ("#0072b2", "o"), "too high": ("#d55e00", "^")}
+
+
+def survival(cells: pd.DataFrame, verdict: str) -> Picture:
+    """A square for each cell: how many runs survived, and their mean accuracy as colour."""
+    with canvas(height=1.2 + 0.52 * cells["warmup"].nunique()) as (figure, axes):
+        warmup_map(cells, axes[0, 0])
+        return picture(
+            figure,
+            "warmup-survival",
+            "How many runs survived at each length of warmup and base rate, and their mean "
+            "accuracy. " + verdict,
+            "In each cell: runs that trained to their end, of all, and their mean validation "
+            "accuracy, which is also the colour. Where some were lost it is that of the survivors "
+            "alone. Grey: every run diverged or stalled.",
+        )
+
+
+def warmup_map(cells: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Draw how many runs survived at each length of warmup and base rate, and how accurate they
+    were, as a map of colours.
+
+    cells: ``lrstudy.estimates(study)["cells"]`` of a confirmed study of the space warmup, a row a
+        cell: warmup (epochs), base_lr, n (runs), complete, mean (validation accuracy of the
+        complete ones, a share in [0, 1], NaN without any: grey).
+    ax: where to draw; the current axes without it. Returns it, with a bar of colours beside it.
+
+    >>> from matplotlib.figure import Figure
+    >>> cells = pd.DataFrame(
+    ...     {
+    ...         "warmup": [0.0, 0.0, 2.0, 2.0],
+    ...         "base_lr": [0.3, 1.2, 0.3, 1.2],
+    ...         "n": 5,
+    ...         "complete": [5, 0, 5, 4],
+    ...         "mean": [0.84, float("nan"), 0.83, 0.8],
+    ...     }
+    ... )
+    >>> warmup_map(cells, Figure().subplots()).get_ylabel()
+    'warmup (epochs)'
+    """
+    ax = on(ax)
+    lengths, rates = (sorted(cells[name].unique()) for name in ("warmup", "base_lr"))
+    known = cells.dropna(subset=["mean"])
+    colours = accuracy_colours(known["mean"] if len(known) else pd.Series([0.0, 1.0]))
+    for row in cells.to_dict("records"):
+        _square(ax, rates.index(row["base_lr"]), lengths.index(row["warmup"]), row, colours)
+    ax.set_xlim(-0.5, len(rates) - 0.5)
+    ax.set_ylim(-0.5, len(lengths) - 0.5)
+    ax.set_xticks(range(len(rates)), [f"{rate:.2g}" for rate in rates])
+    ax.set_yticks(range(len(lengths)), [f"{each:.2g}" for each in lengths])
+    ax.set_xlabel("base learning rate")
+    ax.set_ylabel("warmup (epochs)")
+    ax.grid(visible=False)
+    if len(known):
+        accuracy_bar(ax, colours, known["mean"])
+    return ax
+
+
+def _square(ax: Axes, x: int, y: int, row: Mapping[Any, Any], colours: Normalize) -> None:
+    """A cell of the map with its numbers."""
+    lost = np.isnan(row["mean"])
+    shade = "#dddddd" if lost else mpl.colormaps["viridis"](colours(row["mean"]))
+    ax.add_patch(mpl.patches.Rectangle((x - 0.5, y - 0.5), 1, 1, color=shade, lw=0))
+    dark = not lost and colours(row["mean"]) < 0.6
+    text = f"{row['complete']} of {row['n']}"
+    if not lost:
+        text += f"\n{100 * row['mean']:.1f} %"
+    ax.text(x, y, text, ha="center", va="center", fontsize=9, color="white" if dark else INK)
+
+
+def usable(frame: pd.DataFrame, rates: pd.Series, verdict: str) -> list[Picture]:
+    """The largest usable rate against the length, with the smallest at which a run was lost.
+
+    rates: of the grid.
+    """
+    known = frame.dropna(subset=["largest_usable", "smallest_lossy"], how="all")
+    if known.empty:
+        return []
+    with canvas(height=3.0) as (figure, axes):
+        one = axes[0, 0]
+        good = frame.dropna(subset=["largest_usable"])
+        one.plot(good["warmup"], good["largest_usable"], "-o", color=_LOOKS["tuned"][0], ms=6)
+        both = known.dropna(subset=["largest_usable", "smallest_lossy"])
+        one.vlines(both["warmup"], both["largest_usable"], both["smallest_lossy"], colors=PALE)
+        one.plot(known["warmup"], known["smallest_lossy"], "x", color=INK, ms=7, mew=1.6)
+        one.set_yscale("log", base=2)
+        one.set_ylim(rates.min() / 1.3, rates.max() * 1.3)
+        one.yaxis.set_major_locator(FixedLocator(sorted(rates.unique())))
+        one.yaxis.set_minor_locator(NullLocator())
+        one.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.2g}"))
+        one.set_xticks(frame["warmup"], [f"{each:.2g}" for each in frame["warmup"]])
+        one.set_ylabel("base learning rate")
+        one.set_xlabel("warmup (epochs)")
+        one.margins(x=0.08)
+        return [
+            picture(
+                figure,
+                "usable-rate",
+                f"Largest usable base rate against the length of warmup: {verdict}.",
+                "Dots: the largest rate of the grid at which every run trained to its end. "
+                "Crosses: the smallest at which a run diverged or stalled; without a cross none "
+                "was lost. The edge lies somewhere on the grey line between them.",
+            )
+        ]
+
+
+def by_length(scores: pd.DataFrame, seeds: pd.DataFrame, verdict: str) -> list[Picture]:
+    """Accuracy against length, at the tuned rates and at one that is too high."""
+    if seeds.empty:
+        return []
+    lengths = sorted(scores["warmup"].unique())
+    gap = min(np.diff(lengths)) if len(lengths) > 1 else 1.0
+    with canvas(height=3.5) as (figure, axes):
+        one = axes[0, 0]
+        accuracy_axis(one, cut_off(seeds["accuracy"], scores[list(_BOUNDS)]))
+        for shift, (at, (colour, mark)) in zip((-0.07, 0.07), _LOOKS.items(), strict=True):
+            mine, singles = (each[each["at"] == at] for each in (scores, seeds))
+            if mine.empty:
+                continue
+            one.plot(
+                singles["warmup"] + 2.3 * shift * gap,
+                singles["accuracy"],
+                mark,
+                color=colour,
+                ms=3.5,
+                alpha=0.5,
+            )
+            whole, x = mine.dropna(subset=["accuracy"]), mine["warmup"] + shift * gap
+            one.vlines(x[whole.index], whole["accuracy_low"], whole["accuracy_high"], colors=colour)
+            label = "each at its tuned rate"
+            if at != "tuned":
+                label = f"all at {mine['base_lr'].iloc[0]:.2g}, too high"
+            one.plot(x[whole.index], whole["accuracy"], f"-{mark}", color=colour, ms=7, label=label)
+            _lost(one, mine[mine["lost"] > 0], x, colour)
+        one.set_xticks(lengths, [f"{each:.2g}" for each in lengths])
+        one.set_xlabel("warmup (epochs)")
+        outside_legend(figure, ncols=2)
+        return [
+            picture(
+                figure,
+                "score-by-warmup",
+                "Validation accuracy against the length of warmup at the tuned rate of each length "
+                "and at one that is too high. " + verdict,
+                "Small marks: single seeds; large ones: means with 95 % intervals where no run was "
+                "lost, cut off where they leave the picture. Numbers below: runs lost of all. The "
+                "accuracy axis is logarithmic in the error.",
+            )
+        ]
+
+
+def _lost(one: mpl.axes.Axes, lossy: pd.DataFrame, x: pd.Series, colour: str) -> None:
+    """At the foot of the axes: how many runs of a length were lost."""
+    place = one.get_xaxis_transform()
+    for at, lost, n in zip(x[lossy.index], lossy["lost"], lossy["n"], strict=True):
+        text = f"{lost}/{n} lost"
+        one.text(at, 0.02, text, transform=place, color=colour, fontsize=8, ha="center")

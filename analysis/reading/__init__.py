@@ -1,0 +1,1 @@
+"""Database -> tidy frames. What is damaged or another program's is told apart here."""

@@ -1,0 +1,57 @@
+"""Who works on a study at the moment: a row for each running trial."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import sqlalchemy as sa
+
+from analysis.reading.database import ATTRIBUTES, TRIALS, fetch, study_id
+from analysis.reading.values import integer, mapping, parsed, text
+from study.storage.opening import connect
+
+HEARTBEATS = sa.table(
+    "trial_heartbeats", sa.column("trial_id"), sa.column("heartbeat", sa.DateTime)
+)
+_KEYS = ("host", "pid", "device", "family", "config", "history")
+COLUMNS = ["trial", "host", "pid", "device", "family", "epoch", "epochs", "silent"]
+
+
+def running(url: str, name: str) -> pd.DataFrame:
+    """The running trials of a study: trial, host, pid, device, family, epoch (trained so far),
+    epochs (asked for), silent (seconds since the worker's last sign, by the database's clock).
+
+    What is not known, or of another program, is None or NaN. Raises StorageError.
+    """
+    with connect(url) as connection:
+        mine = (TRIALS.c.study_id == study_id(connection, name)) & (
+            sa.cast(TRIALS.c.state, sa.String) == "RUNNING"
+        )
+        signs = sa.select(
+            TRIALS.c.trial_id, TRIALS.c.number, HEARTBEATS.c.heartbeat, sa.func.now().label("now")
+        ).join_from(TRIALS, HEARTBEATS, TRIALS.c.trial_id == HEARTBEATS.c.trial_id, isouter=True)
+        rows = fetch(connection, signs.where(mine).order_by(TRIALS.c.number))
+        # Not those that run now: one may have ended since.
+        these = ATTRIBUTES.c.trial_id.in_(rows["trial_id"].tolist())
+        query = sa.select(ATTRIBUTES.c.trial_id, ATTRIBUTES.c.key, ATTRIBUTES.c.value_json)
+        query = query.where(these, ATTRIBUTES.c.key.in_(_KEYS))
+        known: dict[int, dict[str, Any]] = {}
+        for trial, key, written in connection.execute(query):
+            known.setdefault(trial, {})[key] = parsed(written)
+    sides = [pd.to_datetime(rows[side], utc=True) for side in ("now", "heartbeat")]
+    silent = (sides[0] - sides[1]).dt.total_seconds().clip(lower=0)
+    facts = [_facts(known.get(trial, {})) for trial in rows["trial_id"]]
+    frame = pd.DataFrame(facts, columns=COLUMNS[1:-1]).assign(trial=rows["number"], silent=silent)
+    return frame[COLUMNS]
+
+
+def _facts(known: dict[str, Any]) -> dict[str, Any]:
+    history, host = known.get("history"), text(known.get("host"))
+    return {
+        "host": host.partition(" ")[0] if host else None,
+        "pid": integer(known.get("pid")),
+        **{key: text(known.get(key)) for key in ("device", "family")},
+        "epoch": len(history) if isinstance(history, list) else 0,
+        "epochs": integer(mapping(known.get("config")).get("epochs")),
+    }

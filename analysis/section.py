@@ -1,0 +1,202 @@
+"""Finding: a question, what was found, and what it rests on. A section of the report makes one.
+
+A section is a module, as a search space is one: see `Section`. Sections of a search rest on its
+trials and on validation data alone: single runs, tuned on the images that they are judged by. They
+describe what the search found and never call one schedule better than another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import pandas as pd
+
+from analysis.figures.style import Picture, spoken
+from analysis.reading.frames import (
+    slot_states,
+)
+from analysis.reading.plausible import slot_exists
+from analysis.study import Study
+from search_spaces.words.phrases import count as count
+from search_spaces.words.phrases import percent as percent
+from study.spec import Stage
+
+# Trials with a result that a schedule family needs before a search says anything about it. The best
+# of 20 random trials lies in the best 14 % of the space with probability 0.95 (0.86^20 = 0.05).
+ENOUGH = 20
+# Two runs that differ in their seed alone differ by up to this much accuracy (0.4 to 1.0 point).
+SEED_SPREAD = 0.01
+
+Estimates = dict[str, pd.DataFrame]
+
+
+@dataclass(frozen=True)
+class Caution:
+    """What a finding lacks. purpose: what the command is for. lacking: how many trials a schedule
+    or seeds a configuration lacks, 0 where that is not the problem."""
+
+    reason: str
+    purpose: str
+    command: str
+    lacking: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.reason} {self.purpose}: {self.command}"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """An answered question, or why it cannot be answered yet.
+
+    stage: of the study that it rests on. verdict: one sentence with its numbers. basis: how many
+    trials it rests on. caution: says that they are too few and which command adds the missing ones;
+    None where they are enough. estimates: every number that the pictures show; tables: those to
+    print, with their captions.
+    """
+
+    title: str
+    stage: Stage
+    question: str
+    verdict: str
+    basis: str
+    caution: Caution | None
+    estimates: Estimates
+    tables: Mapping[str, str]
+    pictures: Sequence[Picture]
+
+
+class Section(Protocol):
+    """What a module must have to be a section of the report.
+
+    STAGE: the stage that it rests on. USES: states of the trials that it counts. NEEDS: so many of
+    them each family must have, or so many seeds each configuration of a later stage.
+    TABLES: estimates to print, with their captions.
+    concerned(spec), where a module has it: the schedule families that it is about; else all.
+    """
+
+    TITLE: str
+    QUESTION: str
+    STAGE: Stage
+    USES: tuple[str, ...]
+    NEEDS: int
+    TABLES: dict[str, str]
+
+    def estimate(self, study: Study) -> Estimates:
+        """Frames of numbers by name."""
+
+    def draw(self, estimates: Estimates) -> list[Picture]:
+        """Pictures of those numbers; none where there is nothing to show."""
+
+    def conclude(self, estimates: Estimates) -> str:
+        """One sentence with its numbers."""
+
+
+def find(section: Section, study: Study) -> Finding:
+    """Estimate, draw and conclude."""
+    estimates = section.estimate(study)
+    stage = study.stage(section.STAGE)
+    return Finding(
+        title=section.TITLE,
+        stage=section.STAGE,
+        question=section.QUESTION,
+        verdict=section.conclude(estimates),
+        basis=basis(stage, section.USES),
+        caution=_caution(section, study),
+        estimates=estimates,
+        tables=section.TABLES,
+        pictures=section.draw(estimates),
+    )
+
+
+def basis(study: Study, states: Sequence[str]) -> str:
+    """How many trials of which states a section rests on, and which it leaves out."""
+    used = study.ended(states)
+    left = counted(study, without=states)
+    seeds = used["seed"].nunique()
+    text = f"Rests on {count(len(used), 'trial')}"
+    if len(used):
+        text += f" ({_states(used)}) with {count(seeds, 'training seed')}"
+        text += f", {count(study.spec.budget.epochs, 'epoch')} each"
+    return text + (f"; left out: {', '.join(left)}." if left else ".")
+
+
+def counted(study: Study, without: Sequence[str] = ()) -> list[str]:
+    """``7 complete``, ``2 waiting``: what became of the study's trials, which adds up to as many as
+    were planned; then the attempts that belong to none of them. without: states to leave out."""
+    planned = slot_states(study.attempts, study.spec.trials)
+    strange = study.trials.loc[~slot_exists(study.trials, study.spec), "state"]
+    alien = int((~strange.isin(without)).sum())
+    found = [f"{n:,} {state}" for state, n in planned.items() if n and state not in without]
+    return found + ([f"{count(alien, 'attempt')} at no trial of the study"] if alien else [])
+
+
+def _caution(section: Section, study: Study) -> Caution | None:
+    stage = study.stage(section.STAGE)
+    if stage.spec.stage != section.STAGE:
+        words = f"Not finished: the {section.STAGE} runs were not begun."
+        return Caution(words, "To go on", study.command("confirm"))
+    concerned = getattr(section, "concerned", lambda spec: spec.families)
+    return caution(stage, section.USES, section.NEEDS, concerned(stage.spec))
+
+
+def caution(
+    study: Study, states: Sequence[str], needs: int, families: Sequence[str] | None = None
+) -> Caution | None:
+    """That one of the families (None: any) has fewer than ``needs`` trials of those states, or a
+    later stage fewer seeds, and how to get more."""
+    if study.spec.source is not None:
+        return _few_seeds(study, needs)
+    concerned = study.spec.families if families is None else families
+    counts = study.ended(states)["family"].value_counts().reindex(list(concerned), fill_value=0)
+    lacking = counts[counts < needs]
+    if lacking.empty:
+        return None
+    which = f"{spoken(str(lacking.idxmin()))} has {lacking.min()}"
+    if len(counts) > 1:
+        which = f"{len(lacking)} of {len(counts)} schedules have fewer, {which}"
+    every = "every schedule" if len(counts) == len(study.spec.families) else "each of these"
+    reason = f"Too few to conclude: {every} needs {count(needs, 'trial')} here, and {which}."
+    return _more_trials(study, reason, needs - int(lacking.min()))
+
+
+def _more_trials(study: Study, reason: str, lacking: int) -> Caution:
+    """The same with the command that adds so many trials to each schedule, or runs those left."""
+    options = []
+    if not study.left:
+        total = study.spec.trials + lacking * len(study.spec.families)
+        options = ["--trials", str(total)]
+    return Caution(reason, "To add trials", study.command("resume", *options), lacking)
+
+
+def _few_seeds(study: Study, needs: int) -> Caution | None:
+    seeds = study.spec.turn(study.spec.trials)
+    if study.left:
+        reason = f"Not finished: {study.left} of {count(study.spec.trials, 'run')} are left."
+        return Caution(reason, "To go on", study.command("confirm"))
+    if seeds < needs:
+        reason = f"Too few to conclude: {count(seeds, 'seed')}."
+        more = study.command("confirm", "--seeds", str(needs))
+        return Caution(reason, "To add seeds", more, needs - seeds)
+    return None
+
+
+def agreeing(findings: Sequence[Finding], study: Study) -> list[Finding]:
+    """The findings of a study whose cautions ask for one and the same number of further trials: so
+    many that no section lacks any."""
+    mine = [each.caution for each in findings if each.stage == "search" and each.caution]
+    most = max((each.lacking for each in mine), default=0)
+
+    def agreed(finding: Finding) -> Finding:
+        caution = finding.caution
+        if finding.stage != "search" or caution is None or not caution.lacking:
+            return finding
+        return replace(finding, caution=_more_trials(study, caution.reason, most))
+
+    return [agreed(each) for each in findings]
+
+
+def _states(trials: pd.DataFrame) -> str:
+    counts = trials["state"].value_counts()
+    return ", ".join(f"{n} {state}" for state, n in counts.items())

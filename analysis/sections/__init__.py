@@ -1,0 +1,1 @@
+"""Sections of the report that any study has; a module each."""

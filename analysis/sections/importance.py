@@ -1,0 +1,143 @@
+"""Section: which parameter mattered within a schedule family (PED-ANOVA, Watanabe et al. 2023)."""
+
+from __future__ import annotations
+
+import optuna
+import pandas as pd
+from optuna.distributions import BaseDistribution, FloatDistribution
+from optuna.importance import PedAnovaImportanceEvaluator
+from optuna.trial import FixedTrial
+
+from analysis.figures.style import Picture, canvas, picture, spoken, style
+from analysis.reading.frames import RESULTS
+from analysis.section import Estimates
+from analysis.study import Study
+from search_spaces.config import Ranges
+from search_spaces.words.phrases import percent
+from study.spec import Stage, StudySpec
+
+TITLE = "Parameter importance"
+QUESTION = "Within a schedule, which sampled parameter mattered most for a good result?"
+STAGE: Stage = "search"
+USES: tuple[str, ...] = RESULTS
+EVALUATOR = "PED-ANOVA, best quarter of the trials"
+QUANTILE = 0.25
+# Five trials in the best quarter, which is what the evaluator's authors advise as the least.
+NEEDS = 20
+TABLES = {"importance": f"Share of each parameter within its schedule ({EVALUATOR})."}
+
+
+def estimate(study: Study) -> Estimates:
+    """importance: see `importance`."""
+    return {"importance": importance(study.trials, study.spec.ranges)}
+
+
+def concerned(spec: StudySpec) -> list[str]:
+    """The families with two sampled parameters, which can be compared."""
+    return [family for family in spec.families if len(_sampled(spec, family)) > 1]
+
+
+def _sampled(spec: StudySpec, family: str) -> list[str]:
+    trial = FixedTrial({name: each.low for name, each in spec.ranges.items()})
+    spec.suggest(trial, family, spec.budget)
+    return [name for name in trial.params if name in spec.ranges and not spec.ranges[name].fixed]
+
+
+def draw(estimates: Estimates) -> list[Picture]:
+    """A bar for each parameter of the families that have enough trials."""
+    frame = estimates["importance"].dropna().reset_index(drop=True)
+    if frame.empty:
+        return []
+    names = [
+        f"{spoken(row['family'])}: {_words(row['parameter'])}" for row in frame.to_dict("records")
+    ]
+    with canvas(height=0.9 + 0.3 * len(frame)) as (figure, axes):
+        one = axes[0, 0]
+        colours = [style(family)[0] for family in frame["family"]]
+        one.barh(range(len(frame)), 100 * frame["importance"], color=colours, height=0.7)
+        one.set_yticks(range(len(frame)), names)
+        one.invert_yaxis()
+        one.set_xlim(0, 100)
+        one.grid(visible=False, axis="y")
+        one.set_xlabel("share of importance within the schedule (%)")
+        return [
+            picture(
+                figure,
+                "importance",
+                "Share of importance of each sampled parameter within its schedule. "
+                + conclude(estimates),
+                f"{EVALUATOR}: how strongly the best trials cluster in a parameter. Diverged "
+                "trials count with the worst score, stalled ones with their own; pruned ones are "
+                "left out.",
+            )
+        ]
+
+
+def conclude(estimates: Estimates) -> str:
+    """The leading parameter of each family."""
+    frame = estimates["importance"]
+    if frame.empty:
+        return "No schedule has two sampled parameters and a result, so there is none to compare."
+    known = frame.dropna()
+    if known.empty:
+        return f"No schedule has the {NEEDS} trials with a result that the evaluator needs."
+    first = known.sort_values("importance", ascending=False).drop_duplicates("family")
+    found = "; ".join(
+        f"{spoken(row['family'])}: {_words(row['parameter'])} {percent(row['importance'])} "
+        f"(n = {row['n']})"
+        for row in first.to_dict("records")
+    )
+    return f"Leading parameter of each schedule: {found}."
+
+
+def importance(trials: pd.DataFrame, ranges: Ranges) -> pd.DataFrame:
+    """Share of each sampled parameter in reaching the best quarter: family, n, parameter,
+    importance (they sum to 1 within a family; NaN where n < NEEDS).
+
+    Families with fewer than two sampled parameters are left out: there is nothing to compare.
+    Diverged trials count with the task's worst score and stalled ones with their own; pruned and
+    failed ones are left out, because they have no value at the end of training.
+    """
+    used = trials[trials["state"].isin(RESULTS) & trials["value"].notna()]
+    rows = []
+    for family, group in used.groupby("family", sort=False):
+        names = [
+            name
+            for name, chosen in ranges.items()
+            if not chosen.fixed and name in group and group[name].notna().all()
+        ]
+        if len(names) < 2:
+            continue
+        shares = _shares(group, names, ranges) if len(group) >= NEEDS else {}
+        rows += [(family, len(group), name, shares.get(name)) for name in names]
+    frame = pd.DataFrame(rows, columns=["family", "n", "parameter", "importance"])
+    return frame.astype({"importance": float})
+
+
+def _shares(group: pd.DataFrame, names: list[str], ranges: Ranges) -> dict[str, float]:
+    distributions: dict[str, BaseDistribution] = {
+        name: FloatDistribution(ranges[name].low, ranges[name].high, log=ranges[name].log)
+        for name in names
+    }
+    study = _silent_study()
+    for *params, value in group[[*names, "value"]].to_numpy(dtype=float):
+        trial = optuna.trial.create_trial(
+            params=dict(zip(names, params, strict=True)), distributions=distributions, value=value
+        )
+        study.add_trial(trial)
+    evaluator = PedAnovaImportanceEvaluator(target_quantile=QUANTILE)
+    return optuna.importance.get_param_importances(study, evaluator=evaluator)
+
+
+def _silent_study() -> optuna.Study:
+    """A study in memory, whose creation Optuna would otherwise announce in the log."""
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        return optuna.create_study(direction="maximize")
+    finally:
+        optuna.logging.set_verbosity(verbosity)
+
+
+def _words(parameter: str) -> str:
+    return parameter.replace("base_lr", "base rate").replace("_", " ")

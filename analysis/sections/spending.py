@@ -1,0 +1,86 @@
+"""Section: epochs spent, and saved by pruning."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.ticker import MaxNLocator
+
+from analysis.estimators.intervals import budget
+from analysis.figures.fitting import outside_legend
+from analysis.figures.style import INK, Picture, canvas, picture, spoken
+from analysis.reading.frames import TERMINAL
+from analysis.section import Estimates
+from analysis.study import Study
+from search_spaces.words.phrases import count, percent
+from study.spec import Stage
+
+TITLE = "Budget"
+QUESTION = "How many epochs did the study spend, and how many did pruning save?"
+STAGE: Stage = "search"
+USES: tuple[str, ...] = (*TERMINAL, "failed", "interrupted")
+NEEDS = 0  # an account, not an estimate
+TABLES = {
+    "epochs": "Epochs by schedule: asked for, trained, saved by pruning, unspent because training "
+    "diverged, and lost to attempts that failed or were interrupted."
+}
+_PARTS = {
+    "trained": ("trained", "#4477aa"),
+    "saved_by_pruning": ("saved by pruning", "#ccbb44"),
+    "unspent_by_divergence": ("unspent: diverged", "#bbbbbb"),
+    "lost": ("lost to failures", "#aa3344"),
+}
+
+
+def estimate(study: Study) -> Estimates:
+    """epochs: `budget` of all attempts, since repeated ones are paid for as well."""
+    return {"epochs": budget(study.attempts)}
+
+
+def draw(estimates: Estimates) -> list[Picture]:
+    """A bar for each family."""
+    frame = estimates["epochs"]
+    if frame.empty or frame[list(_PARTS)].to_numpy().sum() == 0:
+        return []
+    with canvas(height=1.4 + 0.3 * len(frame)) as (figure, axes):
+        one, start = axes[0, 0], np.zeros(len(frame))
+        for part, (name, colour) in _PARTS.items():
+            width = frame[part].to_numpy(dtype=float)
+            if width.any():
+                one.barh(
+                    range(len(frame)),
+                    width,
+                    left=start,
+                    color=colour,
+                    edgecolor="white",
+                    label=name,
+                    height=0.7,
+                )
+            start = start + width
+        one.set_yticks(range(len(frame)), [spoken(name) for name in frame["family"]], color=INK)
+        one.invert_yaxis()
+        one.grid(visible=False, axis="y")
+        one.set_xlabel("epochs")
+        one.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        outside_legend(figure, ncols=2)
+        return [
+            picture(
+                figure,
+                "budget",
+                "Epochs trained, saved and lost, a bar for each schedule. " + conclude(estimates),
+                "Epochs of all attempts, those included that had to be repeated.",
+            )
+        ]
+
+
+def conclude(estimates: Estimates) -> str:
+    """The totals."""
+    total = estimates["epochs"].drop(columns="family").sum()
+    asked = int(total["asked"])
+    if not asked:
+        return f"No trial has ended; {count(int(total['lost']), 'epoch')} were lost to failures."
+    return (
+        f"{int(total['trained']):,} of {count(asked, 'epoch')} were trained; pruning saved "
+        f"{int(total['saved_by_pruning']):,} ({percent(total['saved_by_pruning'] / asked)}), "
+        f"divergence left {int(total['unspent_by_divergence']):,} unspent, and failures cost "
+        f"{int(total['lost']):,} more."
+    )

@@ -1,0 +1,141 @@
+"""Section: the chosen configuration of each schedule on the test images."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from analysis.estimators.intervals import crossed_interval
+from analysis.figures.fitting import outside_legend
+from analysis.figures.style import Picture, canvas, percent_ticks, picture, spoken, style
+from analysis.fresh_seeds.frames import chosen, ids, on_test
+from analysis.reading.frames import RESULTS, WEIGHTS
+from analysis.section import Estimates
+from analysis.study import Study
+from search_spaces.words.phrases import percent
+from study.spec import Stage
+
+TITLE = "The chosen configurations on the test images"
+QUESTION = "How accurate is each schedule's configuration on images that chose nothing?"
+STAGE: Stage = "test"
+USES: tuple[str, ...] = RESULTS
+NEEDS = 3
+TABLES = {
+    "winners": "Test accuracy of the configuration that validation chose for each schedule: mean "
+    "over fresh seeds with a 95 % interval for new seeds and new test images; read once a run, "
+    "after training. Best epoch: by validation accuracy, which flatters noisy rates. Averaged: the "
+    "horizon-free average of the weights. A diverged run counts as a guess.",
+}
+_MARKS = {"last": "o", "averaged": "s", "best": "^"}
+
+
+def estimate(study: Study) -> Estimates:
+    """winners: a row for each family; accuracies: family, weights, n, accuracy, accuracy_low,
+    accuracy_high, seed_se, image_se (what more seeds cannot remove); seeds: single runs."""
+    frame = accuracies(study)
+    singles = [
+        (str(family), weights, value)
+        for weights in WEIGHTS
+        for family, values in on_test(study, weights).accuracy.items()
+        for value in values.dropna()
+    ]
+    seeds = pd.DataFrame(singles, columns=["family", "weights", "accuracy"])
+    return {"winners": _wide(study, frame), "accuracies": frame, "seeds": seeds}
+
+
+def accuracies(study: Study) -> pd.DataFrame:
+    """Test accuracy of each family and set of weights with its `crossed_interval`, within [0, 1]:
+    with two or three seeds the bounds may leave what a share can be."""
+    rows = []
+    for weights in WEIGHTS:
+        for family, known in on_test(study, weights).correct.items():
+            known = known[~np.isnan(known).any(axis=1)]
+            if len(known):
+                found = crossed_interval(known)
+                low, high = np.clip([found.low, found.high], 0.0, 1.0)
+                values = (found.n, found.mean, float(low), float(high))
+                rows.append((family, weights, *values, found.seed_se, found.image_se))
+    columns = ["family", "weights", "n", "accuracy", "accuracy_low", "accuracy_high"]
+    return pd.DataFrame(rows, columns=[*columns, "seed_se", "image_se"])
+
+
+def _wide(study: Study, frame: pd.DataFrame) -> pd.DataFrame:
+    """A row for each family, three columns with their intervals, the search's trial it came from,
+    and the runs."""
+    rows = []
+    for arm in chosen(study).to_dict("records"):
+        assert study.test is not None  # noqa: S101 - it has the chosen ones
+        mine = study.test.ended(RESULTS)
+        row = {"family": arm["family"], "origin_trial": arm["origin"]}
+        for found in frame[frame["family"] == arm["family"]].to_dict("records"):
+            name = f"{found['weights']}_accuracy"
+            row |= {"n": found["n"], name: found["accuracy"]}
+            row |= {f"{name}_low": found["accuracy_low"], f"{name}_high": found["accuracy_high"]}
+        rows.append(row | {"test_trials": ids(mine[mine["family"] == arm["family"]])})
+    wide = pd.DataFrame(rows)
+    return wide.sort_values("last_accuracy", ascending=False) if "last_accuracy" in wide else wide
+
+
+def draw(estimates: Estimates) -> list[Picture]:
+    """A row for each family: three intervals and the single runs."""
+    frame, seeds = estimates["accuracies"], estimates["seeds"]
+    if frame.empty:
+        return []
+    names = list(estimates["winners"]["family"])
+    with canvas(height=1.5 + 0.5 * len(names)) as (figure, axes):
+        one = axes[0, 0]
+        for shift, weights in zip((-0.22, 0.0, 0.22), WEIGHTS, strict=True):
+            for row in frame[frame["weights"] == weights].to_dict("records"):
+                height, colour = names.index(row["family"]) + shift, style(row["family"])[0]
+                own = seeds[(seeds["family"] == row["family"]) & (seeds["weights"] == weights)]
+                one.plot([row["accuracy_low"], row["accuracy_high"]], [height] * 2, color=colour)
+                one.plot(own["accuracy"], [height] * len(own), ".", color=colour, ms=4, alpha=0.5)
+                one.plot(
+                    *(row["accuracy"], height, _MARKS[weights]),
+                    color=colour,
+                    mfc=colour if weights == "last" else "white",
+                )
+        for weights, mark in _MARKS.items():
+            fill = "#333333" if weights == "last" else "white"
+            label = {"last": "last epoch", "best": "best epoch"}.get(weights, weights)
+            one.plot([], [], mark, color="#333333", mfc=fill, label=label)
+        shown = [*seeds["accuracy"], *frame["accuracy"]]
+        margin = max(0.1 * (max(shown) - min(shown)), 0.005)
+        one.set_xlim(min(shown) - margin, max(shown) + margin)
+        one.set_yticks(range(len(names)), [spoken(name) for name in names])
+        one.set_ylim(len(names) - 0.5, -0.5)
+        one.grid(visible=False, axis="y")
+        one.set_xlabel("test accuracy (%)")
+        percent_ticks(one.xaxis)
+        outside_legend(figure, ncols=3)
+        return [
+            picture(
+                figure,
+                "test-accuracy",
+                "Test accuracy of the chosen configuration of each schedule, with three sets of "
+                "weights. " + conclude(estimates),
+                "Dots: single seeds. Lines: 95 % intervals for new seeds and new test images, cut "
+                "off where they leave the picture.",
+            )
+        ]
+
+
+def conclude(estimates: Estimates) -> str:
+    """Each family's accuracy with its interval, best first."""
+    frame = estimates["accuracies"]
+    last = frame[frame["weights"] == "last"].sort_values("accuracy", ascending=False)
+    if last.empty:
+        return "No chosen configuration has met the test images yet."
+    found = "; ".join(
+        f"{spoken(row['family'])} {with_interval(row, 'accuracy')}"
+        for row in last.to_dict("records")
+    )
+    return f"Test accuracy of the last epoch's weights: {found}."
+
+
+def with_interval(row: object, name: str) -> str:
+    """A share with its 95 % interval, or a note that one run has none."""
+    value, low, high = (row[each] for each in (name, f"{name}_low", f"{name}_high"))  # type: ignore[index]
+    if np.isnan(low):
+        return f"{percent(value)} (one seed, no interval)"
+    return f"{percent(value)} ({percent(low)} to {percent(high)})"

@@ -1,0 +1,120 @@
+"""Study: what is known of a study and of its later stages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pandas as pd
+
+from analysis.estimators.comparison import DELTA
+from analysis.reading.frames import (
+    StorageError,
+    correctness,
+    final_attempts,
+    load,
+    names,
+    predictive,
+    sampled,
+    spec,
+)
+from analysis.reading.plausible import plausible
+from analysis.reading.progress import open_slots
+from search_spaces.words.phrases import count as count
+from search_spaces.words.phrases import percent as percent
+from study.spec import Stage, StudySpec
+from study.stages import sibling
+from study.storage.hints import command
+from study.storage.urls import address, safe_url
+
+
+@dataclass(frozen=True)
+class Study:
+    """What is known of a study.
+
+    storage: its URL without a password; address: the same for a command line. attempts: a row per
+    attempt; trials: a row per slot, its final attempt; curves: a row per epoch of an attempt. See
+    `analysis.reading.frames`.
+    confirm, test: the search's later stages, where they were run. correct: which test images each
+    trial got right, by weights; empty unless it is the test stage. predictive, sampled: see
+    `reading.frames`; empty where the space samples no weights. delta: differences within +-
+    this share do not matter.
+    """
+
+    name: str
+    storage: str
+    spec: StudySpec
+    attempts: pd.DataFrame
+    trials: pd.DataFrame
+    curves: pd.DataFrame
+    confirm: Study | None = None
+    test: Study | None = None
+    correct: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    predictive: pd.DataFrame = field(default_factory=pd.DataFrame)
+    sampled: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    delta: float = DELTA
+    address: str = ""
+
+    def command(self, verb: str, *options: str) -> str:
+        """The command line that does something with the search, or the search of this stage."""
+        return command(self.address, verb, self.spec.source or self.name, *options)
+
+    @property
+    def left(self) -> int:
+        """Trials that are still to be run."""
+        return open_slots(self.attempts, self.trials, self.spec)
+
+    @staticmethod
+    def open(url: str, name: str) -> Study:
+        """`load_study`, for a notebook.
+
+        >>> study = Study.open("sqlite:///lrstudy.db", "cosine")  # doctest: +SKIP
+        """
+        return load_study(url, name)
+
+    def stage(self, name: Stage) -> Study:
+        """The study of a stage; itself where that was not begun."""
+        later = {"search": self, "confirm": self.confirm, "test": self.test}[name]
+        return later or self
+
+    def ended(self, states: Sequence[str]) -> pd.DataFrame:
+        """The slots whose state is one of those."""
+        return self.trials[self.trials["state"].isin(states)]
+
+
+def load_study(url: str, name: str) -> Study:
+    """The study of that name in the storage ``url``, with its later stages; a later stage's name
+    stands for its search.
+
+    Raises StorageError, also where lrstudy did not make it.
+    """
+    known, source = names(url), spec(url, name).source
+    if source is not None and (source not in known or spec(url, source).source is not None):
+        raise StorageError(f"study {name!r} is a later stage of {source!r}, which is not there")
+    search = source or name
+    confirm, test = (_later(url, search, stage, known) for stage in ("confirm", "test"))
+    return replace(_load(url, search), confirm=confirm, test=test)
+
+
+def _later(url: str, search: str, stage: str, known: Sequence[str]) -> Study | None:
+    made = sibling(search, stage)
+    if made not in known:
+        return None
+    study = _load(url, made)
+    return study if (study.spec.source, study.spec.stage) == (search, stage) else None
+
+
+def _load(url: str, name: str) -> Study:
+    known = spec(url, name)
+    attempts, curves = plausible(*load(url, name), known)
+    correct = correctness(url, name) if known.stage == "test" else {}
+    trials = final_attempts(attempts)
+    study = Study(
+        *(name, safe_url(url), known, attempts, trials, curves),
+        correct=correct,
+        address=address(url),
+    )
+    if known.space != "langevin":
+        return study
+    return replace(study, predictive=predictive(url, name), sampled=sampled(url, name))

@@ -1,0 +1,1 @@
+"""Learning-rate schedules: their families, their clock, and their text form."""

@@ -1,0 +1,170 @@
+"""Learning-rate schedules as pure functions of the optimizer step.
+
+A schedule is frozen data with one method, ``schedule(step, steps_per_epoch)``, that returns the
+learning rate of an optimizer step counted from 0. Durations (``horizon``, ``warmup``,
+``milestones``, ...) are in epochs of ``steps_per_epoch`` updates; with the default of 1 they are
+updates. A moment is rounded to whole updates once, from its exact time (`schedules.durations`).
+Nothing remembers what was asked before, so a resumed run needs no scheduler state and a whole curve
+is one call on ``np.arange(n)``.
+
+Symbols in the formulas: t the step, w the warmup's length, u = t - w the local clock, T the
+horizon (it includes the warmup), all in updates. Past T the rate stays at the final value.
+
+A family says of itself what `schedules.descriptions` shows: its docstring begins with one line for
+people and has a line ``name: meaning`` for every parameter of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal, Self, overload
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    model_validator,
+)
+
+from search_spaces.schedules.durations import updates
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Unit:
+    """The unit of a parameter, for people to read."""
+
+    name: str
+
+
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+Rate = Annotated[NonNegative, Unit("learning rate")]
+
+
+PositiveRate = Annotated[Positive, Unit("learning rate")]
+
+
+Duration = Annotated[NonNegative, Unit("epochs")]
+
+
+PositiveDuration = Annotated[Positive, Unit("epochs")]
+
+
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+
+
+Clock = Literal["epoch", "update"]
+
+
+class ScheduleConfig(BaseModel):
+    """What every schedule has: a base rate and a warmup that may stand in front of any family.
+
+    base_lr: the rate that the family starts from or peaks at.
+    warmup: its length.
+    warmup_lr: rate at step 0 (linear) or throughout (constant).
+    warmup_shape: ``linear`` from ``warmup_lr`` to the family's first rate, or ``constant``.
+    hold_epochs: change the rate once an epoch, as the chapter does, instead of at every update:
+        an epoch has the rate of its first update, warmup included. In an epoch that the warmup ends
+        within, the rate rises with every update as if it was not held, up to the family's first
+        rate, which the rest of the epoch has.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    FORMULA: ClassVar[str]
+    """The rate of update t, in the symbols above."""
+    REFERENCE: ClassVar[str]
+    EXAMPLE: ClassVar[str]
+    """As `parse_schedule` reads it, for a run of 30 epochs."""
+    PHRASE: ClassVar[str]
+    """The schedule in words, with its parameters in braces."""
+    LEFT_OUT: ClassVar[Mapping[str, str]] = {}
+    """What a parameter without a default is where it is left out, in words."""
+
+    family: str
+    base_lr: PositiveRate
+    warmup: Duration = 0.0
+    warmup_lr: Rate = 0.0
+    warmup_shape: Literal["linear", "constant"] = "linear"
+    hold_epochs: bool = False
+
+    @classmethod
+    def fill_in(cls, fields: Mapping[str, Any], epochs: float) -> dict[str, Any]:
+        """The fields, not yet validated, with those that a run of so many epochs decides where they
+        are left out."""
+        return dict(fields)
+
+    @property
+    def end(self) -> float | None:
+        """Last moment (epochs) at which a duration of the schedule plays a part, None if open."""
+        return None
+
+    @property
+    def first_cycle(self) -> float:
+        """When the cycles of a cyclical schedule begin (epochs)."""
+        return 0.0
+
+    @model_validator(mode="after")
+    def _warmup_ends_before_the_schedule(self) -> Self:
+        if self.end is not None and self.warmup >= self.end:
+            raise ValueError(
+                f"warmup={self.warmup:g} must be shorter than the schedule, "
+                f"which ends at {self.end:g}"
+            )
+        return self
+
+
+class Schedule(ScheduleConfig):
+    """A schedule in closed form."""
+
+    @overload
+    def __call__(self, step: int, steps_per_epoch: int = 1) -> float: ...
+    @overload
+    def __call__(self, step: npt.NDArray[Any], steps_per_epoch: int = 1) -> Array: ...
+    def __call__(self, step: int | npt.NDArray[Any], steps_per_epoch: int = 1) -> float | Array:
+        """Learning rate at ``step`` (an int, or an array of any shape: an array of that shape).
+
+        Steps before 0 have the rate of step 0. Raises ValueError if steps_per_epoch < 1.
+        """
+        if steps_per_epoch < 1:
+            raise ValueError(f"steps_per_epoch must be at least 1, not {steps_per_epoch}")
+        # A single step goes through the same array code, so that it has exactly the same rate.
+        t = np.maximum(np.atleast_1d(np.asarray(step, dtype=np.float64)), 0.0)
+        w = self.warmup_updates(steps_per_epoch)
+        if self.hold_epochs:
+            t = _held(t, w, steps_per_epoch)
+        rates = self.after_warmup(np.maximum(t, w), w, steps_per_epoch)
+        if w > 0:
+            rates = np.where(t < w, self._warmup(t, w, steps_per_epoch), rates)
+        return float(rates[0]) if np.ndim(step) == 0 else rates
+
+    def warmup_updates(self, steps_per_epoch: int) -> int:
+        """The warmup in updates; rounding never makes it as long as the whole schedule."""
+        w = updates(self.warmup, steps_per_epoch)
+        return w if self.end is None else min(w, max(0, updates(self.end, steps_per_epoch) - 1))
+
+    def _warmup(self, t: Array, w: int, steps_per_epoch: int) -> Array:
+        """b + (target - b) t / w, target being the family's first rate; or the constant b."""
+        target = self.after_warmup(np.array([float(w)]), w, steps_per_epoch)
+        slope = float(target[0]) - self.warmup_lr if self.warmup_shape == "linear" else 0.0
+        return self.warmup_lr + slope * t / w
+
+    def after_warmup(self, t: Array, w: int, steps_per_epoch: int) -> Array:
+        """Rate at updates t >= w, where w is the warmup's length in updates."""
+        raise TypeError(f"{type(self).__name__} has no closed form")
+
+
+def _held(t: Array, w: int, steps_per_epoch: int) -> Array:
+    """The update whose rate an update has where rates are held for whole epochs."""
+    start = np.floor(t / steps_per_epoch) * steps_per_epoch
+    warming = np.where(w < start + steps_per_epoch, t, start)
+    return np.where(t < w, warming, np.maximum(start, w))

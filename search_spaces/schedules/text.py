@@ -1,0 +1,103 @@
+"""Reads a schedule from one line of text, such as ``cosine:base=0.3,final=0.01,horizon=20``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import ValidationError
+
+from search_spaces.schedules.base import ScheduleConfig
+from search_spaces.schedules.families import FAMILIES, TorchScheduler, schedule_adapter
+from search_spaces.schedules.problems import first_problem
+from search_spaces.words.unknown import unknown
+
+# What a user may write for a field, and what sentences call it.
+SHORT_NAMES = {"base": "base_lr", "final": "final_lr", "start": "start_lr"}
+_LISTS = ("milestones", "rates")
+_WORDS = {"true": True, "false": False, "none": None}
+
+
+def field_name(written: str) -> str:
+    """The field that a user means: ``base`` and ``base_lr`` are one."""
+    return SHORT_NAMES.get(written, written)
+
+
+def parse_schedule(text: str, epochs: float | None = None) -> ScheduleConfig:
+    """The schedule that ``family:name=value,...`` describes.
+
+    epochs: length of training, from which the family fills in what is left out, such as a horizon;
+    None: not known.
+
+    ``base``, ``final`` and ``start`` stand for ``base_lr``, ``final_lr`` and ``start_lr``.
+    ``milestones`` and ``rates`` are lists, written ``15/30``; any other ``1/3`` is the number.
+    Arguments of ``torch:scheduler=StepLR,...`` that no schedule has go to the torch class. Raises
+    ValueError, in one line, with the nearest name where one is unknown; it calls a field what the
+    text calls it.
+    """
+    name, _, rest = (part.strip() for part in text.partition(":"))
+    family = FAMILIES.get(name)
+    if family is None:
+        raise ValueError(unknown("schedule", name, FAMILIES))
+    known = [field for field in family.model_fields if field not in ("family", "arguments")]
+    spoken = {field: short for short, field in SHORT_NAMES.items()}
+    fields: dict[str, Any] = {"family": name}
+    arguments: dict[str, Any] = {}
+    for key, value in _pairs(text, rest).items():
+        field = field_name(key)
+        if field in known:
+            if field in fields:
+                raise ValueError(f"{spoken[field]!r} is given twice in {text!r}")
+            fields[field] = _value(field, value)
+            spoken[field] = key
+        elif family is TorchScheduler:
+            arguments[key] = _value(key, value)
+        else:
+            names = [spoken.get(each, each) for each in known]
+            raise ValueError(unknown(f"parameter of {name}", key, names))
+    if arguments:
+        fields["arguments"] = arguments
+    if epochs is not None:
+        fields = family.fill_in(fields, epochs)
+    try:
+        schedule: ScheduleConfig = schedule_adapter.validate_python(fields)
+    except ValidationError as error:
+        raise ValueError(f"{text}: {first_problem(error, spoken)}") from None
+    return schedule
+
+
+def _pairs(text: str, rest: str) -> dict[str, str]:
+    """The ``name=value,...`` of ``text``."""
+    pairs: dict[str, str] = {}
+    for pair in filter(None, rest.split(",")):
+        key, equals, value = (part.strip() for part in pair.partition("="))
+        if not equals:
+            raise ValueError(f"{pair!r} in {text!r} is not of the form name=value")
+        if key in pairs:
+            raise ValueError(f"{key!r} is given twice in {text!r}")
+        pairs[key] = value
+    return pairs
+
+
+def _value(name: str, text: str) -> Any:
+    """The value that is written for a field or an argument of torch."""
+    if name in _LISTS:
+        return [_single(part.strip()) for part in text.split("/") if part.strip()]
+    return _single(text)
+
+
+def _single(text: str) -> Any:
+    """A number (also ``1/3``), boolean or None where the text is one, else the text itself."""
+    if text.lower() in _WORDS:
+        return _WORDS[text.lower()]
+    for number in (int, float, _fraction):
+        try:
+            return number(text)
+        except (ValueError, ZeroDivisionError, OverflowError):
+            continue
+    return text
+
+
+def _fraction(text: str) -> float:
+    """The number ``1/3``."""
+    above, _, below = text.partition("/")
+    return float(above) / float(below)

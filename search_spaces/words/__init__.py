@@ -1,0 +1,1 @@
+"""Words for people: counts, shares and what terms mean."""

@@ -1,0 +1,265 @@
+"""The best configuration to take away: weights, configuration, and the schedule as PyTorch code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from search_spaces.config import TrialConfig
+from search_spaces.schedules.base import Schedule, ScheduleConfig
+from search_spaces.schedules.durations import CLOSE
+from search_spaces.weight_sampling import WeightSampling
+from search_spaces.wording import in_words
+from study.export.code import load_code, network_code, readme, train_code
+from study.spec import StudySpec
+from study.tasks.task import TaskData, find_task, first_images
+from study.training.evaluation import evaluate
+from study.training.loop import start, train
+from study.training.predictions import Predictions, splits
+from study.training.torch_schedules import closed_form
+from study.trials.objective import load_data
+
+
+@dataclass(frozen=True)
+class Exported:
+    """Where the files are, and the accuracy that the weights have, or what the samples of weights
+    predict together, on the images that scored the trial (validation, or test where the study reads
+    the test images)."""
+
+    directory: Path
+    accuracy: float
+
+
+def export(
+    spec: StudySpec,
+    slot: int,
+    config: TrialConfig,
+    directory: Path,
+    *,
+    device: torch.device,
+    threads: int,
+) -> Exported:
+    """Train the slot's configuration again and write its weights, config.json, schedule.py, the
+    code of `study.export.code` and a README.md that names them.
+
+    Weights are files of ``torch.save`` and of safetensors: weights (last epoch), averaged_weights
+    (horizon-free average), and where weights are sampled swa_weights, their mean, or samples: every
+    tensor with a first dimension of samples, and ``shares``, (samples,), of each in the mean
+    prediction.
+
+    Weights are not kept while a study runs: a run is a function of its configuration, and with the
+    trial's own device and number of threads the numbers are the same again, bit for bit on a CPU.
+    Raises OSError where the directory cannot be written, ValueError for an unknown task or torch
+    scheduler.
+    """
+    task, data = find_task(spec.task), load_data(spec, device)
+    torch.set_num_threads(threads)
+    data = first_images(data, spec.slot_budget(slot).train_size)
+    state = start(config, task, data, device)
+    code = {
+        "config.json": config.model_dump_json(indent=2) + "\n",
+        "schedule.py": lambda_code(config.schedule, config.epochs, state.steps_per_epoch),
+        "network.py": network_code(task),
+        "load.py": load_code(task, config, data),
+        "train.py": train_code(config, data, state.steps_per_epoch),
+    }
+    directory.mkdir(parents=True, exist_ok=True)
+    for file, text in code.items():
+        (directory / file).write_text(text, encoding="utf-8")
+    kept = None
+    if config.weight_sampling is not None:
+        kept = state.predictions = _KeptSamples(config.weight_sampling, state.model)
+    for _record in train(state, data):
+        pass
+    models = {"weights": state.model, "averaged_weights": state.averaged}
+    files = {name: _tensors(model) for name, model in models.items()}
+    scored = "val" if data.test is None else "test"
+    images = splits(data)[scored]
+    if kept is None:
+        accuracy = evaluate(state.model, images).accuracy
+    else:
+        files |= kept.files(data)
+        found = kept.probabilities(data)[scored].argmax(1)
+        accuracy = float((found == images.labels.cpu()).double().mean())
+    for name, tensors in files.items():
+        (directory / f"{name}.safetensors").write_bytes(save(tensors))
+        torch.save(tensors, directory / f"{name}.pt")
+    text = readme(task, in_words(config.schedule), files)
+    (directory / "README.md").write_text(text, encoding="utf-8")
+    return Exported(directory, accuracy)
+
+
+def exported_files(directory: Path) -> list[Path]:
+    """The files in a directory that `export` would replace."""
+    named = [directory / "config.json", directory / "schedule.py"]
+    return [path for path in named if path.exists()] + sorted(directory.glob("*.safetensors"))
+
+
+def is_export(directory: Path) -> bool:
+    """Whether `export` wrote to the directory: its config.json is then one of a trial."""
+    try:
+        TrialConfig.model_validate_json((directory / "config.json").read_text())
+    except (FileNotFoundError, ValueError):  # ValidationError and UnicodeDecodeError are its kinds
+        return False
+    return True
+
+
+class _KeptSamples(Predictions):
+    """Predictions that keep every sample too, and its share: a study has no use for them."""
+
+    def __init__(self, sampling: WeightSampling, model: nn.Module) -> None:
+        super().__init__(sampling, model)
+        self.samples: list[dict[str, Tensor]] = []
+        self.shares: list[float] = []
+
+    def take(self, model: nn.Module, rate: float, data: TaskData) -> None:
+        """A sample, and its weights."""
+        super().take(model, rate, data)
+        self.samples.append({name: value.clone() for name, value in _tensors(model).items()})
+        self.shares.append(self.weight(rate))
+
+    def files(self, data: TaskData) -> dict[str, dict[str, Tensor]]:
+        """The tensors of what the run predicts with, by the name of their file."""
+        averaged = self.averaged(data)
+        if averaged is not None:
+            return {"swa_weights": _tensors(averaged)}
+        names = self.samples[0]
+        stacked = {name: torch.stack([each[name] for each in self.samples]) for name in names}
+        shares = torch.tensor(self.shares, dtype=torch.float64)
+        return {"samples": stacked | {"shares": shares / shares.sum()}}
+
+
+def _tensors(model: nn.Module) -> dict[str, Tensor]:
+    return {name: value.cpu().contiguous() for name, value in model.state_dict().items()}
+
+
+_BODIES = {
+    "constant": "    return base_lr",
+    "factor": "    return max(floor, base_lr * alpha ** ((t - w) / unit))",
+    "multi_factor": "    return base_lr * alpha ** sum(t >= updates(m) for m in milestones)",
+    "inverse_power": "    return base_lr * (1 + beta * (t - w) / unit) ** -alpha",
+    "polynomial": """\
+    left = 1 - progress(t, w, updates(horizon))
+    return final_lr + (base_lr - final_lr) * left**exponent""",
+    "cosine": """\
+    share = progress(t, w, updates(horizon))
+    return final_lr + (base_lr - final_lr) * (1 + math.cos(math.pi * share)) / 2""",
+    "cosine_restarts": """\
+    first = max(cycle, 0.5 / steps_per_epoch)
+    start, lengths, length = w, 1.0, 1.0
+    while t >= updates(warmup + first * lengths):
+        start = updates(warmup + first * lengths)
+        length *= multiplier
+        lengths += length
+    share = (t - start) / (updates(warmup + first * lengths) - start)
+    return final_lr + (base_lr - final_lr) * (1 + math.cos(math.pi * share)) / 2""",
+    "warmup_stable_decay": """\
+    end = updates(horizon)
+    share = progress(t, max(w, updates(horizon - cooldown)), end)
+    left = 1 - (share if cooldown_shape == "linear" else math.sqrt(share))
+    return final_lr + (base_lr - final_lr) * left""",
+    "one_cycle": """\
+    top, end = updates(peak), updates(horizon)
+    start, target = (start_lr, base_lr) if t < top else (base_lr, final_lr)
+    share = progress(t, w, top) if t < top else progress(t, top, end)
+    if shape == "cosine":
+        share = (1 - math.cos(math.pi * share)) / 2
+    return start + (target - start) * share""",
+    "table": "    return rates[min(int((t - w) // unit), len(rates) - 1)]",
+}
+_PROGRESS = '''
+
+def progress(t, start, end):
+    """Share of the way from start to end, between 0 and 1."""
+    return float(t >= end) if end <= start else min(1.0, max(0.0, (t - start) / (end - start)))
+'''
+_HELD = '''
+
+def held(step):
+    """The update whose rate an update has: rates change once an epoch, or while warmup ends."""
+    start = step // steps_per_epoch * steps_per_epoch
+    if step < w:
+        return step if w < start + steps_per_epoch else start
+    return max(start, w)
+'''
+_CODE = '''\
+"""Learning rate: {words}.
+
+    optimizer = torch.optim.SGD(model.parameters(), lr=base_lr)
+    scheduler = lambda_lr(optimizer)
+    ...
+    optimizer.step()
+    scheduler.step()  # after every batch
+"""
+
+import math
+
+from torch.optim.lr_scheduler import LambdaLR
+
+steps_per_epoch = {steps_per_epoch}  # optimizer updates in an epoch: put in your own number
+{constants}
+
+
+def updates(epochs):
+    """A moment in epochs as a whole number of optimizer updates; 3.9999999 is epoch 4."""
+    whole = round(epochs)
+    close = abs(epochs - whole) <= {close}
+    return whole * steps_per_epoch if close else round(epochs * steps_per_epoch)
+
+
+w = {warmup}
+{unit}{progress}{held}
+
+def after_warmup(t):
+    """Rate at update t, counted from 0, once the warmup of w updates is over."""
+{body}
+
+
+def rate(step):
+    """Learning rate of an optimizer update, counted from 0."""
+    t = {clock}
+    if t >= w:
+        return after_warmup(t)
+    return warmup_lr + {rise} * t / w
+
+
+def lambda_lr(optimizer):
+    """A scheduler for an optimizer that was made with lr=base_lr."""
+    return LambdaLR(optimizer, lambda step: rate(step) / base_lr)
+'''
+
+
+def lambda_code(schedule: ScheduleConfig, epochs: int, steps_per_epoch: int) -> str:
+    """Python source that needs PyTorch alone and recreates the schedule with LambdaLR.
+
+    The module defines ``rate(step)`` and ``lambda_lr(optimizer)``. A torch scheduler becomes the
+    table of its rates. Raises ValueError for a schedule that follows the loss.
+    """
+    closed = closed_form(schedule, epochs, steps_per_epoch)
+    values = closed.model_dump(exclude={"family", "hold_epochs", "per", "warmup_shape"})
+    body = _BODIES[closed.family]
+    whole = "updates(warmup)"
+    return _CODE.format(
+        words=in_words(closed),
+        steps_per_epoch=steps_per_epoch,
+        constants="\n".join(f"{name} = {value!r}" for name, value in values.items()),
+        warmup=whole if closed.end is None else f"min({whole}, max(0, updates(horizon) - 1))",
+        unit=_unit(closed),
+        progress=_PROGRESS if "progress(" in body else "",
+        body=body,
+        held=_HELD if closed.hold_epochs else "",
+        clock="held(step)" if closed.hold_epochs else "step",
+        close=CLOSE,
+        rise="(after_warmup(w) - warmup_lr)" if closed.warmup_shape == "linear" else "0",
+    )
+
+
+def _unit(schedule: Schedule) -> str:
+    """The line that defines the clock of a schedule that has one."""
+    per = getattr(schedule, "per", None)
+    clocks = {None: "", "epoch": "unit = steps_per_epoch\n", "update": "unit = 1\n"}
+    return clocks[per]

@@ -1,0 +1,1 @@
+"""The database: studies in it, and slots given out. All that is private to Optuna is used here."""

@@ -1,0 +1,1 @@
+"""What is learned: data sets, networks, and the fixed split of the training images."""

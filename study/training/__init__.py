@@ -1,0 +1,1 @@
+"""One training run: the loop, what it measures, its checkpoints, and sampling of weights."""

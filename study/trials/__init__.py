@@ -1,0 +1,1 @@
+"""One Optuna trial: its parameters, its training, its score, and pruning."""

@@ -1,0 +1,141 @@
+"""The look: one colour a family, ticks as plain numbers, the same bytes twice, no global state."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+from analysis.figures.style import (
+    STYLES,
+    accuracy_axis,
+    accuracy_ticks,
+    canvas,
+    panels,
+    picture,
+    rate_axis,
+    rate_figure,
+    rate_map,
+    style,
+)
+from search_spaces.schedules.families import FAMILIES
+from search_spaces.spaces import SPACES
+
+TRIALS = pd.DataFrame(
+    {
+        "family": ["constant", "cosine", "cosine", "cosine", "constant"],
+        "trial": range(5),
+        "base_lr": [0.01, 0.1, 3.0, 0.3, 1.0],
+        "exponent": [1.0, 2.0, 3.0, 4.0, 1.0],
+        "state": ["complete", "complete", "diverged", "pruned", "stalled"],
+        "accuracy": [0.8, 0.9, np.nan, np.nan, np.nan],
+    }
+)
+
+
+def tick_labels(figure: Figure) -> list[str]:
+    figure.draw_without_rendering()
+    return [text.get_text() for text in figure.axes[0].get_xticklabels()]
+
+
+def test_every_family_has_its_own_colour_and_mark() -> None:
+    known = [STYLES[family] for family in FAMILIES]
+    assert len({colour for colour, _ in known}) == len({mark for _, mark in known}) == len(FAMILIES)
+
+
+@pytest.mark.parametrize("space", SPACES)
+def test_families_of_a_space_are_told_apart(space: str) -> None:
+    runs = {family.partition("/")[0] for family in SPACES[space].FAMILIES}
+    assert len({style(run) for run in runs}) == len(runs)
+    assert style("cosine/as-published") == style("cosine/as-intended") == style("cosine")
+
+
+def test_rates_are_plain_numbers() -> None:
+    with canvas() as (figure, axes):
+        axes[0, 0].plot([0.002, 4.0], [0, 1])
+        rate_axis(axes[0, 0])
+        shown = tick_labels(figure)
+    assert {"0.003", "0.01", "0.1", "1", "3"} <= set(shown)
+
+
+def test_accuracies_are_per_cent_and_stretched_towards_a_hundred() -> None:
+    with canvas() as (figure, axes):
+        accuracy_axis(axes[0, 0], [0.1, np.nan, 0.9], "x")
+        shown = tick_labels(figure)
+        at = axes[0, 0].transData.transform([(each, 0) for each in (0.0, 0.9, 0.99)])[:, 0]
+    assert {"50", "70", "90"} & set(shown)
+    assert at[2] - at[1] == pytest.approx(at[1] - at[0], rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [(0.0, 0.9), (0.6, 0.89), (0.871, 0.874), (0.98, 0.999), (0.1, 0.1001)]
+)
+def test_accuracy_ticks_lie_inside_and_increase(low: float, high: float) -> None:
+    ticks = accuracy_ticks(low, high)
+    assert 2 <= len(ticks) <= 9
+    assert ticks == sorted(set(ticks))
+    assert low <= ticks[0] < ticks[-1] <= high
+
+
+@pytest.mark.parametrize("values", [[], [np.nan], [0.5], [1.0, 0.5], [0.0, 0.0]])
+def test_an_accuracy_axis_of_odd_values(values: list[float]) -> None:
+    with canvas() as (figure, axes):
+        accuracy_axis(axes[0, 0], values)
+        figure.draw_without_rendering()
+        low, high = axes[0, 0].get_ylim()
+    assert low < high
+
+
+def test_a_strip_names_the_states_that_have_no_accuracy() -> None:
+    with rate_figure(TRIALS) as (figure, main):
+        strip = figure.axes[1]
+        assert [text.get_text() for text in strip.get_yticklabels()] == [
+            "stalled",
+            "pruned",
+            "diverged",
+        ]
+        rates = [each.get_offsets().data[0][0] for each in strip.collections]
+        marks = np.concatenate([each.get_offsets().data for each in main.collections])
+    assert rates == [1.0, 0.3, 3.0]
+    assert sorted(map(tuple, marks)) == [(0.01, 0.8), (0.1, 0.9)]
+
+
+def test_no_strip_where_every_trial_is_complete() -> None:
+    with rate_figure(TRIALS[:2]) as (figure, _):
+        assert len(figure.axes) == 1
+
+
+def test_a_map_shows_each_trial_once() -> None:
+    with rate_map(TRIALS, "exponent") as (_, axes):
+        counts = [sum(len(each.get_offsets()) for each in one.collections) for one in axes]
+    assert counts == [2, 3]
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 6])
+def test_panels(n: int) -> None:
+    with panels(n) as (figure, axes):
+        assert len(axes) == n
+        assert sum(each.get_visible() for each in figure.axes) == n
+
+
+def test_a_picture_is_reproducible_and_complete() -> None:
+    made = []
+    for _ in range(2):
+        with canvas() as (figure, axes):
+            axes[0, 0].plot([0, 1], [0, 1])
+            made.append(picture(figure, "name", "alt", "caption"))
+    assert made[0] == made[1]
+    assert made[0].png.startswith(b"\x89PNG")
+    assert ET.fromstring(made[0].svg).tag.endswith("svg")
+
+
+def test_the_settings_of_a_notebook_stay(tmp_path: Path) -> None:
+    before = dict(mpl.rcParams)
+    with rate_figure(TRIALS):
+        pass
+    assert dict(mpl.rcParams) == before

@@ -1,0 +1,112 @@
+"""How a study was measured; the printed command makes the same study."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from analysis.page.provenance import command, facts
+from analysis.study import load_study
+from search_spaces.config import Budget, Range
+from search_spaces.spaces import SPACES
+from study.cli import runs
+from study.cli.application import run
+from study.cli.choices import Choices, make_spec
+from study.spec import StudySpec
+from tests.analysis.conftest import Plant
+from tests.analysis.conftest import make_spec as planned
+
+PRESETS = ("quick", "standard")
+Parse = Callable[[str], StudySpec]
+
+
+@pytest.fixture
+def parse(monkeypatch: pytest.MonkeyPatch) -> Parse:
+    """The study that a command line asks for, without running it."""
+
+    def parsed(line: str) -> StudySpec:
+        made: list[StudySpec] = []
+
+        def stop(said: Choices, _name: str | None) -> tuple[str, StudySpec]:
+            made.append(make_spec(said))
+            raise ValueError("far enough")
+
+        monkeypatch.setattr(runs, "define", stop)
+        monkeypatch.setattr(sys, "argv", shlex.split(line))
+        assert run() == 2
+        return made[0]
+
+    return parsed
+
+
+def preset(space: str, name: str, **changes: Any) -> StudySpec:
+    chosen = SPACES[space].PRESETS[name]
+    values: dict[str, Any] = {"budget": chosen.budget, "replicates": chosen.replicates}
+    values["optimizer"] = chosen.optimizer
+    values |= {"sampler": "random", "pruner": "none"} if SPACES[space].DESIGNED else {}
+    families = changes.get("families", SPACES[space].FAMILIES)
+    return planned(space, chosen.trials_per_family * len(families), **values | changes)
+
+
+STUDIES = {
+    **{
+        f"{space} {name}": preset(space, name) for space in SPACES for name in ("quick", "standard")
+    },
+    "families": preset("cosine", "quick", families=("factor", "cosine"), seed=7),
+    "optimizer": preset("fixed_rate", "standard", optimizer={"momentum": 0.9, "nesterov": True}),
+    "the chapter's batches": preset("fixed_rate", "quick", optimizer={}),
+    "larger batches": preset("fixed_rate", "quick", optimizer={"batch_size": 512}),
+    "sampler": preset("polynomial", "quick", sampler="qmc", pruner="asha"),
+}
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_the_command_makes_the_same_study(name: str, parse: Parse) -> None:
+    line = command("x; rm -rf /", STUDIES[name])
+    assert line is not None
+    assert shlex.split(line)[3:5] == ["--study", "x; rm -rf /"]
+    assert parse(line) == STUDIES[name]
+
+
+def test_changed_ranges_epochs_and_images(parse: Parse) -> None:
+    spec = preset("polynomial", "standard")
+    spec = spec.model_copy(
+        update={
+            "budget": Budget(epochs=7, train_size=5_000),
+            "ranges": spec.ranges
+            | {
+                "base_lr": Range(low=0.1, high=0.1 + 0.2, log=True),
+                "exponent": Range(low=2.0, high=2.0, log=True),
+            },
+        }
+    )
+    line = command("changed", spec)
+    assert line is not None
+    assert parse(line) == spec
+
+
+def test_what_no_preset_has_cannot_be_typed() -> None:
+    assert command("x", preset("fixed_rate", "quick", replicates=5)) is None
+
+
+def test_facts_name_what_a_reader_needs(plant: Plant) -> None:
+    url = plant("fixed_rate", 4, everything="complete", retries={0: "failed"}, upto=3)
+    found = facts(load_study(url, "fixed_rate"))
+    assert found["Trials"] == "4 planned: 3 complete and 1 waiting"
+    assert found["Attempts"] == "4, repeated ones included"
+    assert found["Training images"] == "10,000"
+    assert found["Device"] == "Planted CPU"
+    assert found["Threads a worker"] == "1"
+    assert found["Versions"] == "lrstudy 0.1.0; python 3.11; torch 2.9; optuna 5.0.0"
+    assert found["Judged on"] == "validation images; the test images were not read"
+    assert found["To run it again"].startswith("lrstudy run fixed_rate --study fixed_rate-again ")
+
+
+def test_facts_of_a_study_that_never_began(plant: Plant) -> None:
+    found = facts(load_study(plant("fixed_rate", 4, upto=0), "fixed_rate"))
+    assert found["Trials"] == "4 planned: 4 waiting"
+    assert found["Device"] == found["Source revision"] == "not recorded"

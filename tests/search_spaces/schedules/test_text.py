@@ -1,0 +1,144 @@
+"""Schedules written as one line of text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from search_spaces.config import TrialConfig
+from search_spaces.schedules.base import ScheduleConfig
+from search_spaces.schedules.families import (
+    Constant,
+    Cosine,
+    MultiFactor,
+    OneCycle,
+    Table,
+    TorchScheduler,
+)
+from search_spaces.schedules.text import first_problem, parse_schedule
+from search_spaces.words.unknown import unknown
+
+
+def torch_arguments(text: str) -> dict[str, Any]:
+    schedule = parse_schedule(f"torch:base=0.1,scheduler=StepLR,{text}")
+    assert isinstance(schedule, TorchScheduler)
+    return schedule.arguments
+
+
+RIGHT: dict[str, ScheduleConfig] = {
+    "cosine:base=0.3,final=0.01,horizon=20,warmup=5": Cosine(
+        base_lr=0.3, final_lr=0.01, horizon=20, warmup=5
+    ),
+    " cosine : base_lr = 3e-1 , final_lr=.01,horizon=20,": Cosine(
+        base_lr=0.3, final_lr=0.01, horizon=20
+    ),
+    "one_cycle:base=1,start=0.1,peak=2,horizon=5,shape=linear": OneCycle(
+        base_lr=1, start_lr=0.1, peak=2, horizon=5, shape="linear"
+    ),
+    "multi_factor:base=0.5,alpha=0.5,milestones=15/30": MultiFactor(
+        base_lr=0.5, alpha=0.5, milestones=(15, 30)
+    ),
+    "multi_factor:base=0.5,alpha=0.5,milestones=15": MultiFactor(
+        base_lr=0.5, alpha=0.5, milestones=(15,)
+    ),
+    "table:rates=0.1/0.3/0.2,per=update": Table(base_lr=0.3, rates=(0.1, 0.3, 0.2), per="update"),
+    "constant:base=0.1,hold_epochs=true": Constant(base_lr=0.1, hold_epochs=True),
+    "constant:base=0.1,hold_epochs=False": Constant(base_lr=0.1),
+    "torch:base=0.1,scheduler=MultiStepLR,milestones=3/6,gamma=0.5,per=update": TorchScheduler(
+        base_lr=0.1,
+        scheduler="MultiStepLR",
+        arguments={"milestones": [3, 6], "gamma": 0.5},
+        per="update",
+    ),
+}
+
+
+@pytest.mark.parametrize("text", RIGHT)
+def test_text_becomes_a_schedule(text: str) -> None:
+    assert parse_schedule(text) == RIGHT[text]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("a=3", 3),
+        ("a=3.0", 3.0),
+        ("a=-1e-3", -0.001),
+        ("a=.5", 0.5),
+        ("a=True", True),
+        ("a=false", False),
+        ("a=None", None),
+        ("a=cos", "cos"),
+        ("a=1/4", 0.25),
+        ("a=1/x", "1/x"),
+        ("a=1/0", "1/0"),
+    ],
+)
+def test_values_of_torch_arguments_keep_their_type(text: str, value: Any) -> None:
+    got = torch_arguments(text)["a"]
+    assert got == value
+    assert type(got) is type(value)
+
+
+WRONG = [
+    ("cosin:base=1", "unknown schedule 'cosin'. Did you mean 'cosine'? There are: constant, "),
+    ("zzz", "unknown schedule 'zzz'. There are: constant, factor, "),
+    ("", "unknown schedule ''. There are: "),
+    (
+        "constant:bas=1",
+        "unknown parameter of constant 'bas'. Did you mean 'base'? There are: base, warmup, "
+        "warmup_lr, warmup_shape, hold_epochs.",
+    ),
+    ("cosine:family=constant,base=1", "unknown parameter of cosine 'family'. "),
+    ("constant:base", "'base' in 'constant:base' is not of the form name=value"),
+    ("constant:base=1,base_lr=2", "'base' is given twice in 'constant:base=1,base_lr=2'"),
+    ("constant", "constant: base is missing"),
+    ("cosine:base=1", "cosine:base=1: horizon is missing"),
+    ("constant:base=-1", ": base must be above 0, not -1"),
+    ("constant:base=nan", ": base must be a finite number, not nan"),
+    ("constant:base=high", ": base must be a number, not 'high'"),
+    ("constant:base=1,warmup_shape=cubic", "must be 'linear' or 'constant', not 'cubic'"),
+    ("table:rates=0.1/foo", "number 2 of rates must be a number, not 'foo'"),
+    ("table:rates=", "rates must not be empty"),
+    ("torch:base=1,scheduler=3", "scheduler must be text, not 3"),
+    ("cosine:base=1,horizon=5,warmup=6", ": warmup=6 must be shorter than the schedule, which"),
+]
+
+
+@pytest.mark.parametrize(("text", "message"), WRONG)
+def test_wrong_text_is_explained_in_one_line(text: str, message: str) -> None:
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 (the message is compared below)
+        parse_schedule(text)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert not isinstance(caught.value, ValidationError)
+
+
+def test_unknown_offers_only_a_near_name() -> None:
+    assert unknown("colour", "rde", ["red", "blue"]) == (
+        "unknown colour 'rde'. Did you mean 'red'? There are: red, blue."
+    )
+    assert unknown("colour", "x", iter(["red"])) == "unknown colour 'x'. There are: red."
+
+
+def problem(kind: Any, data: Any) -> str:
+    with pytest.raises(ValidationError) as caught:
+        TypeAdapter(kind).validate_python(data)
+    return first_problem(caught.value)
+
+
+def test_first_problem_names_the_place_without_the_family() -> None:
+    config = {"schedule": {"family": "constant", "base_lr": 0}, "epochs": 3, "seed": 0}
+    assert problem(TrialConfig, config) == ("schedule.base_lr must be above 0, not 0")
+    config["schedule"] = {"family": "constant", "base_lr": 1, "warmup": 4}
+    assert problem(TrialConfig, config) == "a warmup of 4 epochs is longer than training (3)"
+
+
+def test_first_problem_leaves_out_values_that_are_long_or_allowed() -> None:
+    config = {"schedule": {"family": "constant"}, "epochs": 3, "seed": 0}
+    assert problem(TrialConfig, config) == "schedule.base_lr is missing"
+    config["schedule"] = {"family": "constant", "base_lr": 1, "alpha": 0.5}
+    assert problem(TrialConfig, config) == "schedule.alpha is not known here"
+    assert problem(list[int], {"a": 1}) == "it must be a list"
