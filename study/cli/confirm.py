@@ -45,7 +45,7 @@ from study.storage.hints import command, with_command
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
-    from study.storage.slots import SlotStorage
+    from study.storage.claims import SlotStorage
 
 TOP, SEEDS = 2, 5
 _ELSEWHERE = " (options of a new `lrstudy run`)"
@@ -183,7 +183,8 @@ def _test_spec(url: str, name: str, train_on: TrainOn) -> StudySpec:
 
 def _left(url: str, name: str, spec: StudySpec) -> int:
     """How many of a study's trials are left."""
-    from study.storage.slots import attempts, slots_done
+    from study.storage.claims import attempts
+    from study.storage.slots import slots_done
 
     with opened(url) as storage:
         return spec.trials - len(slots_done(spec, attempts(storage, name)))
@@ -191,7 +192,8 @@ def _left(url: str, name: str, spec: StudySpec) -> int:
 
 def _check_search(storage: SlotStorage, name: str, spec: StudySpec, going_on: str) -> None:
     """Raises Failure where it is no search, or not finished and has to go on first."""
-    from study.storage.slots import attempts, slots_done
+    from study.storage.claims import attempts
+    from study.storage.slots import slots_done
 
     if spec.source is not None:
         raise Failure(f"study {name!r} is a later stage of {spec.source!r}: confirm that one", 2)

@@ -48,7 +48,8 @@ def worker(
 
     Example: lrstudy worker cosine --storage postgresql://me@server/studies
     """
-    from study.storage.slots import attempts, slots_done
+    from study.storage.claims import attempts
+    from study.storage.slots import slots_done
     from study.storage.studies import is_stopping, load_spec
 
     with opened(storage) as found:
@@ -80,7 +81,8 @@ def stop(name: StudyName, storage: Storage = DEFAULT_STORAGE) -> None:
 
     Example: lrstudy stop cosine
     """
-    from study.storage.slots import attempts, slots_done
+    from study.storage.claims import attempts
+    from study.storage.slots import slots_done
     from study.storage.studies import load_spec, set_stopping
 
     with opened(storage) as found:

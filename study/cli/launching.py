@@ -179,8 +179,9 @@ def launch(
 ) -> tuple[int, Ending]:
     """Run the workers with a display: how many trials are left, and why it ended."""
     from study.cli.display import Display
+    from study.storage.claims import attempts
     from study.storage.dashboard import annotate
-    from study.storage.slots import attempts, slots_done
+    from study.storage.slots import slots_done
     from study.storage.studies import write_ahead
     from study.workers.local import WorkersFailed
 
@@ -232,7 +233,8 @@ def _run_workers(crew: Crew, places: Sequence[str]) -> Callable[..., Ending]:
 
 def report_failures(url: str, name: str, spec: StudySpec) -> None:
     """Raises Failure where slots of a study that has ended failed for good."""
-    from study.storage.slots import attempts, slots_failed
+    from study.storage.claims import attempts
+    from study.storage.slots import slots_failed
     from study.storage.studies import last_error
 
     with opened(url) as storage:

@@ -19,7 +19,7 @@ from study.storage.hints import STORAGE_VARIABLE
 from study.terminal import printable
 
 if TYPE_CHECKING:
-    from study.storage.slots import SlotStorage
+    from study.storage.claims import SlotStorage
 
 CHECKPOINTS_VARIABLE = "LRSTUDY_CHECKPOINTS"
 

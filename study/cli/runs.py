@@ -203,7 +203,8 @@ def resume(
 
     Example: lrstudy resume cosine --trials 60
     """
-    from study.storage.slots import attempts, slots_done
+    from study.storage.claims import attempts
+    from study.storage.slots import slots_done
     from study.storage.studies import load_spec, set_spec, set_stopping
 
     ray = on_ray(storage, launcher, ray_address, gpus_per_worker)

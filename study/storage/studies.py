@@ -20,10 +20,10 @@ from pydantic import ValidationError
 from search_spaces.schedules.problems import first_problem
 from search_spaces.words.unknown import unknown
 from study.spec import SPEC_ATTR, StudySpec
+from study.storage.claims import SlotStorage
 from study.storage.faults import sqlite_code
 from study.storage.opening import check_before_filling, check_writable, connect
 from study.storage.outages import patient
-from study.storage.slots import SlotStorage
 from study.storage.urls import (
     StorageError,
     UnknownStudyError,

@@ -9,7 +9,7 @@ import optuna
 from optuna.pruners import HyperbandPruner
 from optuna.trial import FrozenTrial, TrialState
 
-from study.storage.slots import SlotStorage, complete_trial_ids
+from study.storage.claims import SlotStorage, complete_trial_ids
 
 
 class SomeTrials(optuna.Study):

@@ -30,10 +30,12 @@ from study import devices
 from study.files import reason
 from study.records import EpochRecord
 from study.spec import StudySpec
+from study.storage.claims import SlotStorage
 from study.storage.faults import is_of_storage
 from study.storage.hints import STORAGE_VARIABLE
+from study.storage.liveness import heartbeat_seconds
 from study.storage.outages import WAITS, patient
-from study.storage.slots import NoFreeSlot, SlotStorage, heartbeat_seconds
+from study.storage.slots import NoFreeSlot
 from study.storage.studies import identity, is_stopping, load_spec, open_storage
 from study.storage.urls import StorageError, database_errors
 from study.tasks.fashion_mnist import DataError

@@ -29,7 +29,8 @@ from search_spaces.config import Budget
 from search_spaces.spaces import SPACES
 from study.records import EpochRecord
 from study.spec import StudySpec
-from study.storage.slots import NoFreeSlot, SlotStorage
+from study.storage.claims import SlotStorage
+from study.storage.slots import NoFreeSlot
 from study.storage.studies import create_study, is_stopping, open_storage
 from study.trials.pruners import make_pruner
 from study.trials.sampler import FAMILY_PARAM, SlotSampler

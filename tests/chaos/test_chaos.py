@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from study.storage.slots import attempts, slots_done
+from study.storage.claims import attempts
+from study.storage.slots import slots_done
 from study.storage.studies import load_spec, open_storage
 from tests.chaos.faults import Scene
 from tests.chaos.show import show

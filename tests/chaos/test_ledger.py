@@ -14,7 +14,7 @@ from optuna.trial import TrialState
 from search_spaces.config import Budget, Range
 from search_spaces.spaces import SPACES
 from study.spec import StudySpec
-from study.storage.slots import SlotStorage
+from study.storage.claims import SlotStorage
 from study.storage.studies import create_study, open_storage
 from study.workers.worker import Worker
 from tests.chaos.ledger import ledger

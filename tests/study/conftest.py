@@ -15,7 +15,7 @@ from search_spaces.config import Budget
 from search_spaces.spaces import SPACES
 from study.cli.application import run
 from study.spec import StudySpec
-from study.storage.slots import SlotStorage
+from study.storage.claims import SlotStorage
 from study.storage.studies import create_study, open_storage
 from study.trials.pruners import make_pruner
 from study.trials.sampler import SlotSampler

@@ -15,8 +15,8 @@ import sqlalchemy as sa
 from optuna.trial import TrialState
 
 from study.cli.display import Display
-from study.storage import slots
-from study.storage.slots import attempts
+from study.storage import claims, liveness
+from study.storage.claims import attempts
 from study.storage.studies import (
     create_study,
     describe,
@@ -45,7 +45,7 @@ def stored(request: pytest.FixtureRequest, tmp_path: Path, make_spec: Any) -> St
 def _elsewhere(monkeypatch: pytest.MonkeyPatch, stored: Stored) -> optuna.Trial:
     """A trial of a worker on another machine."""
     with monkeypatch.context() as patch:
-        patch.setattr(slots, "process_space", lambda: "elsewhere")
+        patch.setattr(liveness, "process_space", lambda: "elsewhere")
         return stored.load().ask()
 
 
@@ -76,10 +76,10 @@ def test_a_clock_that_is_wrong_makes_no_live_trial_stale(
     stored: Stored, monkeypatch: pytest.MonkeyPatch, minutes: int
 ) -> None:
     trial = _elsewhere(monkeypatch, stored)
-    monkeypatch.setattr(slots, "_now", lambda: datetime.now() + timedelta(minutes=minutes))
+    monkeypatch.setattr(claims, "_now", lambda: datetime.now() + timedelta(minutes=minutes))
     now = time.time
     monkeypatch.setattr(time, "time", lambda: now() + 60 * minutes)
-    monkeypatch.setenv(slots.GRACE_VARIABLE, "30")
+    monkeypatch.setenv(liveness.GRACE_VARIABLE, "30")
     assert stored.load().ask().user_attrs["slot"] == 1
     stored.load().tell(trial, 0.5)
 
@@ -89,7 +89,7 @@ def test_a_slow_database_makes_no_live_trial_stale(
     stored: Stored, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """200 ms a query, and a grace that some forty queries use up: a sign takes a few of them."""
-    monkeypatch.setenv(slots.GRACE_VARIABLE, "8")
+    monkeypatch.setenv(liveness.GRACE_VARIABLE, "8")
 
     def slowly(*_: Any) -> None:
         time.sleep(0.2)
@@ -124,10 +124,10 @@ def test_a_worker_writes_its_times_in_utc(make_study: Any, monkeypatch: pytest.M
 
 @pytest.mark.parametrize("text", ["soon", "0", "-3", "inf", "nan", ""])
 def test_a_wrong_grace_is_told(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
-    monkeypatch.setenv(slots.GRACE_VARIABLE, text)
+    monkeypatch.setenv(liveness.GRACE_VARIABLE, text)
     message = f"^LRSTUDY_GRACE_SECONDS must be a number of seconds from 1 on, not {text!r}$"
     with pytest.raises(ValueError, match=message):
-        slots.heartbeat_seconds()
+        liveness.heartbeat_seconds()
 
 
 def test_a_held_worker_of_this_machine_is_given_up_when_it_is_silent(
@@ -136,7 +136,7 @@ def test_a_held_worker_of_this_machine_is_given_up_when_it_is_silent(
     """SIGSTOP: the process is there, but does nothing."""
     stored = make_study(trials=2)
     held = stored.load().ask()
-    monkeypatch.setattr(slots, "grace_seconds", lambda: -1.0)
+    monkeypatch.setattr(liveness, "grace_seconds", lambda: -1.0)
     assert stored.load().ask().user_attrs["slot"] == 0
     with pytest.raises(optuna.exceptions.UpdateFinishedTrialError):
         held.set_user_attr("history", [])

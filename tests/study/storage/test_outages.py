@@ -15,8 +15,8 @@ from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
 from study.storage import outages
+from study.storage.claims import attempts
 from study.storage.outages import PatientStorage, is_away, patient
-from study.storage.slots import attempts
 from study.storage.urls import StorageAwayError, StorageError
 
 URL = "postgresql+psycopg://me:secret@host/studies"

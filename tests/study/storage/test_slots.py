@@ -24,8 +24,9 @@ from optuna.storages import RDBStorage
 from optuna.storages._rdb import models
 from optuna.trial import TrialState, create_trial
 
-from study.storage import slots
-from study.storage.slots import Attempt, NoFreeSlot, attempts, slots_done, slots_failed
+from study.storage import liveness
+from study.storage.claims import attempts
+from study.storage.slots import Attempt, NoFreeSlot, slots_done, slots_failed
 from study.storage.studies import last_error, open_storage, set_spec
 
 WORKER = """
@@ -180,9 +181,9 @@ def test_a_trial_is_born_with_its_slot(make_study: Any) -> None:
             "replicate": slot // 6 % 2,
             "seed": stored.spec.training_seed(slot),
             "baseline": slot < 6,
-            "host": slots.process_space(),
+            "host": liveness.process_space(),
             "pid": os.getpid(),
-            "born": slots.born(os.getpid()),
+            "born": liveness.born(os.getpid()),
         }
     with stored.storage.engine.connect() as connection:
         beats = connection.execute(sa.text("select count(*) from trial_heartbeats")).scalar()
@@ -275,7 +276,7 @@ def test_kill_9_in_the_middle_of_a_trial_frees_its_slot_at_once(
     assert trial.user_attrs["slot"] == 1  # the holder lives
     study.tell(trial, 0.5)
     holder.send_signal(signal.SIGKILL)
-    while slots.born(holder.pid) != "dead":  # nobody has asked for its status yet
+    while liveness.born(holder.pid) != "dead":  # nobody has asked for its status yet
         time.sleep(0.01)
     assert finish(study) == [0, 2, 3]
     assert by_slot(stored)[0] == [TrialState.FAIL, TrialState.COMPLETE]
@@ -292,7 +293,7 @@ def test_a_later_process_with_the_same_pid_is_not_the_worker(
     stored = make_study(trials=2)
     study = stored.load()
     with monkeypatch.context() as patch:
-        patch.setattr(slots, "born", lambda pid: "12345")
+        patch.setattr(liveness, "born", lambda pid: "12345")
         study.ask()
     assert finish(study) == [0, 1]
 
@@ -320,7 +321,7 @@ def test_another_users_process_is_left_alone(
     study = stored.load()
     study.ask()
     monkeypatch.setattr(os, "kill", forbidden)
-    monkeypatch.setattr(slots, "born", lambda pid: None)
+    monkeypatch.setattr(liveness, "born", lambda pid: None)
     assert finish(study) == [1]
 
 
@@ -331,7 +332,7 @@ def test_a_worker_elsewhere_is_given_up_when_it_is_silent(
     stored = make_study(trials=2)
     study = stored.load()
     with monkeypatch.context() as patch:
-        patch.setattr(slots, "process_space", lambda: "elsewhere")
+        patch.setattr(liveness, "process_space", lambda: "elsewhere")
         trial = study.ask()
     beat = models.TrialHeartbeatModel
     with stored.storage.scoped_session() as session:
@@ -350,7 +351,7 @@ def test_a_sign_keeps_a_worker_elsewhere_alive(
     stored = make_study(trials=2)
     study = stored.load()
     with monkeypatch.context() as patch:
-        patch.setattr(slots, "process_space", lambda: "elsewhere")
+        patch.setattr(liveness, "process_space", lambda: "elsewhere")
         trial = study.ask()
     with stored.storage.scoped_session() as session:
         row = session.get_one(models.TrialHeartbeatModel, 1)
@@ -372,13 +373,13 @@ def test_a_running_trial_without_any_sign_is_not_ours_to_give_up(make_study: Any
 
 
 def test_born_tells_processes_apart() -> None:
-    mine = slots.born(os.getpid())
+    mine = liveness.born(os.getpid())
     assert mine is not None
-    assert mine == slots.born(os.getpid())
+    assert mine == liveness.born(os.getpid())
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
-        assert int(slots.born(other.pid) or 0) >= int(mine)
-    assert slots.born(other.pid) is None
-    counts = Counter(slots.process_space() for _ in range(3))
+        assert int(liveness.born(other.pid) or 0) >= int(mine)
+    assert liveness.born(other.pid) is None
+    counts = Counter(liveness.process_space() for _ in range(3))
     assert len(counts) == 1
 
 

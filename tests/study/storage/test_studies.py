@@ -17,7 +17,7 @@ import pytest
 import sqlalchemy as sa
 from optuna.exceptions import DuplicatedStudyError, StorageInternalError
 
-from study.storage.slots import SlotStorage
+from study.storage.claims import SlotStorage
 from study.storage.studies import (
     create_study,
     describe,

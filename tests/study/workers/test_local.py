@@ -16,7 +16,7 @@ from optuna.trial import TrialState
 
 from search_spaces.config import Budget
 from study import devices
-from study.storage.slots import attempts
+from study.storage.claims import attempts
 from study.workers import local
 from study.workers.local import WorkersFailed, launch, place
 

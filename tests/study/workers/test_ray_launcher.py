@@ -24,7 +24,7 @@ from ray.exceptions import TaskCancelledError
 from study import devices
 from study.cli.on_ray import Ray, ray_places
 from study.cli.options import Failure
-from study.storage.slots import SlotStorage, attempts
+from study.storage.claims import SlotStorage, attempts
 from study.storage.studies import open_storage
 from study.storage.urls import StorageError
 from study.workers import ray_launcher

@@ -19,9 +19,9 @@ import torch
 from optuna.exceptions import StorageInternalError
 from optuna.trial import TrialState
 
-from study.storage import slots
+from study.storage import liveness, slots
+from study.storage.claims import attempts
 from study.storage.outages import WAITS
-from study.storage.slots import attempts
 from study.storage.studies import identity, set_spec
 from study.tasks.task import TASKS, Task
 from study.training.checkpoints import Checkpoints
@@ -254,7 +254,7 @@ def test_a_worker_waits_for_the_slots_of_others(
 ) -> None:
     """Should the other one die, its slot is free again."""
     working, stored, events = begin(2)
-    monkeypatch.setattr(slots, "process_space", lambda: "elsewhere")
+    monkeypatch.setattr(liveness, "process_space", lambda: "elsewhere")
     study = stored.load()
     other, waits = study.ask(), []
 
