@@ -14,10 +14,8 @@ from typing import Protocol
 import pandas as pd
 
 from analysis.figures.style import Picture, spoken
-from analysis.reading.frames import (
-    slot_states,
-)
 from analysis.reading.plausible import slot_exists
+from analysis.reading.states import slot_states
 from analysis.study import Study
 from search_spaces.words.phrases import count as count
 from search_spaces.words.phrases import percent as percent

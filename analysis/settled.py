@@ -12,8 +12,8 @@ from analysis.estimators.responses import response
 from analysis.fresh_seeds.frames import best_candidates, chosen, ids, runs
 from analysis.questions.chapter import compare
 from analysis.questions.langevin.confirmed import means
-from analysis.reading.frames import RESULTS
 from analysis.reading.predictive import measured
+from analysis.reading.states import RESULTS
 from analysis.sections.test_accuracy import accuracies
 from analysis.study import Study
 from study.spec import Stage

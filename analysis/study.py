@@ -9,24 +9,18 @@ from typing import Any
 import pandas as pd
 
 from analysis.estimators.comparison import DELTA
-from analysis.reading.frames import (
-    StorageError,
-    correctness,
-    final_attempts,
-    load,
-    names,
-    predictive,
-    sampled,
-    spec,
-)
+from analysis.progress import open_slots
+from analysis.reading.frames import load
 from analysis.reading.plausible import plausible
-from analysis.reading.progress import open_slots
+from analysis.reading.predictive import correctness, predictive, sampled
+from analysis.reading.states import final_attempts
+from analysis.reading.studies import names, spec
 from search_spaces.words.phrases import count as count
 from search_spaces.words.phrases import percent as percent
 from study.spec import Stage, StudySpec
 from study.stages import sibling
 from study.storage.hints import command
-from study.storage.urls import address, safe_url
+from study.storage.urls import StorageError, address, safe_url
 
 
 @dataclass(frozen=True)

@@ -40,11 +40,11 @@ from search_spaces.schedules.families import (
 from search_spaces.schedules.text import parse_schedule
 
 if TYPE_CHECKING:
-    from analysis.reading.frames import StorageError
     from analysis.reading.loading import load
     from analysis.report import estimates
     from analysis.study import Study
     from lrstudy import figures
+    from study.storage.urls import StorageError
 
 __all__ = [
     "Constant",

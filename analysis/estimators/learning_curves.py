@@ -13,7 +13,7 @@ import pandas as pd
 from scipy import stats
 
 from analysis.estimators.intervals import LEVEL, mean_interval
-from analysis.reading.frames import TERMINAL
+from analysis.reading.states import TERMINAL
 
 
 def epochs_to_target(

@@ -18,7 +18,7 @@ import pandas as pd
 from scipy import optimize, special, stats
 
 from analysis.estimators.intervals import LEVEL, Interval, mean_interval, t_interval, wilson
-from analysis.reading.frames import RESULTS
+from analysis.reading.states import RESULTS
 
 Array = npt.NDArray[np.float64]
 # Cells this close to the highest mean make the parabola of `peak`. Further from the top a curve is

@@ -15,7 +15,7 @@ import pandas as pd
 from opda.nonparametric import EmpiricalDistribution
 
 from analysis.estimators.intervals import LEVEL
-from analysis.reading.frames import TERMINAL
+from analysis.reading.states import TERMINAL
 
 
 def tuning_curve(values: npt.ArrayLike, most: int) -> pd.DataFrame:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from analysis.reading.frames import RESULTS
+from analysis.reading.states import RESULTS
 from analysis.study import Study
 
 

@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 
 from analysis.estimators.intervals import mean_interval
 from analysis.estimators.responses import slope
-from analysis.figures.style import INK, Picture, panels, percent_ticks, picture, spoken, style
+from analysis.figures.axes import percent_ticks
+from analysis.figures.style import INK, Picture, panels, picture, spoken, style
 from analysis.fresh_seeds.frames import ids, runs
 from analysis.fresh_seeds.pairs import exact
 from analysis.section import Estimates

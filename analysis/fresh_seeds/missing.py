@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from analysis.reading.frames import RESULTS
+from analysis.reading.states import RESULTS
 from analysis.study import Study
 from search_spaces.words.phrases import count
 

@@ -10,9 +10,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from analysis.estimators.comparison import compare_pairs
-from analysis.figures.style import INK, Picture, canvas, on, percent_ticks, picture, spoken, style
+from analysis.figures.axes import percent_ticks
+from analysis.figures.style import INK, Picture, canvas, on, picture, spoken, style
 from analysis.fresh_seeds.frames import Scores, best_candidates, by_seed, ids, on_test, runs
-from analysis.reading.frames import RESULTS
+from analysis.reading.states import RESULTS
 from analysis.study import Study
 from analysis.wording import listed, points
 from search_spaces.words.phrases import count

@@ -8,17 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullLocator
 
 from analysis.estimators.intervals import mean_by, paired_difference, prediction_interval
-from analysis.figures.style import (
-    INK,
-    Picture,
-    canvas,
-    panels,
-    percent_ticks,
-    picture,
-    spoken,
-    style,
-)
-from analysis.reading.frames import RESULTS
+from analysis.figures.axes import percent_ticks
+from analysis.figures.style import INK, Picture, canvas, panels, picture, spoken, style
+from analysis.reading.states import RESULTS
 from analysis.section import Estimates
 from analysis.sections.schedules import draw_variants, rates_of
 from analysis.study import Study

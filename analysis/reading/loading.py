@@ -17,6 +17,8 @@ from analysis.reading import foreign, frames
 from analysis.reading.columns import CURVES, INTEGERS, TRIALS, TYPES, dictionary
 from analysis.reading.database import split_name
 from analysis.reading.plausible import left_out, marked, not_counted
+from analysis.reading.states import final_attempts
+from analysis.reading.studies import has_spec, spec
 from study.storage.urls import StorageError, safe_url
 
 
@@ -70,7 +72,7 @@ def read(url: str, names: Sequence[str], *, attempts: bool = False) -> Frames:
 
 
 def _read(url: str, name: str, attempts: bool) -> Frames:
-    if not frames.has_spec(url, name):
+    if not has_spec(url, name):
         trials, curves = foreign.load(url, name)
         return Frames(typed(trials), typed(curves), [])
     trials, curves = frames.load(url, name)
@@ -79,7 +81,7 @@ def _read(url: str, name: str, attempts: bool) -> Frames:
     if silent.any():
         notes += [f"{silent.sum()} of its trials have no history: the curves lack their epochs"]
     if not attempts:
-        trials = frames.final_attempts(trials)
+        trials = final_attempts(trials)
     curves = curves[curves["trial"].isin(trials["trial"])]
     states = curves["trial"].map(trials.set_index("trial")["state"])
     return Frames(tidy(trials), tidy(curves.assign(state=states.astype(object))), notes)
@@ -88,7 +90,7 @@ def _read(url: str, name: str, attempts: bool) -> Frames:
 def _judged(url: str, name: str, trials: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """The trials with a contradiction where there is one; the rest stays as it was written."""
     try:
-        judged = marked(trials, frames.spec(url, name))
+        judged = marked(trials, spec(url, name))
     except StorageError as error:
         return trials.assign(contradiction=None), [f"its trials were not checked: {error}"]
     note = not_counted(left_out(judged))

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 from optuna.trial import FixedTrial
 
-from analysis.reading.frames import TERMINAL, has_slot
+from analysis.reading.states import TERMINAL, has_slot
 from search_spaces.words.phrases import count
 from study.spec import StudySpec
 

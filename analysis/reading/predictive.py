@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from analysis.reading.frames import SAMPLED
+from analysis.reading.database import (
+    attributes,
+    study_attributes,
+    study_id,
+    trial_rows,
+)
+from analysis.reading.values import LARGEST, integer, mapping, number
+from study.records import from_bits
+from study.storage.opening import connect
+from study.storage.studies import SAMPLED_ATTR
 
 MEASURES = ("accuracy", "calibrated_nll", "nll", "brier", "ece")
 
@@ -28,3 +43,105 @@ def measured(trials: pd.DataFrame, predictive: pd.DataFrame, split: str) -> pd.D
         [guess, surprise, surprise, 1.0 - guess, np.zeros(len(guess))]
     )
     return found
+
+
+WEIGHTS = ("last", "averaged", "best")
+
+
+SAMPLED = "sampled"  # what a run's sampled weights predict together
+
+
+PROBLEMS = ("gaussian", "mixture")  # of `lrstudy sample`
+
+
+METRICS = ("accuracy", "nll", "calibrated_nll", "scale", "brier", "ece")
+
+
+def correctness(url: str, name: str) -> dict[str, pd.DataFrame]:
+    """Which test images each trial got right, by WEIGHTS and SAMPLED: a row per trial number, a
+    column per image, bool. Trials that did not read the test images, or whose bits are damaged, are
+    missing.
+    """
+    with connect(url) as connection:
+        identity = study_id(connection, name)
+        numbers = trial_rows(connection, identity)["trial"]
+        known = attributes(connection, identity, ("test", "test_correct"))
+    rows: dict[str, dict[int, npt.NDArray[np.bool_]]] = {
+        weights: {} for weights in (*WEIGHTS, SAMPLED)
+    }
+    for trial, found in known.items():
+        count = integer(mapping(found.get("test")).get("images"))
+        for weights, bits in mapping(found.get("test_correct")).items():
+            if weights in rows and count is not None and isinstance(bits, str):
+                with suppress(ValueError):
+                    rows[weights][int(numbers[trial])] = from_bits(bits, count)
+    usual = _usual_length(each for bits in rows.values() for each in bits.values())
+    rows = {
+        weights: {trial: each for trial, each in bits.items() if len(each) == usual}
+        for weights, bits in rows.items()
+    }
+    return {
+        weights: pd.DataFrame.from_dict(each, orient="index", dtype=bool).sort_index()
+        for weights, each in rows.items()
+    }
+
+
+def predictive(url: str, name: str) -> pd.DataFrame:
+    """How good the probabilities are that trials predict, where they sample weights: a row per
+    trial, weights ("last", SAMPLED) and split ("val", "test").
+
+    trial (number), weights, split, METRICS (see `study.training.calibration.Metrics`), samples, and
+    noise_temperature: what minibatches drawn with replacement would add at the last update.
+    Damaged numbers, and those that cannot be, are NaN.
+    """
+    with connect(url) as connection:
+        identity = study_id(connection, name)
+        numbers = trial_rows(connection, identity)["trial"]
+        known = attributes(connection, identity, ("predictive", "gradient_noise"))
+    rows = [
+        {"trial": int(numbers[trial]), "weights": weights, "split": split}
+        | {metric: _up_to(_MOST[metric], judged.get(metric)) for metric in METRICS}
+        | {"samples": _up_to(LARGEST, integer(mapping(found.get("predictive")).get("samples")))}
+        | {"noise_temperature": _up_to(LARGEST, _noise(found).get("temperature"))}
+        for trial, found in known.items()
+        for weights in ("last", SAMPLED)
+        for split, judged in _by_split(found, weights).items()
+    ]
+    columns = ["trial", "weights", "split", *METRICS, "samples", "noise_temperature"]
+    frame = pd.DataFrame(rows, columns=columns)
+    return frame.astype(dict.fromkeys(columns[3:], float) | {"trial": int})
+
+
+_MOST = dict.fromkeys(METRICS, LARGEST) | {"accuracy": 1.0, "brier": 2.0, "ece": 1.0}
+
+
+def _up_to(most: float, value: Any) -> float | None:
+    """A number from 0 to ``most``."""
+    found = number(value)
+    return found if found is not None and 0 <= found <= most else None
+
+
+def _noise(found: dict[str, Any]) -> dict[str, Any]:
+    return mapping(found.get("gradient_noise"))
+
+
+def _by_split(found: dict[str, Any], weights: str) -> dict[str, dict[str, Any]]:
+    judged = mapping(mapping(found.get("predictive")).get(weights))
+    return {split: mapping(judged.get(split)) for split in ("val", "test") if split in judged}
+
+
+def sampled(url: str, name: str) -> dict[str, dict[str, Any]]:
+    """What `lrstudy sample` kept in a study, by the name of the problem."""
+    with connect(url) as connection:
+        identity = study_id(connection, name)
+        found = {
+            problem: study_attributes(connection, f"{SAMPLED_ATTR}{problem}").get(identity)
+            for problem in PROBLEMS
+        }
+    return {problem: mapping(each) for problem, each in found.items() if each is not None}
+
+
+def _usual_length(found: Iterable[npt.NDArray[np.bool_]]) -> int:
+    """How many images most trials tell of: all read the same ones."""
+    lengths = Counter(map(len, found)).most_common(1)
+    return lengths[0][0] if lengths else 0

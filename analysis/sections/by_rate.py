@@ -6,24 +6,26 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from analysis.estimators.intervals import scored, summary
+from analysis.estimators.outcomes import scored, summary
+from analysis.figures.axes import (
+    accuracy_axis,
+    draw_absent,
+    rate_axis,
+    rate_figure,
+    scatter_families,
+)
 from analysis.figures.style import (
     ABSENT,
     INK,
     Picture,
-    accuracy_axis,
     by_family,
-    draw_absent,
     family_legend,
     family_mark,
     on,
     picture,
-    rate_axis,
-    rate_figure,
-    scatter_families,
     spoken,
 )
-from analysis.reading.frames import TERMINAL
+from analysis.reading.states import TERMINAL
 from analysis.section import ENOUGH, SEED_SPREAD, Estimates
 from analysis.study import Study
 from analysis.wording import points

@@ -12,9 +12,10 @@ from matplotlib.ticker import MaxNLocator
 
 from analysis.estimators.intervals import mean_interval
 from analysis.estimators.learning_curves import gap_at_equal_loss
-from analysis.figures.style import INK, Picture, canvas, percent_ticks, picture, spoken, style
+from analysis.figures.axes import percent_ticks
+from analysis.figures.style import INK, Picture, canvas, picture, spoken, style
 from analysis.fresh_seeds.frames import chosen, ids, runs
-from analysis.reading.frames import RESULTS
+from analysis.reading.states import RESULTS
 from analysis.section import Estimates
 from analysis.study import Study
 from analysis.wording import points

@@ -6,15 +6,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from analysis.figures.style import (
-    INK,
-    Picture,
-    canvas,
-    family_legend,
-    picture,
-    scatter_families,
-    spoken,
-)
+from analysis.figures.axes import scatter_families
+from analysis.figures.style import INK, Picture, canvas, family_legend, picture, spoken
 from analysis.section import ENOUGH, Estimates
 from analysis.study import Study
 from study.spec import Stage

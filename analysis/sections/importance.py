@@ -9,7 +9,7 @@ from optuna.importance import PedAnovaImportanceEvaluator
 from optuna.trial import FixedTrial
 
 from analysis.figures.style import Picture, canvas, picture, spoken, style
-from analysis.reading.frames import RESULTS
+from analysis.reading.states import RESULTS
 from analysis.section import Estimates
 from analysis.study import Study
 from search_spaces.config import Ranges

@@ -6,17 +6,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from analysis.figures.style import (
-    PALE,
-    Picture,
-    accuracy_axis,
-    by_family,
-    on,
-    panels,
-    picture,
-    spoken,
-    style,
-)
+from analysis.figures.axes import accuracy_axis
+from analysis.figures.style import PALE, Picture, by_family, on, panels, picture, spoken, style
 from analysis.section import ENOUGH, Estimates
 from analysis.study import Study
 from search_spaces.words.phrases import percent

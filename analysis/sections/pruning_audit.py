@@ -24,7 +24,7 @@ from optuna.trial import TrialState, create_trial
 from analysis.estimators.intervals import mean_interval
 from analysis.figures.fitting import outside_legend
 from analysis.figures.style import INK, Picture, canvas, picture
-from analysis.reading.frames import RESULTS
+from analysis.reading.states import RESULTS
 from analysis.section import ENOUGH, Estimates
 from analysis.study import Study
 from search_spaces.words.phrases import count, percent

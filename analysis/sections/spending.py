@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
-from analysis.estimators.intervals import budget
+from analysis.estimators.outcomes import budget
 from analysis.figures.fitting import outside_legend
 from analysis.figures.style import INK, Picture, canvas, picture, spoken
-from analysis.reading.frames import TERMINAL
+from analysis.reading.states import TERMINAL
 from analysis.section import Estimates
 from analysis.study import Study
 from search_spaces.words.phrases import count, percent

@@ -6,10 +6,12 @@ import numpy as np
 import pandas as pd
 
 from analysis.estimators.intervals import crossed_interval
+from analysis.figures.axes import percent_ticks
 from analysis.figures.fitting import outside_legend
-from analysis.figures.style import Picture, canvas, percent_ticks, picture, spoken, style
+from analysis.figures.style import Picture, canvas, picture, spoken, style
 from analysis.fresh_seeds.frames import chosen, ids, on_test
-from analysis.reading.frames import RESULTS, WEIGHTS
+from analysis.reading.predictive import WEIGHTS
+from analysis.reading.states import RESULTS
 from analysis.section import Estimates
 from analysis.study import Study
 from search_spaces.words.phrases import percent

@@ -84,8 +84,9 @@ def status(
 
 
 def _progress(url: str, name: str) -> dict[str, Any]:
-    from analysis.reading.frames import load, spec
-    from analysis.reading.progress import progress
+    from analysis.progress import progress
+    from analysis.reading.frames import load
+    from analysis.reading.studies import spec
 
     with storage_failures(url):
         return progress(load(url, name)[0], spec(url, name))
@@ -154,7 +155,8 @@ def _meaning(counts: Mapping[str, int]) -> dict[str, str]:
 
 
 def _list_studies(url: str, as_json: bool) -> None:
-    from analysis.reading.frames import STATES, studies
+    from analysis.reading.states import STATES
+    from analysis.reading.studies import studies
 
     with storage_failures(url):
         found = studies(url)
@@ -219,9 +221,9 @@ def best(
 
     Example: lrstudy best cosine --export best/
     """
-    from analysis.reading.frames import spec
+    from analysis.progress import best_trial
     from analysis.reading.plausible import left_out
-    from analysis.reading.progress import best_trial
+    from analysis.reading.studies import spec
     from analysis.settled import settled
     from analysis.study import load_study
     from search_spaces.config import TrialConfig
@@ -261,7 +263,7 @@ def best(
 
 def _nothing_complete(name: str, study: Any) -> str:
     """Why no trial is the best: none has ended, or what became of those that have."""
-    from analysis.reading.progress import progress
+    from analysis.progress import progress
 
     facts = progress(study.attempts, study.spec)
     states = ", ".join(f"{n} {state}" for state, n in facts["states"].items() if n)
@@ -327,7 +329,7 @@ def report(
     """
     from analysis.page.naming import folder
     from analysis.reading.database import split_name
-    from analysis.reading.frames import spec
+    from analysis.reading.studies import spec
     from analysis.report import foreign, is_report, write_report
 
     found = [split_name(name, storage) for name in names]

@@ -213,8 +213,8 @@ def _best(
 
     if not slots_done(spec, found):
         return None
+    from analysis.progress import best_so_far
     from analysis.reading.frames import load
-    from analysis.reading.progress import best_so_far
 
     return best_so_far(load(url, name)[0], spec)
 

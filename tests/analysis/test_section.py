@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from analysis.figures.style import spoken
-from analysis.reading.frames import TERMINAL, studies
-from analysis.reading.progress import progress
+from analysis.progress import progress
+from analysis.reading.states import TERMINAL
+from analysis.reading.studies import studies
 from analysis.report import report_study
 from analysis.section import ENOUGH, basis, caution, counted
 from analysis.study import load_study

@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 import sqlalchemy as sa
 
-from analysis.reading.frames import final_attempts, load
+from analysis.reading.frames import load
+from analysis.reading.states import final_attempts
 from study.spec import SPEC_ATTR
 from tests.analysis.conftest import plant_study
 from tests.security.conftest import Terminal, assert_plain, files, said

@@ -19,9 +19,10 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.trial import create_trial
 
 import analysis.sections.schedules  # noqa: F401 - before a test replaces what it takes from figures
-from analysis.reading.frames import load, studies
+from analysis.reading.frames import load
 from analysis.reading.loading import tidy
 from analysis.reading.plausible import UNUSABLE
+from analysis.reading.studies import studies
 from search_spaces.spaces import CHAPTER
 from tests.analysis.conftest import plant_stages, plant_study
 from tests.analysis.test_report import Page

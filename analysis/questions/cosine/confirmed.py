@@ -7,11 +7,12 @@ import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
 from analysis.estimators.tuning import tuning_curves
-from analysis.figures.style import Picture, accuracy_axis, panels, picture, spoken, style
+from analysis.figures.axes import accuracy_axis
+from analysis.figures.style import Picture, panels, picture, spoken, style
 from analysis.fresh_seeds import ladder, pairs
 from analysis.fresh_seeds.missing import missing, said
 from analysis.questions.cosine.literature import literature
-from analysis.reading.frames import RESULTS, TERMINAL
+from analysis.reading.states import RESULTS, TERMINAL
 from analysis.section import Estimates
 from analysis.study import Study
 from search_spaces import cosine as space

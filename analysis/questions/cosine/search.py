@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pandas as pd
 
-from analysis.estimators.intervals import scored, seeds_needed
-from analysis.figures.style import INK, Picture, accuracy_axis, canvas, picture, spoken, style
-from analysis.reading.frames import TERMINAL
+from analysis.estimators.intervals import seeds_needed
+from analysis.estimators.outcomes import scored
+from analysis.figures.axes import accuracy_axis
+from analysis.figures.style import INK, Picture, canvas, picture, spoken, style
+from analysis.reading.states import TERMINAL
 from analysis.section import ENOUGH, Estimates
 from analysis.sections.by_rate import close_call, families
 from analysis.study import Study

@@ -19,7 +19,7 @@ from analysis.figures.style import Picture
 from analysis.fresh_seeds.frames import by_seed, chosen, ids, runs
 from analysis.fresh_seeds.missing import missing, said
 from analysis.questions.fixed_rate.figures import gap_figure, learning_figure, response_figure
-from analysis.reading.frames import RESULTS
+from analysis.reading.states import RESULTS
 from analysis.section import Estimates
 from analysis.sections.test_accuracy import accuracies, with_interval
 from analysis.study import Study

@@ -10,18 +10,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from analysis.figures.axes import accuracy_axis, cut_off, rate_axis, rate_figure
 from analysis.figures.fitting import outside_legend
-from analysis.figures.style import (
-    INK,
-    Picture,
-    accuracy_axis,
-    canvas,
-    cut_off,
-    picture,
-    rate_axis,
-    rate_figure,
-    style,
-)
+from analysis.figures.style import INK, Picture, canvas, picture, style
 from analysis.section import Estimates
 from analysis.wording import points
 from search_spaces.words.phrases import percent

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.estimators.intervals import divergence_edge, scored
-from analysis.figures.style import INK, Picture, picture, rate_figure
-from analysis.reading.frames import TERMINAL
+from analysis.estimators.outcomes import divergence_edge, scored
+from analysis.figures.axes import rate_figure
+from analysis.figures.style import INK, Picture, picture
+from analysis.reading.states import TERMINAL
 from analysis.section import ENOUGH, Estimates
 from analysis.study import Study
 from analysis.wording import points

@@ -16,8 +16,8 @@ from analysis.fresh_seeds.frames import best_candidates, ids, runs
 from analysis.fresh_seeds.missing import missing, said
 from analysis.questions.langevin import exact
 from analysis.questions.langevin.figures import by_temperature
-from analysis.reading.frames import RESULTS, SAMPLED
-from analysis.reading.predictive import MEASURES, measured
+from analysis.reading.predictive import MEASURES, SAMPLED, measured
+from analysis.reading.states import RESULTS
 from analysis.section import Estimates
 from analysis.study import Study
 from analysis.wording import listed

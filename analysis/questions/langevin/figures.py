@@ -5,16 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from analysis.figures.axes import percent_ticks, temperature_axis
 from analysis.figures.fitting import outside_legend
-from analysis.figures.style import (
-    Picture,
-    canvas,
-    percent_ticks,
-    picture,
-    spoken,
-    style,
-    temperature_axis,
-)
+from analysis.figures.style import Picture, canvas, picture, spoken, style
 
 _PANELS = {
     "accuracy": "accuracy (%)",

@@ -5,19 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from analysis.figures.style import (
-    Picture,
-    accuracy_axis,
-    canvas,
-    family_legend,
-    picture,
-    spoken,
-    style,
-    temperature_axis,
-)
+from analysis.figures.axes import accuracy_axis, temperature_axis
+from analysis.figures.style import Picture, canvas, family_legend, picture, spoken, style
 from analysis.questions.langevin import exact
-from analysis.reading.frames import RESULTS
 from analysis.reading.predictive import measured
+from analysis.reading.states import RESULTS
 from analysis.section import ENOUGH, Estimates
 from analysis.study import Study
 from search_spaces import langevin as space

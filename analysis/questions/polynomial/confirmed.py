@@ -18,7 +18,7 @@ from analysis.figures.style import Picture
 from analysis.fresh_seeds.frames import by_seed, ids, runs
 from analysis.fresh_seeds.missing import missing, said
 from analysis.questions.polynomial.figures import loss_figure, map_figure, mean_rate_figure
-from analysis.reading.frames import RESULTS
+from analysis.reading.states import RESULTS
 from analysis.section import Estimates
 from analysis.study import Study
 from analysis.wording import listed, numbered

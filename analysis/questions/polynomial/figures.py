@@ -13,19 +13,10 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
+from analysis.figures.axes import accuracy_axis, log_subs, rate_axis
 from analysis.figures.fitting import outside_legend
-from analysis.figures.style import (
-    INK,
-    Picture,
-    accuracy_axis,
-    accuracy_bar,
-    accuracy_colours,
-    canvas,
-    log_subs,
-    on,
-    picture,
-    rate_axis,
-)
+from analysis.figures.maps import accuracy_bar, accuracy_colours
+from analysis.figures.style import INK, Picture, canvas, on, picture
 from analysis.section import Estimates
 
 _MARKS = "osD^vPX"

@@ -6,19 +6,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from analysis.estimators.intervals import binned, scored
-from analysis.figures.style import (
-    Picture,
-    accuracy_axis,
-    by_family,
-    on,
-    panels,
-    picture,
-    rate_map,
-    spoken,
-    style,
-)
-from analysis.reading.frames import TERMINAL
+from analysis.estimators.outcomes import binned, scored
+from analysis.figures.axes import accuracy_axis
+from analysis.figures.maps import rate_map
+from analysis.figures.style import Picture, by_family, on, panels, picture, spoken, style
+from analysis.reading.states import TERMINAL
 from analysis.section import ENOUGH, Estimates
 from analysis.sections.by_rate import families
 from analysis.study import Study

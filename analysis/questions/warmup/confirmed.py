@@ -17,7 +17,7 @@ from analysis.fresh_seeds.pairs import exact
 from analysis.questions.warmup import figures as warmup_figures
 from analysis.questions.warmup import layers
 from analysis.questions.warmup.layers import length
-from analysis.reading.frames import RESULTS
+from analysis.reading.states import RESULTS
 from analysis.section import Estimates
 from analysis.study import Study
 from analysis.wording import numbered, points

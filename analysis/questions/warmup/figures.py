@@ -12,19 +12,10 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
+from analysis.figures.axes import accuracy_axis, cut_off
 from analysis.figures.fitting import outside_legend
-from analysis.figures.style import (
-    INK,
-    PALE,
-    Picture,
-    accuracy_axis,
-    accuracy_bar,
-    accuracy_colours,
-    canvas,
-    cut_off,
-    on,
-    picture,
-)
+from analysis.figures.maps import accuracy_bar, accuracy_colours
+from analysis.figures.style import INK, PALE, Picture, canvas, on, picture
 
 _BOUNDS = ("accuracy_low", "accuracy_high")
 _LOOKS = {"tuned": ("#0072b2", "o"), "too high": ("#d55e00", "^")}

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from analysis.estimators.intervals import binned, divergence_edge, scored
-from analysis.figures.style import Picture, picture, rate_map, spoken
-from analysis.reading.frames import TERMINAL
+from analysis.estimators.outcomes import binned, divergence_edge, scored
+from analysis.figures.maps import rate_map
+from analysis.figures.style import Picture, picture, spoken
+from analysis.reading.states import TERMINAL
 from analysis.section import ENOUGH, Estimates
 from analysis.study import Study
 from search_spaces import warmup as space

@@ -12,20 +12,16 @@ from scipy import stats
 from analysis.estimators.intervals import (
     MANY_SEEDS,
     N_BOOTSTRAP,
-    binned,
-    budget,
     crossed_interval,
-    divergence_edge,
     mean_by,
     mean_interval,
     paired_difference,
     prediction_interval,
-    scored,
     seeds_needed,
-    summary,
     t_interval,
     wilson,
 )
+from analysis.estimators.outcomes import binned, budget, divergence_edge, scored, summary
 
 
 def within_binomial_error(hits: int, n: int, share: float) -> bool:

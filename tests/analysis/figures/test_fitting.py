@@ -15,16 +15,9 @@ from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
 from analysis.figures import style
+from analysis.figures.axes import log_subs, rate_axis
 from analysis.figures.fitting import broken
-from analysis.figures.style import (
-    STYLES,
-    canvas,
-    family_legend,
-    log_subs,
-    panels,
-    picture,
-    rate_axis,
-)
+from analysis.figures.style import STYLES, canvas, family_legend, panels, picture
 from analysis.questions.fixed_rate import confirmed as fixed_rate
 from analysis.questions.polynomial import confirmed as polynomial
 from analysis.questions.warmup import confirmed as warmup

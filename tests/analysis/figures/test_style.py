@@ -11,18 +11,9 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from analysis.figures.style import (
-    STYLES,
-    accuracy_axis,
-    accuracy_ticks,
-    canvas,
-    panels,
-    picture,
-    rate_axis,
-    rate_figure,
-    rate_map,
-    style,
-)
+from analysis.figures.axes import accuracy_axis, accuracy_ticks, rate_axis, rate_figure
+from analysis.figures.maps import rate_map
+from analysis.figures.style import STYLES, canvas, panels, picture, style
 from search_spaces.schedules.families import FAMILIES
 from search_spaces.spaces import SPACES
 

@@ -12,7 +12,7 @@ import pytest
 from analysis.estimators.intervals import crossed_interval
 from analysis.fresh_seeds import frames as stages
 from analysis.fresh_seeds.frames import by_seed, chosen, ids, runs
-from analysis.reading.frames import WEIGHTS
+from analysis.reading.predictive import WEIGHTS
 from analysis.section import find
 from analysis.sections import gap, test_accuracy
 from analysis.study import Study, load_study

@@ -12,10 +12,13 @@ import pandas as pd
 import pytest
 import sqlalchemy as sa
 
-from analysis.reading.frames import STATES, StorageError, final_attempts, load, spec, studies
+from analysis.reading.frames import load
+from analysis.reading.states import STATES, final_attempts
+from analysis.reading.studies import spec, studies
 from search_spaces.config import TrialConfig
 from study.records import EpochRecord
 from study.spec import SPEC_ATTR
+from study.storage.urls import StorageError
 from tests.analysis.conftest import Plant, make_spec
 
 ALL = {

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.reading.frames import TERMINAL, load, names, spec
+from analysis.reading.frames import load
 from analysis.reading.plausible import (
     UNUSABLE,
     left_out,
@@ -21,6 +21,8 @@ from analysis.reading.plausible import (
     plausible,
     slot_exists,
 )
+from analysis.reading.states import TERMINAL
+from analysis.reading.studies import names, spec
 from analysis.study import load_study
 from study.spec import StudySpec
 from tests.analysis.conftest import Plant, plant_stages, plant_study

@@ -12,9 +12,9 @@ import pytest
 
 from analysis.estimators.responses import response
 from analysis.fresh_seeds.frames import runs
+from analysis.progress import best_trial
 from analysis.questions.langevin import confirmed as langevin
 from analysis.reading.frames import load
-from analysis.reading.progress import best_trial
 from analysis.sections import test_accuracy
 from analysis.settled import settled
 from analysis.study import load_study

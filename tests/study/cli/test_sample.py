@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from analysis.reading.frames import sampled
+from analysis.reading.predictive import sampled
 from study.training import exact
 from tests.analysis.questions.langevin.test_exact import gaussian, mixture
 from tests.study.conftest import Command, assert_one_line

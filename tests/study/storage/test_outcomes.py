@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from optuna.trial import TrialState
 
-from analysis.reading.frames import slot_states
+from analysis.reading.states import slot_states
 from search_spaces.config import Budget
 from search_spaces.spaces import SPACES
 from study.spec import StudySpec

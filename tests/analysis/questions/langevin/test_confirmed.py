@@ -21,8 +21,7 @@ from analysis.fresh_seeds.frames import Scores
 from analysis.questions.langevin import confirmed as langevin
 from analysis.questions.langevin.confirmed import NATS, likelihood, temperatures
 from analysis.questions.langevin.figures import by_temperature
-from analysis.reading.frames import METRICS
-from analysis.reading.predictive import MEASURES, measured
+from analysis.reading.predictive import MEASURES, METRICS, measured
 from analysis.report import write_report
 from analysis.section import find
 from analysis.study import Study, load_study

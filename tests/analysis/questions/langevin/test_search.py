@@ -17,9 +17,11 @@ from hypothesis import strategies as st
 from matplotlib.axes import Axes
 
 from analysis.figures import style
-from analysis.figures.style import canvas, temperature_axis
+from analysis.figures.axes import temperature_axis
+from analysis.figures.style import canvas
 from analysis.questions.langevin import search as langevin
-from analysis.reading.frames import METRICS, SAMPLED, correctness, load, predictive, sampled
+from analysis.reading.frames import load
+from analysis.reading.predictive import METRICS, SAMPLED, correctness, predictive, sampled
 from analysis.report import write_report
 from analysis.section import find
 from analysis.study import Study, load_study

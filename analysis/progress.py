@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.estimators.intervals import budget
-from analysis.reading.frames import RESULTS, TERMINAL, final_attempts, slot_states
+from analysis.estimators.outcomes import budget
 from analysis.reading.plausible import UNUSABLE, left_out, marked, slot_exists
+from analysis.reading.states import RESULTS, TERMINAL, final_attempts, slot_states
 from study.spec import StudySpec
 from study.storage.studies import describe
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from analysis.reading.frames import load, spec
-from analysis.reading.progress import best_so_far, best_trial, progress
+from analysis.progress import best_so_far, best_trial, progress
+from analysis.reading.frames import load
+from analysis.reading.studies import spec
 from study.spec import StudySpec
 from tests.analysis.conftest import Plant, plant_stages, plant_study
 

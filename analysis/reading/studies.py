@@ -1,0 +1,77 @@
+"""Which studies a storage has, and what each was asked to do."""
+
+from __future__ import annotations
+
+import pandas as pd
+import sqlalchemy as sa
+
+from analysis.reading.database import (
+    ATTRIBUTES,
+    STUDIES,
+    TRIALS,
+    fetch,
+    study_attributes,
+    study_id,
+)
+from analysis.reading.states import STATES, _states, slot_states
+from analysis.reading.values import floats, integer, mapping, parsed, text
+from study.spec import SPEC_ATTR, StudySpec
+from study.storage.opening import connect
+from study.storage.studies import parse_spec
+
+
+def names(url: str) -> list[str]:
+    """The names of the studies in the storage."""
+    with connect(url) as connection:
+        return list(fetch(connection, sa.select(STUDIES.c.study_name))["study_name"])
+
+
+def has_spec(url: str, name: str) -> bool:
+    """Whether lrstudy made the study, in whichever version."""
+    with connect(url) as connection:
+        identity = study_id(connection, name)
+        return identity in study_attributes(connection, SPEC_ATTR)
+
+
+def spec(url: str, name: str) -> StudySpec:
+    """What the study was asked to do. Raises StorageError where lrstudy did not make it."""
+    with connect(url) as connection:
+        identity = study_id(connection, name)
+        found = study_attributes(connection, SPEC_ATTR)
+    return parse_spec(name, found.get(identity))
+
+
+def studies(url: str) -> pd.DataFrame:
+    """A row per study of the storage: name, space (None if another program's), attempts (at its
+    trials, of any state), planned (trials asked for; None if another program's), and how many of
+    these have each of STATES, see `slot_states`."""
+    keys = ("slot", "outcome", "interrupted")
+    said = [ATTRIBUTES.alias(key) for key in keys]
+    query = sa.select(
+        TRIALS.c.study_id,
+        TRIALS.c.number.label("trial"),
+        TRIALS.c.state,
+        *(attribute.c.value_json.label(attribute.name) for attribute in said),
+    )
+    for attribute in said:
+        same = (attribute.c.trial_id == TRIALS.c.trial_id) & (attribute.c.key == attribute.name)
+        query = query.outerjoin(attribute, same)
+    with connect(url) as connection:
+        listed = fetch(connection, sa.select(STUDIES.c.study_id, STUDIES.c.study_name))
+        rows = fetch(connection, query)
+        found = study_attributes(connection, SPEC_ATTR)
+    for key in keys:
+        rows[key] = [parsed(each) if isinstance(each, str) else None for each in rows[key]]
+    rows = rows.assign(state=_states(rows), slot=floats([integer(each) for each in rows["slot"]]))
+    specs = {identity: mapping(found.get(identity)) for identity in listed["study_id"]}
+    asked = {identity: integer(values.get("trials")) for identity, values in specs.items()}
+    counts = [slot_states(rows[rows["study_id"] == each], asked[each]) for each in specs]
+    head = pd.DataFrame(
+        {
+            "name": listed["study_name"].to_numpy(),
+            "space": [text(values.get("space")) for values in specs.values()],
+            "attempts": [int((rows["study_id"] == each).sum()) for each in specs],
+            "planned": pd.array(list(asked.values()), "Int64"),
+        }
+    )
+    return pd.concat([head, pd.DataFrame(counts, columns=list(STATES), dtype=int)], axis=1)
