@@ -15,11 +15,22 @@ from pydantic import ValidationError
 from typer.exceptions import TyperException
 
 from search_spaces.schedules.problems import sentence
-from study.cli import answers, catalogue, joining, runs
+from study.cli import data
+from study.cli.best import best
 from study.cli.confirm import confirm
+from study.cli.dashboard import dashboard
+from study.cli.export import export
 from study.cli.options import Failure
+from study.cli.plot import plot
+from study.cli.report import report
+from study.cli.resume import resume
+from study.cli.run import run as run_study
 from study.cli.sample import sample
 from study.cli.schedules import schedules
+from study.cli.spaces import spaces
+from study.cli.status import status
+from study.cli.stop import stop
+from study.cli.worker import worker
 from study.files import advice
 from study.terminal import printable
 
@@ -32,15 +43,15 @@ app = typer.Typer(
     "warmup - and how sure are you?",
 )
 data_app = typer.Typer(no_args_is_help=True, help="Find or get the Fashion-MNIST images.")
-data_app.command()(catalogue.fetch)
-data_app.command()(catalogue.where)
+data_app.command()(data.fetch)
+data_app.command()(data.where)
 _COMMANDS: tuple[Callable[..., None], ...] = (
-    *(catalogue.spaces, schedules, runs.run, runs.resume, joining.worker, joining.stop, confirm),
-    *(answers.status, answers.best),
-    *(catalogue.plot, sample, answers.report, answers.export, answers.dashboard),
+    *(spaces, schedules, run_study, resume, worker, stop, confirm),
+    *(status, best),
+    *(plot, sample, report, export, dashboard),
 )
 for _command in _COMMANDS:
-    app.command()(_command)
+    app.command(_command.__name__)(_command)
 app.add_typer(data_app, name="data")
 
 

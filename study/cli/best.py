@@ -1,13 +1,33 @@
-"""What `lrstudy best` says of a configuration: as JSON values, and in words."""
+"""`lrstudy best`: which configuration was best, as JSON values and in words; its export."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from pydantic import ValidationError
 
 from search_spaces.config import TrialConfig
+from search_spaces.schedules.problems import first_problem
 from search_spaces.words.phrases import count, percent
+from study.cli.options import (
+    DEFAULT_STORAGE,
+    AsJson,
+    Device,
+    Failure,
+    Storage,
+    StudyName,
+    failures,
+    preparing,
+    print_json,
+    say_left_out,
+    storage_failures,
+    wrong_use,
+)
+from study.cli.outputs import Force, refuse_foreign, writing, wrote
 from study.spec import StudySpec
 from study.stages import sibling
 from study.storage.hints import with_command
@@ -18,6 +38,7 @@ if TYPE_CHECKING:
     from analysis.study import Study
 
 Facts = dict[str, Any]
+_MOST_THREADS = 4096  # of one process
 
 
 def best_facts(
@@ -128,3 +149,103 @@ def _next(study: Study, found: Settled | None) -> Iterator[str]:
         yield with_command("On fresh seeds:", study.command("best"))
     elif not study.left:
         yield with_command("To train it on fresh seeds:", study.command("confirm"))
+
+
+def best(
+    name: StudyName,
+    export: Annotated[
+        Path | None,
+        typer.Option("--export", metavar="DIR", help="Train it again; write weights and code."),
+    ] = None,
+    search: Annotated[
+        bool, typer.Option("--search", help="The best single run of the search, confirmed or not.")
+    ] = False,
+    device: Device = "auto",
+    force: Force = False,
+    storage: Storage = DEFAULT_STORAGE,
+    as_json: AsJson = False,
+) -> None:
+    """Say which configuration was best, in plain words; --export takes it away.
+
+    After `lrstudy confirm` that is the confirmed one, with its mean over fresh seeds.
+
+    Example: lrstudy best cosine --export best/
+    """
+    from analysis.progress import best_trial
+    from analysis.reading.plausible import left_out
+    from analysis.reading.studies import spec
+    from analysis.settled import settled
+    from analysis.study import load_study
+    from search_spaces.config import TrialConfig
+
+    with storage_failures(storage):
+        study = load_study(storage, name)
+        stage = spec(storage, name).stage
+    say_left_out(left_out(study.stage(stage).attempts))
+    found = None if search else settled(study, stage)
+    if found is None and stage != "search" and not search:
+        raise Failure(f"study {name!r} has no result yet")
+    trial = best_trial(study.trials) if found is None else found.run
+    if trial is None or not isinstance(trial["config"], str):
+        raise Failure(_nothing_complete(name, study))
+    try:
+        config = TrialConfig.model_validate_json(trial["config"])
+    except ValidationError as error:
+        raise Failure(f"trial {trial['trial']} cannot be read: {first_problem(error)}") from None
+    asked = study.spec if found is None else study.stage(found.stage).spec
+    facts = best_facts(name, asked, trial, config, found)
+    done = "wrote"
+    if export is not None:
+        with writing(export):
+            done = wrote(_check_export(export, force))
+        facts |= _export(asked, trial, config, export, device)
+    if as_json:
+        print_json(facts)
+        return
+    for line in best_in_words(study, facts, found):
+        typer.echo(line)
+    if export is not None:
+        typer.echo(
+            f"trained again, with the seed of trial {facts['trial']}: "
+            f"{percent(facts['exported_accuracy'])}; {done} {export}"
+        )
+
+
+def _nothing_complete(name: str, study: Any) -> str:
+    """Why no trial is the best: none has ended, or what became of those that have."""
+    from analysis.progress import progress
+
+    facts = progress(study.attempts, study.spec)
+    states = ", ".join(f"{n} {state}" for state, n in facts["states"].items() if n)
+    if facts["slots_left"]:
+        return f"study {name!r} has no complete trial yet: {states}"
+    return f"study {name!r} has ended, and none of its trials is complete: {states}"
+
+
+def _check_export(directory: Path, force: bool) -> bool:
+    """Whether a configuration was exported to the directory before. Raises Failure where its files
+    are foreign."""
+    from study.export.weights import exported_files, is_export
+
+    ours, files = is_export(directory), exported_files(directory)
+    refuse_foreign([] if ours else files, "--export", force)
+    return bool(files)
+
+
+def _export(asked: Any, trial: Any, config: Any, directory: Path, device: str) -> dict[str, Any]:
+    from study import devices
+    from study.export.weights import export
+    from study.tasks.fashion_mnist import DataError
+    from study.tasks.task import find_task
+
+    if not 1 <= trial["threads"] <= _MOST_THREADS:
+        raise Failure(f"trial {trial['trial']} does not say with how many threads it was trained")
+    slot, threads = int(trial["slot"]), int(trial["threads"])
+    epochs = count(config.epochs, "epoch")
+    with wrong_use():
+        find_task(asked.task)  # a wrong one is told before anything else is said
+    preparing(f"training trial {trial['trial']} again for {epochs}", logged=True)
+    with writing(directory), failures(DataError), wrong_use():
+        chosen = devices.resolve(device)
+        made = export(asked, slot, config, directory, device=chosen, threads=threads)
+    return {"exported": str(made.directory), "exported_accuracy": made.accuracy}

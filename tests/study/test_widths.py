@@ -11,7 +11,7 @@ from rich.cells import cell_len
 from typer.core import TyperGroup
 
 from search_spaces.schedules.families import FAMILIES
-from study.cli import answers
+from study.cli import status
 from study.cli.application import app
 from tests.analysis.conftest import plant_stages, plant_study
 from tests.study.conftest import Command
@@ -95,7 +95,7 @@ def test_the_workers_of_a_study_are_whole(
 
     row = {"host": "h" * 50, "pid": 4_194_304, "device": "cuda:7", "trial": 1234, "silent": 119.0}
     row |= {"family": "warmup_stable_decay", "epoch": 29, "epochs": 30}
-    Console(width=width).print(answers._workers_table([row, row | {"epochs": None, "pid": None}]))
+    Console(width=width).print(status._workers_table([row, row | {"epochs": None, "pid": None}]))
     text = capsys.readouterr().out
     assert_whole(text, width)
     assert text.count("h" * 50) == 2

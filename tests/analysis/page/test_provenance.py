@@ -13,7 +13,7 @@ from analysis.page.provenance import command, facts
 from analysis.study import load_study
 from search_spaces.config import Budget, Range
 from search_spaces.spaces import SPACES
-from study.cli import runs
+from study.cli import run as run_module
 from study.cli.application import run
 from study.cli.choices import Choices, make_spec
 from study.spec import StudySpec
@@ -35,7 +35,7 @@ def parse(monkeypatch: pytest.MonkeyPatch) -> Parse:
             made.append(make_spec(said))
             raise ValueError("far enough")
 
-        monkeypatch.setattr(runs, "define", stop)
+        monkeypatch.setattr(run_module, "define", stop)
         monkeypatch.setattr(sys, "argv", shlex.split(line))
         assert run() == 2
         return made[0]

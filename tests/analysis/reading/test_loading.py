@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import analysis
-from analysis.reading import frames
+from analysis.reading import studies
 from analysis.reading.columns import CURVES, FRAMES, INTEGERS, TRIALS, described, dictionary
 from analysis.reading.loading import load, read, write
 from search_spaces.spaces import SPACES, find_space
@@ -21,7 +21,7 @@ from tests.security.hostile import set_attribute, writing
 def test_every_column_has_a_line_and_every_line_a_column(everything: str, plant: Plant) -> None:
     url = plant("cosine", 24)
     plant_stages(Path(url.removeprefix("sqlite:///")), "cosine", seeds=2, top=1)
-    names = [name for name in names(everything) if name != "none yet"]
+    names = [name for name in studies.names(everything) if name != "none yet"]
     trials, curves = load(everything, *names, f"{url}#cosine-test")
     assert [name for name in trials if described(TRIALS, name) is None] == []
     assert [name for name in curves if described(CURVES, name) is None] == []

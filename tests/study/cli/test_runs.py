@@ -11,9 +11,10 @@ import pytest
 import typer
 from optuna.trial import TrialState
 
-from study.cli import launching, runs
+from study.cli import launching
 from study.cli.on_ray import Ray
 from study.cli.options import Failure
+from study.cli.resume import resume
 from study.storage.hints import command
 from study.storage.studies import open_storage
 from study.tasks import task
@@ -117,7 +118,7 @@ def test_trials_that_failed_for_good_make_the_study_a_failure(
         launched(stored, monkeypatch, "done", lambda: run_all(stored, failing=True))
     assert (str(caught.value), caught.value.status) == (message, 1)
     with pytest.raises(Failure) as caught:
-        runs.resume("it", storage=stored.url)
+        resume("it", storage=stored.url)
     assert (str(caught.value), caught.value.status) == (message, 1)
 
 
@@ -126,10 +127,10 @@ def test_resume_of_a_finished_study_says_so_and_never_lowers_the_total(
 ) -> None:
     stored = make_study(trials=2)
     run_all(stored)
-    runs.resume("it", storage=stored.url)
+    resume("it", storage=stored.url)
     assert capsys.readouterr().out == "study 'it' is finished: 2 of 2 trials\n"
     with pytest.raises(Failure, match=r"^the study has 2 trials; a total of 1 is fewer$") as caught:
-        runs.resume("it", trials=1, storage=stored.url)
+        resume("it", trials=1, storage=stored.url)
     assert caught.value.status == 2
 
 

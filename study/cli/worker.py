@@ -1,4 +1,4 @@
-"""Work on a study together: join it from any machine, or ask all of its workers to leave."""
+"""`lrstudy worker`: join a study from any machine."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Annotated
 
 import typer
-from optuna.trial import TrialState
 
 from study.cli.launching import (
     Crew,
@@ -74,24 +73,3 @@ def worker(
     except Failure as failure:  # a further start could not mend it
         typer.echo(f"lrstudy: {printable(str(failure))}", err=True)
     typer.echo(f"study {name!r} is complete")
-
-
-def stop(name: StudyName, storage: Storage = DEFAULT_STORAGE) -> None:
-    """Ask all workers of a study, on any machine, to finish their epoch and leave.
-
-    Example: lrstudy stop cosine
-    """
-    from study.storage.claims import attempts
-    from study.storage.slots import slots_done
-    from study.storage.studies import load_spec, set_stopping
-
-    with opened(storage) as found:
-        spec, tries = load_spec(found, name), attempts(found, name)
-        if len(slots_done(spec, tries)) == spec.trials:
-            typer.echo(f"study {name!r} is finished: no worker is left to stop")
-            return
-        set_stopping(found, name, True)
-    running = any(each.state == TrialState.RUNNING for each in tries)
-    what = "its workers leave after their epoch" if running else "no worker trains it now"
-    going_on = command(storage, "resume", name)
-    typer.echo(with_command(f"study {name!r} is stopped: {what}; to go on with it:", going_on))

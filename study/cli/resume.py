@@ -1,0 +1,75 @@
+"""`lrstudy resume`: go on with a study that stopped."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from search_spaces.words.phrases import count
+from study.cli.launching import (
+    Crew,
+    check,
+    launch,
+    prepare,
+    report_failures,
+    say_how_to_go_on,
+)
+from study.cli.on_ray import GpusPerWorker, Launcher, RayAddress, on_ray
+from study.cli.options import (
+    DEFAULT_STORAGE,
+    Checkpoints,
+    Device,
+    Storage,
+    StudyName,
+    Timeout,
+    Workers,
+    WorkersPerDevice,
+    opened,
+    wrong_use,
+)
+from study.storage.hints import command
+
+
+def resume(
+    name: StudyName,
+    trials: Annotated[
+        int | None, typer.Option("--trials", min=1, help="New total, not an addition.")
+    ] = None,
+    workers: Workers = None,
+    workers_per_device: WorkersPerDevice = None,
+    device: Device = "auto",
+    launcher: Launcher = "local",
+    ray_address: RayAddress = None,
+    gpus_per_worker: GpusPerWorker = None,
+    checkpoints: Checkpoints = None,
+    timeout: Timeout = None,
+    storage: Storage = DEFAULT_STORAGE,
+) -> None:
+    """Go on with a study where it stopped, or make it larger.
+
+    Example: lrstudy resume cosine --trials 60
+    """
+    from study.storage.claims import attempts
+    from study.storage.slots import slots_done
+    from study.storage.studies import load_spec, set_spec, set_stopping
+
+    ray = on_ray(storage, launcher, ray_address, gpus_per_worker)
+    with opened(storage) as found:
+        spec = load_spec(found, name)
+        with wrong_use():
+            spec = spec.with_trials(trials or spec.trials)
+        if len(slots_done(spec, attempts(found, name))) == spec.trials:
+            report_failures(storage, name, spec)
+            typer.echo(
+                f"study {name!r} is finished: {spec.trials} of {count(spec.trials, 'trial')}"
+            )
+            return
+        crew = Crew(workers, workers_per_device, device, timeout, checkpoints, ray)
+        places = check(spec, crew)
+        prepare(storage, crew)
+        set_spec(found, name, spec)
+        set_stopping(found, name, False)
+    left, ending = launch(storage, name, spec, places, crew)
+    going_on = command(storage, "resume", name, *crew.options())
+    say_how_to_go_on(storage, name, spec, left, ending, going_on)
