@@ -1,16 +1,23 @@
-"""EpochRecord: what one epoch of training measured. The training loop yields them."""
+"""EpochRecord: what one epoch of training measured. TrialRecord: all that a trial writes.
+
+The training loop yields the former; the latter names every user attribute of a trial, and is the
+only place that does.
+"""
 
 from __future__ import annotations
 
 import base64
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Annotated, Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from search_spaces.words import phrases
+from study.values import integer, text
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +84,120 @@ def _restored(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _restored(item) for key, item in value.items()}
     return float("nan") if value is None else value
+
+
+def _flag(value: Any) -> bool | None:
+    return value if isinstance(value, bool) else None
+
+
+def _nested(value: Any) -> Any:
+    return value if isinstance(value, dict | list) else None
+
+
+Kind = Callable[[Any], Any]
+Whole = Annotated[int | None, BeforeValidator(integer)]
+Words = Annotated[str | None, BeforeValidator(text)]
+Flag = Annotated[bool | None, BeforeValidator(_flag)]
+Nested = Annotated[Any, BeforeValidator(_nested)]
+
+
+class ClaimRecord(BaseModel):
+    """What of a trial the claim of a slot reads; see `TrialRecord`."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    slot: Whole = None
+    outcome: Words = None
+    interrupted: Flag = None
+    host: Words = None
+    pid: Whole = None
+    born: Words = None
+    claim: Words = None
+
+
+class TrialRecord(ClaimRecord):
+    """What a trial has written so far; None where it has not, or where another type stands there:
+    whoever can write to the database may have put anything into it.
+
+    slot, attempt: the slot of the study, and how many attempts at it came before.
+    family, replicate, seed, baseline, arm: what the slot decides; arm only in later stages.
+    host, pid, born, claim: which process of which machine trains it, see `study.storage.liveness`.
+    config: the TrialConfig as JSON. history: its EpochRecords as JSON.
+    device, device_name, threads, versions, revision: where and with what it was trained.
+    outcome: finished, diverged or stalled; diverged_epoch: the epoch in which it diverged.
+    interrupted: whether its worker left or was lost. error: the traceback that ended it.
+    epochs_restored: epochs that it took over from an earlier attempt's checkpoint.
+    test: losses (nats) and accuracies on the test images; test_correct: which of them were right,
+        by weights, see `to_bits`.
+    predictive: how good the probabilities of sampled weights are; gradient_noise: the noise of a
+        minibatch at the last weights. Both by `study.trials.scoring`.
+    """
+
+    attempt: Whole = None
+    family: Words = None
+    replicate: Whole = None
+    seed: Whole = None
+    baseline: Flag = None
+    arm: Whole = None
+    config: Nested = None
+    history: Nested = None
+    device: Words = None
+    device_name: Words = None
+    threads: Whole = None
+    versions: Nested = None
+    revision: Words = None
+    diverged_epoch: Whole = None
+    error: Words = None
+    epochs_restored: Whole = None
+    test: Nested = None
+    test_correct: Nested = None
+    predictive: Nested = None
+    gradient_noise: Nested = None
+
+
+KINDS: dict[str, Kind] = {
+    name: field.metadata[0].func for name, field in TrialRecord.model_fields.items()
+}
+"""How each attribute is read: its value, None where that is of another type."""
+
+
+class Start(NamedTuple):
+    """What every trial of lrstudy has from its first moment on."""
+
+    slot: int
+    attempt: int
+    family: str
+    seed: int
+
+
+def start_of(attributes: Mapping[str, Any]) -> Start:
+    """From the user attributes of a trial. Raises KeyError where it is another program's."""
+    return Start(*(attributes[name] for name in Start._fields))
+
+
+def family_of(attributes: Mapping[str, Any]) -> str | None:
+    """The schedule family alone; what asks for it looks at every trial."""
+    return text(attributes.get("family"))
+
+
+def attributes(**values: Any) -> dict[str, Any]:
+    """User attributes for a trial. Raises ValueError for one that TrialRecord does not have."""
+    if strange := values.keys() - TrialRecord.model_fields:
+        raise ValueError(f"a trial has no {', '.join(sorted(strange))}")
+    return values
+
+
+class Attributed(Protocol):
+    """A trial of Optuna."""
+
+    def set_user_attr(self, key: str, value: Any) -> None:
+        """Write one attribute."""
+
+
+def write(trial: Attributed, **values: Any) -> None:
+    """Write user attributes into a trial, one after the other; see `attributes`."""
+    for key, value in attributes(**values).items():
+        trial.set_user_attr(key, value)
 
 
 def to_bits(correct: npt.NDArray[np.bool_]) -> str:

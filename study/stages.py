@@ -15,6 +15,7 @@ import numpy as np
 from optuna.trial import FrozenTrial, TrialState
 
 from search_spaces.config import Arm, Budget, Parameters, Range, Ranges
+from study.records import ClaimRecord, family_of
 from study.spec import StudySpec, TrainOn
 
 
@@ -73,7 +74,7 @@ def candidates(spec: StudySpec, trials: Iterable[FrozenTrial], top: int) -> list
                 origin=trial.number,
             )
             is_new = not any(arm.same_run(each) for each in mine)
-            if trial.user_attrs.get("family") == family and is_new and len(mine) < top:
+            if family_of(trial.user_attrs) == family and is_new and len(mine) < top:
                 mine.append(arm)
         found += mine
     return found
@@ -83,8 +84,12 @@ def _complete(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
     return [
         trial
         for trial in trials
-        if trial.state == TrialState.COMPLETE and trial.user_attrs.get("outcome") == "finished"
+        if trial.state == TrialState.COMPLETE and _record(trial).outcome == "finished"
     ]
+
+
+def _record(trial: FrozenTrial) -> ClaimRecord:
+    return ClaimRecord.model_validate(trial.user_attrs)
 
 
 def test_spec(
@@ -143,8 +148,8 @@ def mean_scores(confirmed: StudySpec, trials: Iterable[FrozenTrial]) -> dict[int
     scores: dict[int, list[float]] = {}
     for trial in trials:
         # Trials that were added by other means have no slot.
-        slot = trial.user_attrs.get("slot")
-        if trial.state == TrialState.COMPLETE and isinstance(slot, int):
+        slot = _record(trial).slot
+        if trial.state == TrialState.COMPLETE and slot is not None:
             index = slot % len(confirmed.arms)
             scores.setdefault(index, []).append(float(trial.value or 0))
     return {index: float(np.mean(scores[index])) for index in sorted(scores)}

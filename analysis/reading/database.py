@@ -15,9 +15,9 @@ import pandas as pd
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from analysis.reading.values import mapping, parsed
 from search_spaces.words.unknown import unknown
 from study.storage.urls import StorageError, UnknownStudyError
+from study.values import mapping, parsed
 
 STUDIES = sa.table("studies", sa.column("study_id"), sa.column("study_name"))
 STUDY_ATTRIBUTES = sa.table(

@@ -24,14 +24,14 @@ from analysis.reading.database import (
 )
 from analysis.reading.foreign import PARAM, PREFIXES, USER, moments, prefixed
 from analysis.reading.predictive import SAMPLED
-from analysis.reading.states import _states
-from analysis.reading.values import floats, integer, mapping, number, share, text
-from analysis.reading.written import FLAGS, NUMBERS, TEXTS, WRITTEN, Kind, rest
+from analysis.reading.states import states
+from analysis.reading.written import FLAGS, NUMBERS, TEXTS, rest
 from search_spaces.config import MOST_EPOCHS
-from study.records import EpochRecord
+from study.records import KINDS, EpochRecord, Kind, TrialRecord
 from study.spec import SPEC_ATTR
 from study.storage.opening import connect
 from study.trials.sampler import FAMILY_PARAM
+from study.values import floats, integer, mapping, number, share, text
 
 _SERIES = [f.name for f in fields(EpochRecord) if f.name not in ("weight_norm", "distance")]
 _METRICS = [name for name in _SERIES if name.split("_")[0] in ("train", "val", "averaged")]
@@ -64,9 +64,9 @@ def load(url: str, name: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     found = [known.get(trial, {}) for trial in rows.index]
     rows = rows.join(pd.DataFrame([_facts(each) for each in found], rows.index, _COLUMNS))
     own = _own_params(spec)
-    rows = _with_params(rows, sampled, own).assign(study=name, state=_states)
+    rows = _with_params(rows, sampled, own).assign(study=name, state=states)
     rows = rows.join(prefixed(PARAM, rest(sampled, own), rows.index))
-    rows = rows.join(prefixed(USER, rest(known, WRITTEN), rows.index))
+    rows = rows.join(prefixed(USER, rest(known, KINDS), rows.index))
     rows = rows.drop(columns="study_id").reset_index(drop=True)
     curves = _curves(rows, [each.get("history") for each in found])
     return _trials(rows, curves), curves
@@ -74,25 +74,26 @@ def load(url: str, name: str) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 def _facts(known: dict[str, Any]) -> dict[str, Any]:
     """A trial's attributes as one flat row; what is of another type or range counts as missing."""
-    config, test, versions = (mapping(known.get(key)) for key in ("config", "test", "versions"))
+    record = TrialRecord.model_validate(known)
+    config, test, versions = map(mapping, (record.config, record.test, record.versions))
     schedule = mapping(config.get("schedule"))
     return {
-        **{name: text(known.get(name)) for name in TEXTS},
-        **{name: known.get(name) is True for name in FLAGS},
-        **{name: integer(known.get(name)) for name in (*NUMBERS, "seed")},
+        **{name: getattr(record, name) for name in TEXTS},
+        **{name: getattr(record, name) is True for name in FLAGS},
+        **{name: getattr(record, name) for name in (*NUMBERS, "seed")},
         "epochs": integer(config.get("epochs")),
         "base_lr": number(schedule.get("base_lr")),
         "warmup": number(schedule.get("warmup")),
         **{f"test_{name}": _measured(name, test.get(name)) for name in _TEST},
-        **{f"sampled_{split}_accuracy": _sampled_accuracy(known, split) for split in _SPLITS},
+        **{f"sampled_{split}_accuracy": _sampled_accuracy(record, split) for split in _SPLITS},
         "samples_weights": bool(mapping(config.get("weight_sampling"))),
         **{f"version_{name}": text(versions.get(name)) for name in _VERSIONS},
         "config": json.dumps(config) if config else None,
     }
 
 
-def _sampled_accuracy(known: dict[str, Any], split: str) -> float | None:
-    judged = mapping(mapping(known.get("predictive")).get(SAMPLED))
+def _sampled_accuracy(record: TrialRecord, split: str) -> float | None:
+    judged = mapping(mapping(record.predictive).get(SAMPLED))
     return share(mapping(judged.get(split)).get("accuracy"))
 
 

@@ -17,10 +17,10 @@ from analysis.reading.database import (
     study_id,
     trial_rows,
 )
-from analysis.reading.values import LARGEST, integer, mapping, number
 from study.records import from_bits
 from study.storage.opening import connect
 from study.storage.studies import SAMPLED_ATTR
+from study.values import LARGEST, integer, mapping, number
 
 MEASURES = ("accuracy", "calibrated_nll", "nll", "brier", "ece")
 

@@ -8,8 +8,9 @@ import pandas as pd
 import sqlalchemy as sa
 
 from analysis.reading.database import ATTRIBUTES, TRIALS, fetch, study_id
-from analysis.reading.values import integer, mapping, parsed, text
+from study.records import TrialRecord
 from study.storage.opening import connect
+from study.values import integer, mapping, parsed
 
 HEARTBEATS = sa.table(
     "trial_heartbeats", sa.column("trial_id"), sa.column("heartbeat", sa.DateTime)
@@ -47,11 +48,12 @@ def running(url: str, name: str) -> pd.DataFrame:
 
 
 def _facts(known: dict[str, Any]) -> dict[str, Any]:
-    history, host = known.get("history"), text(known.get("host"))
+    record = TrialRecord.model_validate(known)
     return {
-        "host": host.partition(" ")[0] if host else None,
-        "pid": integer(known.get("pid")),
-        **{key: text(known.get(key)) for key in ("device", "family")},
-        "epoch": len(history) if isinstance(history, list) else 0,
-        "epochs": integer(mapping(known.get("config")).get("epochs")),
+        "host": record.host.partition(" ")[0] if record.host else None,
+        "pid": record.pid,
+        "device": record.device,
+        "family": record.family,
+        "epoch": len(record.history) if isinstance(record.history, list) else 0,
+        "epochs": integer(mapping(record.config).get("epochs")),
     }

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import pandas as pd
 
-from analysis.reading.foreign import states
-from study.storage.outcomes import ENDED, UNFINISHED
+from study.storage.outcomes import ENDED, UNFINISHED, attempt_outcome
 
 STATES = (*ENDED, *UNFINISHED)
-
-
 RESULTS = ("complete", "diverged", "stalled")
-
-
 TERMINAL = ENDED
 
 
@@ -47,9 +42,11 @@ def final_attempts(trials: pd.DataFrame) -> pd.DataFrame:
     return ordered.sort_values("trial").drop(columns=["_decided", "_slot"]).reset_index(drop=True)
 
 
-def _states(rows: pd.DataFrame) -> pd.Series:
-    """lrstudy's state from Optuna's and the attributes that say how it ended."""
-    state = states(rows)
-    for outcome in ("diverged", "stalled"):
-        state = state.mask((state == "complete") & (rows["outcome"] == outcome), outcome)
-    return state.mask((state == "failed") & rows["interrupted"].eq(True), "interrupted")
+def states(rows: pd.DataFrame) -> pd.Series:
+    """The state of each attempt, see `study.storage.outcomes.attempt_outcome`.
+
+    rows: state as Optuna writes it; outcome, interrupted: the attributes that say how it ended.
+    """
+    optunas = rows["state"].astype(str).str.lower()
+    found = map(attempt_outcome, optunas, rows["outcome"], rows["interrupted"].eq(True))
+    return pd.Series(list(found), rows.index, dtype=object)

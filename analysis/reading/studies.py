@@ -13,11 +13,11 @@ from analysis.reading.database import (
     study_attributes,
     study_id,
 )
-from analysis.reading.states import STATES, _states, slot_states
-from analysis.reading.values import floats, integer, mapping, parsed, text
+from analysis.reading.states import STATES, slot_states, states
 from study.spec import SPEC_ATTR, StudySpec
 from study.storage.opening import connect
 from study.storage.studies import parse_spec
+from study.values import floats, integer, mapping, parsed, text
 
 
 def names(url: str) -> list[str]:
@@ -62,7 +62,7 @@ def studies(url: str) -> pd.DataFrame:
         found = study_attributes(connection, SPEC_ATTR)
     for key in keys:
         rows[key] = [parsed(each) if isinstance(each, str) else None for each in rows[key]]
-    rows = rows.assign(state=_states(rows), slot=floats([integer(each) for each in rows["slot"]]))
+    rows = rows.assign(state=states(rows), slot=floats([integer(each) for each in rows["slot"]]))
     specs = {identity: mapping(found.get(identity)) for identity in listed["study_id"]}
     asked = {identity: integer(values.get("trials")) for identity, values in specs.items()}
     counts = [slot_states(rows[rows["study_id"] == each], asked[each]) for each in specs]

@@ -2,35 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from analysis.reading.values import integer, text
+from study.records import KINDS, Kind
+from study.values import integer, text
 
-Kind = Callable[[Any], Any]  # the value, None where it is of another type
-
-NUMBERS = (
-    *("slot", "attempt", "replicate", "arm"),
-    *("epochs_restored", "diverged_epoch", "threads"),
-)
-TEXTS = ("family", "outcome", "device", "device_name", "host", "revision", "error")
+_OF_CLAIMS = {"pid", "born", "claim"}  # which process had it: of no use afterwards
+_SHOWN = {name: kind for name, kind in KINDS.items() if name not in _OF_CLAIMS}
+NUMBERS = tuple(name for name, kind in _SHOWN.items() if kind is integer and name != "seed")
+TEXTS = tuple(name for name, kind in _SHOWN.items() if kind is text)
 FLAGS = ("interrupted", "baseline")
-
-
-def _nested(value: Any) -> Any:
-    return value if isinstance(value, dict | list) else None
-
-
-def _flag(value: Any) -> Any:
-    return value if isinstance(value, bool) else None
-
-
-WRITTEN: Mapping[str, Kind] = {
-    **dict.fromkeys((*TEXTS, "born", "claim"), text),
-    **dict.fromkeys((*NUMBERS, "seed", "pid"), integer),
-    **dict.fromkeys(FLAGS, _flag),
-    **dict.fromkeys(("config", "history", "test", "versions", "predictive"), _nested),
-}
 
 
 def rest(

@@ -28,6 +28,7 @@ from analysis.reading.states import RESULTS
 from analysis.section import ENOUGH, Estimates
 from analysis.study import Study
 from search_spaces.words.phrases import count, percent
+from study.records import attributes
 from study.spec import Pruner, Stage, StudySpec
 from study.trials.pruners import make_pruner
 
@@ -148,7 +149,7 @@ def replay(
     slots = [place + turn * len(spec.families) for turn in turns]
     return np.array(
         [
-            _run(study, pruner, curve, {"slot": slot, "family": family})
+            _run(study, pruner, curve, attributes(slot=slot, attempt=0, family=family, seed=0))
             for slot, curve in zip(slots, curves, strict=True)
         ]
     )

@@ -27,6 +27,7 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState
 from sqlalchemy import orm
 
+from study.records import ClaimRecord, attributes
 from study.spec import SPEC_ATTR, StudySpec
 from study.storage import liveness
 from study.storage.outages import PatientStorage, patient
@@ -94,32 +95,34 @@ class SlotStorage(PatientStorage):
             attempt, silent, _CLAIM.get()
         ):
             return attempt
-        self._set_trial_attr_without_commit(
-            session, models.TrialUserAttributeModel, attempt.trial_id, "interrupted", True
-        )
+        for key, value in attributes(interrupted=True).items():
+            self._set_trial_attr_without_commit(
+                session, models.TrialUserAttributeModel, attempt.trial_id, key, value
+            )
         row = session.get_one(models.TrialModel, attempt.trial_id)
         row.state = TrialState.FAIL
         row.datetime_complete = _now()
-        return replace(attempt, state=TrialState.FAIL, attrs=attempt.attrs | {"interrupted": True})
+        record = attempt.record.model_copy(update=attributes(interrupted=True))
+        return replace(attempt, state=TrialState.FAIL, record=record)
 
 
 def _slot_trial(
     spec: StudySpec, slot: int, found: list[Attempt], params: dict[str, Any]
 ) -> optuna.trial.FrozenTrial:
     """A running trial for the slot; ``params`` are fixed, the others will be sampled."""
-    attrs = {
-        "slot": slot,
-        "attempt": sum(each.slot == slot for each in found),
-        "family": spec.family(slot),
-        "replicate": spec.replicate(slot),
-        "seed": spec.training_seed(slot),
-        "baseline": spec.baseline(slot) is not None,
+    attrs = attributes(
+        slot=slot,
+        attempt=sum(each.slot == slot for each in found),
+        family=spec.family(slot),
+        replicate=spec.replicate(slot),
+        seed=spec.training_seed(slot),
+        baseline=spec.baseline(slot) is not None,
         **({"arm": slot % len(spec.arms)} if spec.arms else {}),
-        "host": liveness.process_space(),
-        "pid": os.getpid(),
-        "born": liveness.born(os.getpid()),
-        "claim": _CLAIM.get(),
-    }
+        host=liveness.process_space(),
+        pid=os.getpid(),
+        born=liveness.born(os.getpid()),
+        claim=_CLAIM.get(),
+    )
     return optuna.trial.FrozenTrial(
         number=-1,
         trial_id=-1,
@@ -197,16 +200,18 @@ def _attempts(session: orm.Session, study_id: int) -> list[Attempt]:
         .where(trial.study_id == study_id)
         .order_by(trial.trial_id)
     ).all()
-    wanted = ("slot", "interrupted", "outcome", "host", "pid", "born", "claim")
     attrs: dict[int, dict[str, Any]] = {trial_id: {} for trial_id, _ in rows}
     query = (
         sa.select(attr.trial_id, attr.key, attr.value_json)
         .join(trial, trial.trial_id == attr.trial_id)
-        .where(trial.study_id == study_id, attr.key.in_(wanted))
+        .where(trial.study_id == study_id, attr.key.in_(ClaimRecord.model_fields))
     )
     for trial_id, key, text in session.execute(query):
         attrs[trial_id][key] = json.loads(text)
-    return [Attempt(trial_id, state, attrs[trial_id]) for trial_id, state in rows]
+    return [
+        Attempt(trial_id, state, ClaimRecord.model_validate(attrs[trial_id]))
+        for trial_id, state in rows
+    ]
 
 
 def _silences(session: orm.Session, study_id: int) -> dict[int, timedelta]:

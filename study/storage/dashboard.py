@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import optuna
 from optuna.trial import TrialState
 
+from study.records import ClaimRecord
+
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
 
@@ -34,11 +36,12 @@ def annotate(storage: BaseStorage, name: str) -> None:
 def note(study: optuna.Study) -> str | None:
     """The note: Markdown, with the numbers of the trials; None where all learned something."""
     complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    if not any(trial.user_attrs.get("outcome") in _OUTCOMES for trial in complete):
+    outcomes = {t.number: ClaimRecord.model_validate(t.user_attrs).outcome for t in complete}
+    if not set(_OUTCOMES) & set(outcomes.values()):
         return None
     lines = [_MARK, "Complete trials that learned nothing, now:", ""]
     for outcome in _OUTCOMES:
-        found = [t.number for t in complete if t.user_attrs.get("outcome") == outcome]
+        found = [number for number, each in outcomes.items() if each == outcome]
         lines.append(f"- {outcome}: {', '.join(map(str, found)) or 'none'}")
     lines += ["", "Each trial says so in its user attribute `outcome`."]
     return "\n".join(lines)

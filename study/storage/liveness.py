@@ -39,10 +39,10 @@ def worker_is_gone(attempt: Attempt, silent: timedelta | None, claim: str | None
     """Whether its process is dead, or silent for too long, or is this one, which asks for another
     trial because it never learned of that one. silent: None for a trial that is not ours: our
     trials are born with a sign."""
-    if claim is not None and attempt.attrs.get("claim") == claim:
+    if claim is not None and attempt.record.claim == claim:
         return True
-    pid, here = attempt.attrs.get("pid"), attempt.attrs.get("host") == process_space()
-    if here and isinstance(pid, int) and not _alive(pid, attempt.attrs.get("born")):
+    pid, here = attempt.record.pid, attempt.record.host == process_space()
+    if here and pid is not None and not _alive(pid, attempt.record.born):
         return True
     return silent is not None and silent > timedelta(seconds=grace_seconds())
 

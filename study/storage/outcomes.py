@@ -38,7 +38,7 @@ def outcomes(spec: StudySpec, found: Sequence[Attempt]) -> dict[int, str]:
     for each in found:
         if each.slot in of_slot:
             said = attempt_outcome(
-                each.state.name.lower(), each.attrs.get("outcome"), each.attrs.get("interrupted")
+                each.state.name.lower(), each.record.outcome, each.record.interrupted
             )
             if said in ENDED or of_slot[each.slot] not in ENDED:
                 of_slot[each.slot] = said

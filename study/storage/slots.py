@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from optuna.trial import TrialState
 
+from study.records import ClaimRecord
 from study.spec import StudySpec
 
 _ENDED_WELL = (TrialState.COMPLETE, TrialState.PRUNED)
@@ -28,18 +28,17 @@ class Attempt:
 
     trial_id: int
     state: TrialState
-    attrs: dict[str, Any]
+    record: ClaimRecord
 
     @property
     def slot(self) -> int:
         """The slot, or -1 for a trial that was not created here."""
-        found = self.attrs.get("slot")
-        return found if isinstance(found, int) else -1
+        return -1 if self.record.slot is None else self.record.slot
 
     @property
     def failed_by_itself(self) -> bool:
         """Whether the trial failed, other than by losing its worker."""
-        return self.state == TrialState.FAIL and not self.attrs.get("interrupted")
+        return self.state == TrialState.FAIL and not self.record.interrupted
 
 
 def free_slot(spec: StudySpec, found: Sequence[Attempt]) -> int:

@@ -19,6 +19,7 @@ from pydantic import ValidationError
 
 from search_spaces.schedules.problems import first_problem
 from search_spaces.words.unknown import unknown
+from study.records import TrialRecord
 from study.spec import SPEC_ATTR, StudySpec
 from study.storage.claims import SlotStorage
 from study.storage.faults import sqlite_code
@@ -247,6 +248,6 @@ def last_error(storage: SlotStorage, name: str) -> str:
     """The last line of the newest error that a trial of the study met; "" where none did."""
     study = optuna.load_study(study_name=name, storage=storage)
     failed = study.get_trials(deepcopy=False, states=(TrialState.FAIL,))
-    errors = [trial.user_attrs["error"] for trial in failed if "error" in trial.user_attrs]
-    lines = str(errors[-1]).strip().splitlines() if errors else []
+    errors = [TrialRecord.model_validate(trial.user_attrs).error for trial in failed]
+    lines = next(filter(None, reversed(errors)), "").strip().splitlines()
     return lines[-1] if lines else ""

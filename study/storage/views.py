@@ -9,6 +9,7 @@ import optuna
 from optuna.pruners import HyperbandPruner
 from optuna.trial import FrozenTrial, TrialState
 
+from study.records import family_of
 from study.storage.claims import SlotStorage, complete_trial_ids
 
 
@@ -33,7 +34,7 @@ def one_family(study: optuna.Study, family: str) -> SomeTrials:
     measured is in the retry, and would count twice."""
     return SomeTrials(
         study,
-        lambda trial: trial.user_attrs.get("family") == family and trial.state != TrialState.FAIL,
+        lambda trial: family_of(trial.user_attrs) == family and trial.state != TrialState.FAIL,
     )
 
 

@@ -18,7 +18,7 @@ import torch
 from search_spaces.config import TrialConfig
 from study import devices
 from study.files import reason
-from study.records import EpochRecord
+from study.records import EpochRecord, attributes, start_of, write
 from study.spec import StudySpec
 from study.tasks.task import TaskData, find_task, first_images, load_task_data
 from study.training.checkpoints import Checkpoint, Checkpoints
@@ -50,11 +50,12 @@ def load_data(spec: StudySpec, device: torch.device) -> TaskData:
 def suggest_config(trial: optuna.Trial, spec: StudySpec) -> TrialConfig:
     """The trial's configuration; the sampler takes family and seed from the slot."""
     family = trial.suggest_categorical(FAMILY_PARAM, spec.families)
-    budget = spec.slot_budget(trial.user_attrs["slot"])
+    started = start_of(trial.user_attrs)
+    budget = spec.slot_budget(started.slot)
     return TrialConfig(
         **spec.suggest(trial, family, budget),
         epochs=budget.epochs,
-        seed=trial.user_attrs["seed"],
+        seed=started.seed,
         **spec.optimizer,
     )
 
@@ -81,24 +82,22 @@ def run_trial(
     that is not the last.
     """
     task, config = find_task(spec.task), suggest_config(trial, spec)
-    for key, value in _origin(device).items():
-        trial.set_user_attr(key, value)
-    trial.set_user_attr("config", config.model_dump(mode="json"))
-    data = first_images(data, spec.slot_budget(trial.user_attrs["slot"]).train_size)
+    started = start_of(trial.user_attrs)
+    write(trial, **_origin(device), config=config.model_dump(mode="json"))
+    data = first_images(data, spec.slot_budget(started.slot).train_size)
     run = Run(start(config, task, data, device), BestEpoch(), [])
     if checkpoints is not None:
         _go_on(trial, run, checkpoints, device, report=report, on_epoch=on_epoch)
-    elif trial.user_attrs["attempt"]:
+    elif started.attempt:
         report("there is no directory of checkpoints: it starts again from its first epoch")
     for record in train(run.state, data):
         run.records.append(record)
         if data.test is not None:
             run.best.see(record, run.state.model)
-        trial.set_user_attr("history", [each.to_json() for each in run.records])
+        write(trial, history=[each.to_json() for each in run.records])
         on_epoch(record)
         if diverged(run.records, task.classes):
-            trial.set_user_attr("diverged_epoch", record.epoch)
-            trial.set_user_attr("outcome", "diverged")
+            write(trial, diverged_epoch=record.epoch, outcome="diverged")
             return task.worst_score
         if checkpoints is not None:
             _save(trial, run, checkpoints, report)
@@ -106,7 +105,7 @@ def run_trial(
         if should_stop() and run.state.next_epoch < config.epochs:
             raise Interrupted
     outcome = "stalled" if stalled(run.records, task.classes) else "finished"
-    trial.set_user_attr("outcome", outcome)
+    write(trial, outcome=outcome)
     return score(trial, run.state, run.records, run.best, data)
 
 
@@ -129,15 +128,15 @@ def _go_on(
     on_epoch: OnEpoch,
 ) -> None:
     """Put the run where an earlier attempt left it, and write that attempt's epochs down."""
-    slot, config = trial.user_attrs["slot"], run.state.config.model_dump_json()
+    slot, config = start_of(trial.user_attrs).slot, run.state.config.model_dump_json()
     found = checkpoints.load(slot, config, device, report)
     if found is None:
         return
     run.state.load_state_dict(found.training)
     run.best.load_state_dict(found.best, run.state.model)
     run.records.extend(found.records)
-    trial.set_user_attr("epochs_restored", len(run.records))
-    trial.set_user_attr("history", [each.to_json() for each in run.records])
+    write(trial, epochs_restored=len(run.records))
+    write(trial, history=[each.to_json() for each in run.records])
     for record in run.records:
         if record.averaged_val_accuracy is not None:
             trial.report(record.averaged_val_accuracy, record.epoch)
@@ -147,7 +146,7 @@ def _go_on(
 
 def _save(trial: optuna.Trial, run: Run, checkpoints: Checkpoints, report: Report) -> None:
     """A checkpoint that cannot be written costs a retry its epochs, not the trial its result."""
-    slot, attempt = trial.user_attrs["slot"], trial.user_attrs["attempt"]
+    slot, attempt, *_ = start_of(trial.user_attrs)
     state = Checkpoint(run.records, run.state.state_dict(), run.best.state_dict())
     try:
         checkpoints.save(slot, attempt, run.state.config.model_dump_json(), state)
@@ -171,18 +170,18 @@ def _report(trial: optuna.Trial, record: EpochRecord) -> None:
 
 def _origin(device: torch.device) -> dict[str, Any]:
     """Where and with what a trial runs."""
-    return {
-        "device": str(device),
-        "device_name": devices.describe(device),
-        "threads": torch.get_num_threads(),
-        "versions": {
+    return attributes(
+        device=str(device),
+        device_name=devices.describe(device),
+        threads=torch.get_num_threads(),
+        versions={
             "lrstudy": importlib.metadata.version("lrstudy"),
             "python": platform.python_version(),
             "torch": torch.__version__,
             "optuna": optuna.__version__,
         },
-        "revision": revision(),
-    }
+        revision=revision(),
+    )
 
 
 @cache

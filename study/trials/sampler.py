@@ -16,6 +16,7 @@ from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 
+from study.records import start_of
 from study.spec import StudySpec
 from study.storage.views import one_family
 
@@ -112,7 +113,7 @@ class SlotSampler(BaseSampler):
 
 
 def _slot(trial: FrozenTrial) -> int:
-    return int(trial.user_attrs["slot"])
+    return start_of(trial.user_attrs).slot
 
 
 def _seed(*parts: int | str) -> int:

@@ -11,7 +11,7 @@ import optuna
 from torch import nn
 
 from search_spaces.weight_sampling import noise_temperature
-from study.records import EpochRecord, to_bits
+from study.records import EpochRecord, TrialRecord, to_bits, write
 from study.tasks.fashion_mnist import Images
 from study.tasks.task import TaskData
 from study.training.calibration import metrics
@@ -83,9 +83,9 @@ def _test(trial: optuna.Trial, state: TrainingState, best: BestEpoch, test: Imag
     found = {prefix: evaluate(model, test) for prefix, model in models.items()}
     numbers = {f"{prefix}loss": each.loss for prefix, each in found.items()}
     numbers |= {f"{prefix}accuracy": each.accuracy for prefix, each in found.items()}
-    trial.set_user_attr("test", numbers | {"best_epoch": best.epoch, "images": len(test.labels)})
     bits = {prefix.rstrip("_") or "last": to_bits(each.correct) for prefix, each in found.items()}
-    trial.set_user_attr("test_correct", bits)
+    read = numbers | {"best_epoch": best.epoch, "images": len(test.labels)}
+    write(trial, test=read, test_correct=bits)
     return found[""].accuracy
 
 
@@ -116,12 +116,12 @@ def _sampled(
             split: metrics(each, labels[split], fit if split == "test" else None)._asdict()
             for split, each in predicted.items()
         }
-    trial.set_user_attr("predictive", judged | {"samples": predictions.count})
-    trial.set_user_attr("gradient_noise", _gradient_noise(state, records[-1].last_lr, data.train))
+    noise = _gradient_noise(state, records[-1].last_lr, data.train)
+    write(trial, predictive=judged | {"samples": predictions.count}, gradient_noise=noise)
     if data.test is not None:
         right = found["sampled"]["test"].numpy().argmax(axis=1) == labels["test"]
-        bits = trial.user_attrs["test_correct"] | {"sampled": to_bits(right)}
-        trial.set_user_attr("test_correct", bits)
+        bits = TrialRecord.model_validate(trial.user_attrs).test_correct
+        write(trial, test_correct=bits | {"sampled": to_bits(right)})
     split = "val" if data.test is None else "test"
     return float(judged["sampled"][split]["accuracy"])
 

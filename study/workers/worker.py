@@ -28,7 +28,7 @@ from optuna.trial import TrialState
 
 from study import devices
 from study.files import reason
-from study.records import EpochRecord
+from study.records import EpochRecord, TrialRecord, start_of, write
 from study.spec import StudySpec
 from study.storage.claims import SlotStorage
 from study.storage.faults import is_of_storage
@@ -124,7 +124,7 @@ class Worker:
             return
         if self.checkpoints is not None and state != TrialState.FAIL:
             try:
-                self.checkpoints.remove(trial.user_attrs["slot"])
+                self.checkpoints.remove(start_of(trial.user_attrs).slot)
             except OSError as error:
                 self._warn(
                     trial, f"cannot delete {error.filename or 'a checkpoint'}: {reason(error)}"
@@ -147,14 +147,14 @@ class Worker:
         except optuna.TrialPruned:
             return TrialState.PRUNED, None
         except Interrupted:
-            trial.set_user_attr("interrupted", True)
+            write(trial, interrupted=True)
             return TrialState.FAIL, None
         except UpdateFinishedTrialError:
             raise
         except Exception as error:
             if is_of_storage(error):
                 raise  # no fault of the trial's
-            trial.set_user_attr("error", traceback.format_exc())
+            write(trial, error=traceback.format_exc())
             self.failures = [*self.failures, f"{type(error).__name__}: {error}"][-SAME_FAILURES:]
             return TrialState.FAIL, None
         self.failures = []
@@ -190,15 +190,16 @@ class Worker:
 
     def emit(self, kind: str, trial: optuna.Trial, **facts: Any) -> None:
         """Tell what happened; where nobody listens any more, leave."""
-        attrs = trial.user_attrs
+        started = start_of(trial.user_attrs)
+        record = TrialRecord.model_validate(trial.user_attrs)
         event = {
             "event": kind,
             "trial": trial.number,
-            "slot": attrs["slot"],
-            "family": attrs["family"],
-            "epochs": self.spec.slot_budget(attrs["slot"]).epochs,
-            "outcome": attrs.get("outcome"),
-            "interrupted": attrs.get("interrupted", False),
+            "slot": started.slot,
+            "family": started.family,
+            "epochs": self.spec.slot_budget(started.slot).epochs,
+            "outcome": record.outcome,
+            "interrupted": record.interrupted is True,
             "params": trial.params,
             **facts,
         }

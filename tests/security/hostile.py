@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from analysis.reading.values import parsed
+from study.values import parsed
 
 # JSON texts; Python reads the first ones as numbers that are none.
 VALUES = {

@@ -16,8 +16,8 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from analysis.estimators.intervals import LEVEL, t_quantile
 from analysis.figures.fitting import outside_legend
 from analysis.figures.style import INK, Picture, canvas, picture
-from analysis.reading.values import LARGEST, floats, integer, mapping, number, text
 from analysis.section import Estimates
+from study.values import LARGEST, floats, integer, mapping, number, text
 
 VARIANCES = [
     *("batches", "temperature", "step", "predicted"),

@@ -17,6 +17,7 @@ from rich.console import Console
 from search_spaces.config import Budget
 from search_spaces.spaces import SPACES
 from study.cli.display import Display, outcome_of
+from study.records import ClaimRecord
 from study.spec import StudySpec
 from study.storage.slots import Attempt
 
@@ -104,7 +105,7 @@ def spec(trials: int, epochs: int) -> StudySpec:
 
 
 def attempt(slot: int, state: str) -> Attempt:
-    return Attempt(slot, STATES[state][0], STATES[state][1] | {"slot": slot})
+    return Attempt(slot, STATES[state][0], ClaimRecord(slot=slot, **STATES[state][1]))
 
 
 def counted(lines: list[str]) -> int:

@@ -13,6 +13,7 @@ from optuna.trial import TrialState
 from analysis.reading.states import slot_states
 from search_spaces.config import Budget
 from search_spaces.spaces import SPACES
+from study.records import ClaimRecord
 from study.spec import StudySpec
 from study.storage.outcomes import ENDED, UNFINISHED, attempt_outcome, outcomes
 from study.storage.slots import Attempt, slots_done, slots_failed
@@ -44,7 +45,7 @@ HISTORIES = st.lists(
 
 def attempts(history: list[tuple[int | None, str]]) -> list[Attempt]:
     return [
-        Attempt(number, STATES[state][0], STATES[state][1] | {"slot": slot})
+        Attempt(number, STATES[state][0], ClaimRecord(slot=slot, **STATES[state][1]))
         for number, (slot, state) in enumerate(history)
     ]
 

@@ -24,6 +24,7 @@ from optuna.storages import RDBStorage
 from optuna.storages._rdb import models
 from optuna.trial import TrialState, create_trial
 
+from study.records import ClaimRecord
 from study.storage import liveness
 from study.storage.claims import attempts
 from study.storage.slots import Attempt, NoFreeSlot, slots_done, slots_failed
@@ -254,7 +255,7 @@ def test_interrupted_attempts_are_no_failures(make_study: Any) -> None:
 def test_a_slot_that_ended_well_once_has_not_failed(make_spec: Any) -> None:
     spec = make_spec(trials=2, max_retries=0)
     states = (TrialState.FAIL, TrialState.COMPLETE)
-    found = [Attempt(number, state, {"slot": 0}) for number, state in enumerate(states)]
+    found = [Attempt(number, state, ClaimRecord(slot=0)) for number, state in enumerate(states)]
     assert slots_failed(spec, found) == set()
     assert slots_done(spec, found) == {0}
 

@@ -15,9 +15,9 @@ from scipy import stats
 
 from analysis.figures import style
 from analysis.questions.langevin import exact
-from analysis.reading.values import parsed
 from study.training import exact as sampling
-from tests.analysis.reading.test_values import ANYTHING
+from study.values import parsed
+from tests.study.test_values import ANYTHING
 
 STEPS = (0.02, 0.1, 1.0)
 # What whoever can write to a database may put in a number's place.

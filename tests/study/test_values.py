@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.reading.values import LARGEST, floats, integer, mapping, number, parsed, share, text
+from study.values import LARGEST, floats, integer, mapping, number, parsed, share, text
 
 NUMBERS = st.integers() | st.floats()
 SCALARS = st.none() | st.booleans() | NUMBERS | st.text(st.characters())
