@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from typing import Any
 
 import pandas as pd
@@ -11,6 +12,7 @@ from analysis.estimators.outcomes import budget
 from analysis.reading.plausible import UNUSABLE, left_out, marked, slot_exists
 from analysis.reading.states import RESULTS, TERMINAL, final_attempts, slot_states
 from study.spec import StudySpec
+from study.storage.slots import settled
 from study.storage.studies import describe
 
 
@@ -63,7 +65,7 @@ def best_so_far(trials: pd.DataFrame, spec: StudySpec) -> tuple[float, str] | No
 def _best(slots: pd.DataFrame, spec: StudySpec) -> dict[str, Any] | None:
     if spec.arms:
         return _highest_mean(slots[slots["arm"].isin(_chosen_from(spec))], "arm")
-    if spec.search_space.DESIGNED:
+    if spec.designed:
         return _highest_mean(slots, "family")
     found = best_trial(slots)
     if found is None:
@@ -97,10 +99,9 @@ def _highest_mean(slots: pd.DataFrame, by: str) -> dict[str, Any] | None:
 def open_slots(trials: pd.DataFrame, slots: pd.DataFrame, spec: StudySpec) -> int:
     """Slots that are still to be run: they did not end, nor fail for good. One whose trial is not
     counted has ended."""
-    failures = trials.loc[trials["state"] == "failed", "slot"].value_counts()
-    ended = set(slots.loc[slots["state"].isin((*TERMINAL, UNUSABLE)), "slot"])
-    given_up = set(failures.index[failures > spec.max_retries]) - ended
-    return spec.trials - len(ended) - len(given_up)
+    ended = slots.loc[slots["state"].isin((*TERMINAL, UNUSABLE)), "slot"]
+    failed = trials.loc[trials["state"] == "failed", "slot"]
+    return spec.trials - len(settled(spec, {*ended}, Counter(failed)))
 
 
 def _seconds_left(slots: pd.DataFrame, left: int, running: int) -> float | None:

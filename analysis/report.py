@@ -114,7 +114,7 @@ class StudyReport:
         """Where only a search was run: what that means, and the next command that leads to an
         answer."""
         study = self.study
-        if study.confirm is not None or study.spec.search_space.DESIGNED:
+        if study.confirm is not None or study.spec.designed:
             return None
         reason = "A search ranks single runs, chosen on the images that judge them."
         if study.left:
@@ -253,10 +253,10 @@ def report_study(study: Study, slug: str, label: str) -> StudyReport:
 
 def sections_of(study: Study) -> Sequence[Section]:
     """What every search of this kind is asked, besides its own question."""
-    if study.spec.search_space.DESIGNED:
+    if study.spec.designed:
         return (spending,)
-    # The answer of a fixed-rate study is the figure of the first section.
-    asked = _SEARCH[1:] if study.spec.space == "fixed_rate" else _SEARCH
+    shown = getattr(ANSWERS[study.spec.space], "SHOWS", ())  # by the answer itself
+    asked = tuple(section for section in _SEARCH if section not in shown)
     return (*asked, pruning_audit) if study.spec.bank else asked
 
 

@@ -72,6 +72,7 @@ class Section(Protocol):
     them each family must have, or so many seeds each configuration of a later stage.
     TABLES: estimates to print, with their captions.
     concerned(spec), where a module has it: the schedule families that it is about; else all.
+    SHOWS, where an answer has it: sections whose figure is its own, so that they are left out.
     """
 
     TITLE: str

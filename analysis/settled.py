@@ -9,7 +9,7 @@ import pandas as pd
 
 from analysis.estimators.intervals import Interval
 from analysis.estimators.responses import response
-from analysis.fresh_seeds.frames import best_candidates, chosen, ids, runs
+from analysis.fresh_seeds.frames import chosen, chosen_runs, ids, runs
 from analysis.questions.chapter import compare
 from analysis.questions.langevin.confirmed import means
 from analysis.reading.predictive import measured
@@ -50,7 +50,7 @@ def settled(study: Study, asked: Stage = "search") -> Settled | None:
     is not finished; for ``search`` the last one that is. In a fixed design: the run with the
     highest mean, on the test images themselves.
     """
-    if study.spec.search_space.DESIGNED:
+    if study.spec.designed:
         return _designed(study)
     confirm, test = study.confirm, study.test
     if confirm is None or (asked == "search" and confirm.left):
@@ -72,7 +72,7 @@ def _chosen_runs(study: Study) -> pd.DataFrame:
     families."""
     found = runs(study)
     arms = chosen(study)
-    mine = best_candidates(found)
+    mine = chosen_runs(study)
     if len(arms):
         mine = found[(found["role"] == "candidate") & found["origin"].isin(arms["origin"])]
     averages = mine.groupby("arm", sort=False)["value"].mean()

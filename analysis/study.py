@@ -109,6 +109,6 @@ def _load(url: str, name: str) -> Study:
         correct=correct,
         address=address(url),
     )
-    if known.space != "langevin":
+    if not known.search_space.SAMPLES_WEIGHTS:
         return study
     return replace(study, predictive=predictive(url, name), sampled=sampled(url, name))

@@ -14,9 +14,9 @@ import numpy as np
 from optuna.trial import BaseTrial
 
 from search_spaces.config import Arm, Budget, Parameters, Ranges
-from search_spaces.presets import STANDARD_BUDGET, Preset
 from search_spaces.schedules.base import Schedule, ScheduleConfig
 from search_spaces.schedules.families import Constant, Cosine, InversePower, MultiFactor, Table
+from search_spaces.space import STANDARD_BUDGET, Preset
 
 EXERCISE: int | None = None
 QUESTION = "What did the chapter's five runs train, and are its published figures met?"
@@ -28,6 +28,7 @@ PRESETS: dict[str, Preset] = {
     "standard": Preset(3, STANDARD_BUDGET, replicates=None),
 }
 DESIGNED = True
+SAMPLES_WEIGHTS = False
 # The rate that the optimizer was made with; it trains the first epoch of a custom scheduler's run.
 _OPTIMIZER_LR = {"square_root": 0.1, "cosine": 0.3, "warmup_cosine": 0.3}
 
@@ -37,10 +38,12 @@ def ranges(budget: Budget) -> Ranges:
     return {}
 
 
-def suggest_schedule(
-    trial: BaseTrial, family: str, budget: Budget, ranges: Ranges
-) -> ScheduleConfig:
+def suggest(trial: BaseTrial, family: str, budget: Budget, ranges: Ranges) -> Parameters:
     """The run's schedule in the variant that the family's name gives."""
+    return {"schedule": _schedule(trial, family, budget, ranges)}
+
+
+def _schedule(trial: BaseTrial, family: str, budget: Budget, ranges: Ranges) -> ScheduleConfig:
     run, variant = family.split("/")
     return intended(run) if variant == "as-intended" else published(run, budget.epochs)
 

@@ -114,7 +114,7 @@ Parameters = dict[str, Any]
 class Arm(BaseModel):
     """A configuration that is trained as it is, on several seeds, instead of being sampled.
 
-    family, parameters: as the space's `suggest_schedule` takes them.
+    family, parameters: as the space's `suggest` takes them.
     budget: its own length and size, None for the study's.
     role: a candidate came from a search and may be chosen; a grid run answers the question.
     origin: number of the search's trial that a candidate repeats.

@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from optuna.trial import BaseTrial
 
 from search_spaces.config import Arm, Budget, Parameters, Ranges
-from search_spaces.presets import Preset, log_range, quick, standard
-from search_spaces.sampling import suggest
 from search_spaces.schedules.base import ScheduleConfig
 from search_spaces.schedules.families import (
     Constant,
@@ -18,6 +16,7 @@ from search_spaces.schedules.families import (
     MultiFactor,
     Polynomial,
 )
+from search_spaces.space import Preset, log_range, quick, sample, standard
 
 EXERCISE: int | None = 3
 QUESTION = (
@@ -33,6 +32,7 @@ FAMILIES: tuple[str, ...] = (
 )
 PRESETS: dict[str, Preset] = {"quick": quick(4), "standard": standard(30)}
 DESIGNED = False
+SAMPLES_WEIGHTS = False
 # multi-factor halves of training, as in the chapter (15 of 30 epochs) and in common recipes.
 _MILESTONES = (0.5, 0.75)
 # Smaller problems: share of the training images and of the epochs. The full one is a candidate's.
@@ -53,28 +53,30 @@ def ranges(budget: Budget) -> Ranges:
     }
 
 
-def suggest_schedule(
-    trial: BaseTrial, family: str, budget: Budget, ranges: Ranges
-) -> ScheduleConfig:
+def suggest(trial: BaseTrial, family: str, budget: Budget, ranges: Ranges) -> Parameters:
     """The family's schedule over the whole of training."""
-    base_lr, epochs = suggest(trial, "base_lr", ranges), budget.epochs
+    return {"schedule": _schedule(trial, family, budget, ranges)}
+
+
+def _schedule(trial: BaseTrial, family: str, budget: Budget, ranges: Ranges) -> ScheduleConfig:
+    base_lr, epochs = sample(trial, "base_lr", ranges), budget.epochs
     match family:
         case "constant":
             return Constant(base_lr=base_lr)
         case "factor":
-            fraction = suggest(trial, "final_fraction", ranges)
+            fraction = sample(trial, "final_fraction", ranges)
             return Factor(base_lr=base_lr, alpha=fraction ** (1 / epochs))
         case "multi_factor":
             milestones = tuple(share * epochs for share in _MILESTONES)
-            alpha = suggest(trial, "alpha", ranges)
+            alpha = sample(trial, "alpha", ranges)
             return MultiFactor(base_lr=base_lr, alpha=alpha, milestones=milestones)
         case "inverse_power":
-            return InversePower(base_lr=base_lr, alpha=suggest(trial, "exponent", ranges))
+            return InversePower(base_lr=base_lr, alpha=sample(trial, "exponent", ranges))
         case "polynomial":
-            exponent = suggest(trial, "exponent", ranges)
+            exponent = sample(trial, "exponent", ranges)
             return Polynomial(base_lr=base_lr, exponent=exponent, horizon=epochs)
         case _:
-            final_lr = base_lr * suggest(trial, "final_fraction", ranges)
+            final_lr = base_lr * sample(trial, "final_fraction", ranges)
             return Cosine(base_lr=base_lr, final_lr=final_lr, horizon=epochs)
 
 

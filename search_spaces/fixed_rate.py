@@ -7,16 +7,15 @@ from collections.abc import Mapping
 from optuna.trial import BaseTrial
 
 from search_spaces.config import Arm, Budget, Parameters, Ranges
-from search_spaces.presets import Preset, log_range, quick, standard
-from search_spaces.sampling import suggest
-from search_spaces.schedules.base import ScheduleConfig
 from search_spaces.schedules.families import Constant
+from search_spaces.space import Preset, log_range, quick, sample, standard
 
 EXERCISE: int | None = 1
 QUESTION = "What is the best model that a fixed learning rate can give?"
 FAMILIES: tuple[str, ...] = ("constant",)
 PRESETS: dict[str, Preset] = {"quick": quick(16), "standard": standard(60)}
 DESIGNED = False
+SAMPLES_WEIGHTS = False
 # Half octaves near the best rate, where its peak is measured; wider apart towards divergence.
 _FACTORS = (0.25, 0.5, 0.5**0.5, 1.0, 2.0**0.5, 2.0, 4.0)
 
@@ -26,11 +25,9 @@ def ranges(budget: Budget) -> Ranges:
     return {"base_lr": log_range(0.003, 3.0)}
 
 
-def suggest_schedule(
-    trial: BaseTrial, family: str, budget: Budget, ranges: Ranges
-) -> ScheduleConfig:
+def suggest(trial: BaseTrial, family: str, budget: Budget, ranges: Ranges) -> Parameters:
     """A constant rate."""
-    return Constant(base_lr=suggest(trial, "base_lr", ranges))
+    return {"schedule": Constant(base_lr=sample(trial, "base_lr", ranges))}
 
 
 def baselines(family: str, budget: Budget) -> list[Parameters]:

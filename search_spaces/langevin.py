@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from optuna.trial import BaseTrial
 
 from search_spaces.config import Arm, Budget, Parameters, Range, Ranges
-from search_spaces.presets import STANDARD_BUDGET, Preset, log_range
-from search_spaces.sampling import suggest
 from search_spaces.schedules.base import ScheduleConfig
 from search_spaces.schedules.families import Constant, CosineRestarts, InversePower
+from search_spaces.space import STANDARD_BUDGET, Preset, log_range, sample
 from search_spaces.weight_sampling import WeightSampling
 
 EXERCISE: int | None = 5
@@ -25,6 +24,7 @@ PRESETS: dict[str, Preset] = {
     "standard": Preset(30, STANDARD_BUDGET),
 }
 DESIGNED = False
+SAMPLES_WEIGHTS = True
 CYCLES = 3
 _TEMPERATURES = (0.0, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 
@@ -46,38 +46,44 @@ def ranges(budget: Budget) -> Ranges:
     }
 
 
-def suggest_schedule(
-    trial: BaseTrial, family: str, budget: Budget, ranges: Ranges
-) -> ScheduleConfig:
+def suggest(trial: BaseTrial, family: str, budget: Budget, ranges: Ranges) -> Parameters:
+    """The schedule of a family, and how it samples weights."""
+    return {
+        "schedule": _schedule(trial, family, budget, ranges),
+        "weight_sampling": _weight_sampling(trial, family, budget, ranges),
+    }
+
+
+def _schedule(trial: BaseTrial, family: str, budget: Budget, ranges: Ranges) -> ScheduleConfig:
     """base_lr (1 + epochs)^(-gamma) for sgd and sgld, a constant rate for swa, and equal cosine
     cycles for snapshots and cyclical."""
-    base_lr = suggest(trial, "base_lr", ranges)
+    base_lr = sample(trial, "base_lr", ranges)
     if family == "swa":
         return Constant(base_lr=base_lr)
     if family in ("snapshots", "cyclical"):
         return CosineRestarts(base_lr=base_lr, cycle=_cycle(budget))
-    return InversePower(base_lr=base_lr, alpha=suggest(trial, "gamma", ranges))
+    return InversePower(base_lr=base_lr, alpha=sample(trial, "gamma", ranges))
 
 
-def suggest_weight_sampling(
+def _weight_sampling(
     trial: BaseTrial, family: str, budget: Budget, ranges: Ranges
 ) -> WeightSampling:
     """sgd: the last weights alone. sgld: noise, and a sample an epoch (at least 4) after the
     burn-in, counted by step size. swa: the mean of the weights. snapshots: the end of each cycle
     (Huang et al. 2017). cyclical: noise and samples after each cycle's burn-in."""
-    precision = suggest(trial, "prior_precision", ranges)
+    precision = sample(trial, "prior_precision", ranges)
     if family == "sgd":
         return WeightSampling(prior_precision=precision, thinning=budget.epochs)
     if family == "snapshots":
         cycle = _cycle(budget)
         return WeightSampling(prior_precision=precision, cycle=cycle, thinning=cycle)
-    burn_in = suggest(trial, "burn_in", ranges)
+    burn_in = sample(trial, "burn_in", ranges)
     if family == "swa":
         thinning = min(1.0, (budget.epochs - burn_in) / 4)
         return WeightSampling(
             prior_precision=precision, burn_in=burn_in, thinning=thinning, average="weights"
         )
-    temperature = suggest(trial, "temperature", ranges)
+    temperature = sample(trial, "temperature", ranges)
     if family == "sgld":
         return WeightSampling(
             temperature=temperature,

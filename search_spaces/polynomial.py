@@ -7,16 +7,15 @@ from collections.abc import Mapping
 from optuna.trial import BaseTrial
 
 from search_spaces.config import Arm, Budget, Parameters, Ranges
-from search_spaces.presets import Preset, log_range, quick, standard
-from search_spaces.sampling import suggest
-from search_spaces.schedules.base import ScheduleConfig
 from search_spaces.schedules.families import InversePower, Polynomial
+from search_spaces.space import Preset, log_range, quick, sample, standard
 
 EXERCISE: int | None = 2
 QUESTION = "How does convergence change with the exponent of the decay?"
 FAMILIES: tuple[str, ...] = ("polynomial", "inverse_power")
 PRESETS: dict[str, Preset] = {"quick": quick(12), "standard": standard(60)}
 DESIGNED = False
+SAMPLES_WEIGHTS = False
 _EXPONENTS = (0.5, 1.0, 2.0, 4.0)
 _FACTORS = (0.25, 0.5, 1.0, 2.0)
 
@@ -26,14 +25,13 @@ def ranges(budget: Budget) -> Ranges:
     return {"base_lr": log_range(0.03, 2.0), "exponent": log_range(0.25, 4.0)}
 
 
-def suggest_schedule(
-    trial: BaseTrial, family: str, budget: Budget, ranges: Ranges
-) -> ScheduleConfig:
+def suggest(trial: BaseTrial, family: str, budget: Budget, ranges: Ranges) -> Parameters:
     """Polynomial decay to 0 at the end of training, or base_lr (1 + epochs)^(-exponent)."""
-    base_lr, exponent = suggest(trial, "base_lr", ranges), suggest(trial, "exponent", ranges)
+    base_lr, exponent = sample(trial, "base_lr", ranges), sample(trial, "exponent", ranges)
     if family == "inverse_power":
-        return InversePower(base_lr=base_lr, alpha=exponent)
-    return Polynomial(base_lr=base_lr, exponent=exponent, horizon=budget.epochs)
+        return {"schedule": InversePower(base_lr=base_lr, alpha=exponent)}
+    horizon = budget.epochs
+    return {"schedule": Polynomial(base_lr=base_lr, exponent=exponent, horizon=horizon)}
 
 
 def baselines(family: str, budget: Budget) -> list[Parameters]:

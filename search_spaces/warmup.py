@@ -7,16 +7,16 @@ from collections.abc import Mapping
 from optuna.trial import BaseTrial
 
 from search_spaces.config import Arm, Budget, Parameters, Range, Ranges
-from search_spaces.presets import Preset, log_range, quick, standard
-from search_spaces.sampling import suggest
 from search_spaces.schedules.base import ScheduleConfig
 from search_spaces.schedules.families import Constant, Cosine, Polynomial
+from search_spaces.space import Preset, log_range, quick, sample, standard
 
 EXERCISE: int | None = 4
 QUESTION = "How long should warmup last?"
 FAMILIES: tuple[str, ...] = ("constant", "polynomial", "cosine")
 PRESETS: dict[str, Preset] = {"quick": quick(8), "standard": standard(60)}
 DESIGNED = False
+SAMPLES_WEIGHTS = False
 _SHARES = (0.0, 0.25, 0.5, 1.0)  # of the longest warmup
 _FACTORS = (0.5, 1.0, 2.0, 4.0)
 _GRID_FAMILIES = ("cosine", "polynomial", "constant")  # the first that the search has
@@ -32,11 +32,13 @@ def _longest(budget: Budget) -> float:
     return budget.epochs / 3
 
 
-def suggest_schedule(
-    trial: BaseTrial, family: str, budget: Budget, ranges: Ranges
-) -> ScheduleConfig:
+def suggest(trial: BaseTrial, family: str, budget: Budget, ranges: Ranges) -> Parameters:
     """Linear warmup from 0, then constant, linear decay to 0, or cosine to base_lr / 30."""
-    base_lr, warmup = suggest(trial, "base_lr", ranges), suggest(trial, "warmup", ranges)
+    return {"schedule": _schedule(trial, family, budget, ranges)}
+
+
+def _schedule(trial: BaseTrial, family: str, budget: Budget, ranges: Ranges) -> ScheduleConfig:
+    base_lr, warmup = sample(trial, "base_lr", ranges), sample(trial, "warmup", ranges)
     if family == "constant":
         return Constant(base_lr=base_lr, warmup=warmup)
     if family == "polynomial":

@@ -20,7 +20,8 @@ from pydantic import (
 from search_spaces.config import Arm, Budget, Parameters, Ranges, TrialConfig
 from search_spaces.schedules.plain import plain
 from search_spaces.schedules.problems import first_problem
-from search_spaces.spaces import SearchSpace, find_space, suggest_config
+from search_spaces.space import SearchSpace
+from search_spaces.spaces import find_space
 from search_spaces.words.phrases import count
 from search_spaces.words.unknown import unknown
 
@@ -142,12 +143,7 @@ class StudySpec(BaseModel):
     def _build(self, family: str, parameters: Parameters, budget: Budget) -> TrialConfig:
         trial = FixedTrial(parameters)
         try:
-            return TrialConfig(
-                **self.suggest(trial, family, budget),
-                epochs=budget.epochs,
-                seed=0,
-                **self.optimizer,
-            )
+            return self.config(trial, family, budget, seed=0)
         except ValidationError as error:
             asked = ", ".join(f"{name}={value:g}" for name, value in trial.params.items())
             place = f"{family} with {asked}" if asked else family
@@ -160,7 +156,12 @@ class StudySpec(BaseModel):
 
     def suggest(self, trial: BaseTrial, family: str, budget: Budget) -> Parameters:
         """What of a trial's configuration the space decides, as fields of TrialConfig."""
-        return suggest_config(self.space, trial, family, budget, self.ranges)
+        return self.search_space.suggest(trial, family, budget, self.ranges)
+
+    def config(self, trial: BaseTrial, family: str, budget: Budget, seed: int) -> TrialConfig:
+        """The configuration of a trial: what the space decides, and what the study does."""
+        fields = self.suggest(trial, family, budget)
+        return TrialConfig(**fields, epochs=budget.epochs, seed=seed, **self.optimizer)
 
     @property
     def longest_warmup(self) -> float:
@@ -181,14 +182,19 @@ class StudySpec(BaseModel):
         return StudySpec.model_validate(self.model_dump() | {"trials": trials})
 
     @property
+    def designed(self) -> bool:
+        """Whether its runs are fixed beforehand, so that nothing is sampled or confirmed."""
+        return self.search_space.DESIGNED
+
+    @property
     def validates(self) -> bool:
         """Whether some training images are kept apart for validation."""
-        return not self.search_space.DESIGNED and self.train_on == "train"
+        return not self.designed and self.train_on == "train"
 
     @property
     def reads_test(self) -> bool:
         """Whether trials read the test images, once each, after training."""
-        return self.search_space.DESIGNED or self.stage == "test"
+        return self.designed or self.stage == "test"
 
     @property
     def shares(self) -> int:

@@ -38,7 +38,7 @@ def confirm_spec(
     trials: of the search. seeds: runs of each configuration. train_images: how many the search
     trains on. Raises ValueError where it is no search, or has no complete trial.
     """
-    if spec.stage != "search" or spec.search_space.DESIGNED:
+    if spec.stage != "search" or spec.designed:
         raise ValueError(f"{name!r} is no search: only the result of a search can be confirmed")
     found = candidates(spec, trials, top)
     if not found:
@@ -134,13 +134,21 @@ def chosen(confirmed: StudySpec, trials: Iterable[FrozenTrial]) -> list[Arm]:
     configuration that fails on some seeds is no good choice. Runs that failed for good are missing
     from the mean. Grid runs are there for the question and are not chosen.
     """
-    means = mean_scores(confirmed, trials)
-    best: dict[str, int] = {}
-    for index, mean in means.items():
-        arm = confirmed.arms[index]
-        if arm.role == "candidate" and mean > means.get(best.get(arm.family, -1), -np.inf):
-            best[arm.family] = index
+    best = best_candidates(confirmed, mean_scores(confirmed, trials))
     return [confirmed.arms[best[family]] for family in confirmed.families if family in best]
+
+
+def best_candidates(confirmed: StudySpec, means: Mapping[int, float]) -> dict[str, int]:
+    """Of each family the index of the candidate with the highest mean, the first one of two.
+
+    means: mean scores by index of the arm, those without a result left out.
+    """
+    best: dict[str, int] = {}
+    for index in sorted(means):
+        arm = confirmed.arms[index]
+        if arm.role == "candidate" and means[index] > means.get(best.get(arm.family, -1), -np.inf):
+            best[arm.family] = index
+    return best
 
 
 def mean_scores(confirmed: StudySpec, trials: Iterable[FrozenTrial]) -> dict[int, float]:

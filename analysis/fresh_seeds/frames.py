@@ -11,6 +11,7 @@ import pandas as pd
 
 from analysis.reading.states import RESULTS
 from analysis.study import Study
+from study.stages import best_candidates
 
 
 class Scores(NamedTuple):
@@ -43,12 +44,14 @@ def runs(study: Study) -> pd.DataFrame:
     )
 
 
-def best_candidates(found: pd.DataFrame) -> pd.DataFrame:
+def chosen_runs(study: Study) -> pd.DataFrame:
     """Of the confirm runs those of each family's candidate with the highest mean."""
-    mine = found[(found["role"] == "candidate") & ~found["ladder"].astype(bool)]
-    means = mine.groupby(["family", "arm"], sort=False)["value"].mean().reset_index()
-    best = means.sort_values("value", ascending=False).drop_duplicates("family")["arm"]
-    return mine[mine["arm"].isin(best)]
+    found = runs(study)
+    if study.confirm is None:
+        return found
+    means = found.groupby(found["arm"].astype(int))["value"].mean()
+    best = best_candidates(study.confirm.spec, means.to_dict())
+    return found[found["arm"].isin(best.values())]
 
 
 def chosen(study: Study) -> pd.DataFrame:

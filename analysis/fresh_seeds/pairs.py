@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from analysis.estimators.comparison import compare_pairs
 from analysis.figures.axes import percent_ticks
 from analysis.figures.style import INK, Picture, canvas, on, picture, spoken, style
-from analysis.fresh_seeds.frames import Scores, best_candidates, by_seed, ids, on_test, runs
+from analysis.fresh_seeds.frames import Scores, by_seed, chosen_runs, ids, on_test
 from analysis.reading.states import RESULTS
 from analysis.study import Study
 from analysis.wording import listed, points
@@ -50,7 +50,7 @@ def pairs(study: Study, first: str, weights: str = "last") -> pd.DataFrame:
     if study.test is not None and not scores.accuracy.empty:
         used = study.test.ended(RESULTS)
     else:
-        used, stage = best_candidates(runs(study)), "confirm"
+        used, stage = chosen_runs(study), "confirm"
         scores = Scores(by_seed(used, "family"), {})
     frame = compare(scores, first, study.delta)
     frame = frame.assign(delta=study.delta, stage=stage)

@@ -78,7 +78,7 @@ def _intervals(spec: StudySpec) -> dict[str, str]:
 def _sampler(spec: StudySpec) -> str:
     if spec.arms:
         return "none: given configurations"
-    if spec.search_space.DESIGNED:
+    if spec.designed:
         return "none: a fixed design"
     return f"{spec.sampler}, a bank of independent trials" if spec.bank else spec.sampler
 
@@ -119,7 +119,7 @@ def command(name: str, spec: StudySpec, url: str = DEFAULT_STORAGE) -> str | Non
         words += ["--train-size", str(spec.budget.train_size)]
     if spec.bank:
         words += ["--bank"]
-    elif not spec.search_space.DESIGNED:
+    elif not spec.designed:
         words += ["--sampler", spec.sampler, "--pruner", spec.pruner]
     words += ["--seed", str(spec.seed), *_choices(spec)]
     for field, value in optimizer.items():

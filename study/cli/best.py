@@ -140,7 +140,7 @@ def _left(study: Study, found: Settled) -> str:
 
 def _next(study: Study, found: Settled | None) -> Iterator[str]:
     """The command that leads on, or back."""
-    if study.spec.search_space.DESIGNED:
+    if study.spec.designed:
         return
     if found is not None:
         back = study.command("best", "--search")

@@ -184,20 +184,20 @@ def _test_spec(url: str, name: str, train_on: TrainOn) -> StudySpec:
 def _left(url: str, name: str, spec: StudySpec) -> int:
     """How many of a study's trials are left."""
     from study.storage.claims import attempts
-    from study.storage.slots import slots_done
+    from study.storage.slots import slots_left
 
     with opened(url) as storage:
-        return spec.trials - len(slots_done(spec, attempts(storage, name)))
+        return slots_left(spec, attempts(storage, name))
 
 
 def _check_search(storage: SlotStorage, name: str, spec: StudySpec, going_on: str) -> None:
     """Raises Failure where it is no search, or not finished and has to go on first."""
     from study.storage.claims import attempts
-    from study.storage.slots import slots_done
+    from study.storage.slots import slots_left
 
     if spec.source is not None:
         raise Failure(f"study {name!r} is a later stage of {spec.source!r}: confirm that one", 2)
-    left = spec.trials - len(slots_done(spec, attempts(storage, name)))
+    left = slots_left(spec, attempts(storage, name))
     if left:
         raise Failure(
             f"study {name!r} is not finished: {left} of {count(spec.trials, 'trial')} are left; "

@@ -181,7 +181,7 @@ def launch(
     from study.cli.display import Display
     from study.storage.claims import attempts
     from study.storage.dashboard import annotate
-    from study.storage.slots import slots_done
+    from study.storage.slots import slots_left
     from study.storage.studies import write_ahead
     from study.workers.local import WorkersFailed
 
@@ -202,7 +202,7 @@ def launch(
             found = attempts(storage, name)
             display.settle(found, _best(url, name, spec, found))
         annotate(storage, name)
-        return spec.trials - len(slots_done(spec, found)), ending
+        return slots_left(spec, found), ending
 
 
 def _best(
@@ -263,7 +263,7 @@ def say_how_to_go_on(
         report_failures(url, name, spec)
         show = command(url, "report", name)
         typer.echo(with_command(f"study {name!r} is complete; show it:", show))
-        if spec.stage == "search" and not spec.search_space.DESIGNED:
+        if spec.stage == "search" and not spec.designed:
             best = command(url, "confirm", name)
             typer.echo(with_command("to train its best on fresh seeds, for an answer:", best))
         return

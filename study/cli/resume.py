@@ -51,7 +51,7 @@ def resume(
     Example: lrstudy resume cosine --trials 60
     """
     from study.storage.claims import attempts
-    from study.storage.slots import slots_done
+    from study.storage.slots import slots_left
     from study.storage.studies import load_spec, set_spec, set_stopping
 
     ray = on_ray(storage, launcher, ray_address, gpus_per_worker)
@@ -59,7 +59,7 @@ def resume(
         spec = load_spec(found, name)
         with wrong_use():
             spec = spec.with_trials(trials or spec.trials)
-        if len(slots_done(spec, attempts(found, name))) == spec.trials:
+        if not slots_left(spec, attempts(found, name)):
             report_failures(storage, name, spec)
             typer.echo(
                 f"study {name!r} is finished: {spec.trials} of {count(spec.trials, 'trial')}"

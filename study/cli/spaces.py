@@ -7,8 +7,8 @@ from typing import Any
 from rich.console import Console
 
 from search_spaces.config import Range
-from search_spaces.presets import Preset
-from search_spaces.spaces import CHAPTER, SPACES, SearchSpace
+from search_spaces.space import Preset, SearchSpace
+from search_spaces.spaces import CHAPTER, SPACES
 from search_spaces.words.phrases import count
 from study.cli.layout import Grid
 from study.cli.options import AsJson, print_json

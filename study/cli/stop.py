@@ -20,12 +20,12 @@ def stop(name: StudyName, storage: Storage = DEFAULT_STORAGE) -> None:
     Example: lrstudy stop cosine
     """
     from study.storage.claims import attempts
-    from study.storage.slots import slots_done
+    from study.storage.slots import slots_left
     from study.storage.studies import load_spec, set_stopping
 
     with opened(storage) as found:
         spec, tries = load_spec(found, name), attempts(found, name)
-        if len(slots_done(spec, tries)) == spec.trials:
+        if not slots_left(spec, tries):
             typer.echo(f"study {name!r} is finished: no worker is left to stop")
             return
         set_stopping(found, name, True)

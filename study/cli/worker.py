@@ -48,7 +48,7 @@ def worker(
     Example: lrstudy worker cosine --storage postgresql://me@server/studies
     """
     from study.storage.claims import attempts
-    from study.storage.slots import slots_done
+    from study.storage.slots import slots_left
     from study.storage.studies import is_stopping, load_spec
 
     with opened(storage) as found:
@@ -57,7 +57,7 @@ def worker(
             going_on = command(storage, "resume", name)
             typer.echo(with_command(f"study {name!r} is stopped; to go on with it:", going_on))
             return
-        left = spec.trials - len(slots_done(spec, attempts(found, name)))
+        left = slots_left(spec, attempts(found, name))
     if left:
         crew = Crew(workers, workers_per_device, device, timeout, checkpoints)
         places = check(spec, crew)

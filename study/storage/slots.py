@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from optuna.trial import TrialState
@@ -57,14 +57,24 @@ def free_slot(spec: StudySpec, found: Sequence[Attempt]) -> int:
 
 def slots_done(spec: StudySpec, found: Sequence[Attempt]) -> set[int]:
     """Slots that need no further attempt: ended well, or failed for good."""
-    return _ended_well(spec, found) | slots_failed(spec, found)
+    return settled(spec, _ended_well(spec, found), _failures(found))
+
+
+def settled(spec: StudySpec, ended: set[int], failures: Mapping[int, int]) -> set[int]:
+    """The rule: slots that ended well, and those that failed by themselves more than
+    ``max_retries`` times. failures: how often each slot did; 0 where it is missing."""
+    most = spec.max_retries
+    return ended | {slot for slot in range(spec.trials) if failures.get(slot, 0) > most}
+
+
+def slots_left(spec: StudySpec, found: Sequence[Attempt]) -> int:
+    """How many slots still need an attempt."""
+    return spec.trials - len(slots_done(spec, found))
 
 
 def slots_failed(spec: StudySpec, found: Sequence[Attempt]) -> set[int]:
     """Slots that failed for good: by themselves, and more than ``max_retries`` times."""
-    failures = _failures(found)
-    given_up = {slot for slot in range(spec.trials) if failures[slot] > spec.max_retries}
-    return given_up - _ended_well(spec, found)
+    return slots_done(spec, found) - _ended_well(spec, found)
 
 
 def _ended_well(spec: StudySpec, found: Sequence[Attempt]) -> set[int]:

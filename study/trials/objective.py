@@ -52,12 +52,7 @@ def suggest_config(trial: optuna.Trial, spec: StudySpec) -> TrialConfig:
     family = trial.suggest_categorical(FAMILY_PARAM, spec.families)
     started = start_of(trial.user_attrs)
     budget = spec.slot_budget(started.slot)
-    return TrialConfig(
-        **spec.suggest(trial, family, budget),
-        epochs=budget.epochs,
-        seed=started.seed,
-        **spec.optimizer,
-    )
+    return spec.config(trial, family, budget, started.seed)
 
 
 def run_trial(

@@ -12,7 +12,7 @@ from search_spaces import chapter
 from search_spaces.config import Arm, Budget, Parameters, Range, TrialConfig
 from search_spaces.schedules.base import Schedule
 from search_spaces.schedules.families import FAMILIES
-from search_spaces.spaces import SPACES, find_space, suggest_config
+from search_spaces.spaces import SPACES, find_space
 from search_spaces.weight_sampling import WeightSampling
 
 EPOCHS = (1, 2, 6, 30)
@@ -31,7 +31,7 @@ def schedule_of(name: str, family: str, values: Parameters, epochs: int) -> Sche
     """The schedule that a space builds from these values, in a valid TrialConfig."""
     space, budget = SPACES[name], Budget(epochs=epochs)
     trial = FixedTrial(values)
-    built = suggest_config(name, trial, family, budget, space.ranges(budget))
+    built = SPACES[name].suggest(trial, family, budget, space.ranges(budget))
     config = TrialConfig(**built, epochs=epochs, seed=0)
     assert isinstance(config.schedule, Schedule)
     return config.schedule
@@ -66,7 +66,7 @@ def test_every_corner_of_the_ranges_is_a_valid_trial(name: str, family: str, epo
         assert rates.max() <= values["base_lr"] * (1 + 1e-12)
         assert np.isfinite(rates).all()
         trial = FixedTrial(values)
-        suggest_config(name, trial, family, Budget(epochs=epochs), ranges)
+        SPACES[name].suggest(trial, family, Budget(epochs=epochs), ranges)
         used |= set(trial.params)
         for parameter, distribution in trial.distributions.items():
             bounds = ranges[parameter]
@@ -80,7 +80,7 @@ def test_every_range_is_used_by_a_family() -> None:
         ranges, used = space.ranges(Budget()), set()
         for family in space.FAMILIES:
             trial = FixedTrial({parameter: each.high for parameter, each in ranges.items()})
-            suggest_config(name, trial, family, Budget(), ranges)
+            SPACES[name].suggest(trial, family, Budget(), ranges)
             used |= set(trial.params)
         assert used == set(ranges), name
 
@@ -90,7 +90,7 @@ def test_the_families_of_the_comparison_have_one_parameter_beside_the_rate() -> 
     ranges = space.ranges(budget)
     for family in space.FAMILIES:
         trial = FixedTrial({name: each.high for name, each in ranges.items()})
-        space.suggest_schedule(trial, family, budget, ranges)
+        space.suggest(trial, family, budget, ranges)
         assert len(trial.params) == (1 if family == "constant" else 2)
 
 
@@ -105,7 +105,7 @@ def test_baselines_lie_in_the_ranges_and_name_what_the_family_uses(
         for parameter, value in values.items():
             assert ranges[parameter].low <= value <= ranges[parameter].high
         trial = FixedTrial(values)
-        suggest_config(name, trial, family, budget, ranges)
+        SPACES[name].suggest(trial, family, budget, ranges)
         assert set(trial.params) == set(values)
 
 
@@ -213,7 +213,7 @@ def best_of(name: str, epochs: int, share: float = 0.3) -> dict[str, Parameters]
     for family in space.FAMILIES:
         inside = {key: each.low + share * (each.high - each.low) for key, each in ranges.items()}
         trial = FixedTrial(inside)
-        suggest_config(name, trial, family, budget, ranges)
+        SPACES[name].suggest(trial, family, budget, ranges)
         found[family] = dict(trial.params)
     return found
 
@@ -225,8 +225,8 @@ def grid_of(name: str, best: dict[str, Parameters], epochs: int = 8) -> list[Arm
 def schedule_of_arm(name: str, arm: Arm, epochs: int) -> Schedule:
     """The schedule of an arm, which may lie outside the ranges of the search."""
     ranges = {key: Range(low=value, high=value) for key, value in arm.parameters.items()}
-    built = suggest_config(
-        name, FixedTrial(arm.parameters), arm.family, Budget(epochs=epochs), ranges
+    built = SPACES[name].suggest(
+        FixedTrial(arm.parameters), arm.family, Budget(epochs=epochs), ranges
     )
     schedule = TrialConfig(**built, epochs=epochs, seed=0).schedule
     assert isinstance(schedule, Schedule)

@@ -13,6 +13,7 @@ from analysis.figures.axes import rate_figure
 from analysis.figures.style import INK, Picture, picture
 from analysis.reading.states import TERMINAL
 from analysis.section import ENOUGH, Estimates
+from analysis.sections import by_rate
 from analysis.study import Study
 from analysis.wording import points
 from search_spaces import fixed_rate as space
@@ -24,6 +25,7 @@ QUESTION = space.QUESTION
 STAGE: Stage = "search"
 USES: tuple[str, ...] = TERMINAL
 NEEDS = ENOUGH
+SHOWS = (by_rate,)  # sections whose figure this answer has
 # Trial numbers that may be missing, and that a row must not turn into floats.
 EDGE_TYPES = {"survivor": "Int64", "diverger": "Int64"}
 CLOSE = 0.005  # a rate comes close to the best if its accuracy is within half a point of it

@@ -12,7 +12,7 @@ from analysis.estimators.comparison import compare_pairs
 from analysis.estimators.intervals import mean_interval
 from analysis.figures.style import Picture, spoken
 from analysis.fresh_seeds import pairs
-from analysis.fresh_seeds.frames import best_candidates, ids, runs
+from analysis.fresh_seeds.frames import chosen_runs, ids, runs
 from analysis.fresh_seeds.missing import missing, said
 from analysis.questions.langevin import exact
 from analysis.questions.langevin.figures import by_temperature
@@ -89,7 +89,7 @@ def _judged(study: Study) -> tuple[pd.DataFrame, Stage]:
 
 def _candidates(study: Study) -> pd.DataFrame:
     confirm = study.confirm or study
-    return measured(best_candidates(runs(study)), confirm.predictive, "val")
+    return measured(chosen_runs(study), confirm.predictive, "val")
 
 
 def _methods(judged: pd.DataFrame, stage: Stage) -> pd.DataFrame:

@@ -591,7 +591,7 @@ def test_the_chapters_runs_keep_their_rates(run: str) -> None:
     family, k = run.split(" ")
     assert family in chapter.FAMILIES
     assert len(CHAPTER) == 2 * len(chapter.FAMILIES)
-    built = chapter.suggest_schedule(FixedTrial({}), family, Budget(epochs=30), {})
+    built = chapter.suggest(FixedTrial({}), family, Budget(epochs=30), {})["schedule"]
     expected = [rate for rate, epochs in CHAPTER[run] for _ in range(epochs * int(k))]
     assert built(np.arange(30 * int(k)), int(k)).tolist() == expected
 
