@@ -49,8 +49,9 @@ def chosen_runs(study: Study) -> pd.DataFrame:
     found = runs(study)
     if study.confirm is None:
         return found
-    means = found.groupby(found["arm"].astype(int))["value"].mean()
-    best = best_candidates(study.confirm.spec, means.to_dict())
+    means = found.groupby("arm")["value"].mean()
+    known = dict(zip(means.index.astype(int).tolist(), means.tolist(), strict=True))
+    best = best_candidates(study.confirm.spec, known)
     return found[found["arm"].isin(best.values())]
 
 

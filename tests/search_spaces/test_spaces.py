@@ -360,7 +360,7 @@ def sampling_of(family: str, epochs: int, share: float = 0.5) -> WeightSampling:
     values = best_of("langevin", epochs, share)[family]
     budget = Budget(epochs=epochs)
     ranges = SPACES["langevin"].ranges(budget)
-    built = suggest_config("langevin", FixedTrial(values), family, budget, ranges)
+    built = SPACES["langevin"].suggest(FixedTrial(values), family, budget, ranges)
     sampling = built["weight_sampling"]
     assert isinstance(sampling, WeightSampling)
     return sampling
