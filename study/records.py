@@ -175,6 +175,11 @@ def start_of(attributes: Mapping[str, Any]) -> Start:
     return Start(*(attributes[name] for name in Start._fields))
 
 
+def slot_of(attributes: Mapping[str, Any]) -> int:
+    """The slot alone. Raises KeyError where it is another program's."""
+    return int(attributes["slot"])
+
+
 def family_of(attributes: Mapping[str, Any]) -> str | None:
     """The schedule family alone; what asks for it looks at every trial."""
     return text(attributes.get("family"))

@@ -149,7 +149,7 @@ def replay(
     slots = [place + turn * len(spec.families) for turn in turns]
     return np.array(
         [
-            _run(study, pruner, curve, attributes(slot=slot, attempt=0, family=family, seed=0))
+            _run(study, pruner, curve, attributes(slot=slot, family=family))
             for slot, curve in zip(slots, curves, strict=True)
         ]
     )

@@ -16,7 +16,7 @@ from optuna.pruners import (
 from optuna.trial import FrozenTrial
 
 from search_spaces.schedules.durations import CLOSE
-from study.records import start_of
+from study.records import slot_of
 from study.spec import StudySpec
 from study.storage.views import Hyperband, ReadOnce, one_family
 
@@ -41,7 +41,7 @@ class FamilyPruner(BasePruner):
 
     def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool:
         """Whether to stop the trial after its last reported epoch."""
-        epoch, slot = trial.last_step, start_of(trial.user_attrs).slot
+        epoch, slot = trial.last_step, slot_of(trial.user_attrs)
         if epoch is None or epoch + 1 < self._grace or epoch + 1 >= self._spec.budget.epochs:
             return False
         if is_control(self._spec, slot):

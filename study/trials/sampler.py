@@ -16,7 +16,7 @@ from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 
-from study.records import start_of
+from study.records import slot_of
 from study.spec import StudySpec
 from study.storage.views import one_family
 
@@ -113,7 +113,7 @@ class SlotSampler(BaseSampler):
 
 
 def _slot(trial: FrozenTrial) -> int:
-    return start_of(trial.user_attrs).slot
+    return slot_of(trial.user_attrs)
 
 
 def _seed(*parts: int | str) -> int:

@@ -22,6 +22,7 @@ from search_spaces.spaces import find_space
 from study.records import EpochRecord, to_bits
 from study.spec import SPEC_ATTR, StudySpec, TrainOn
 from study.stages import confirm_spec, sibling
+from study.stages import test_spec as spec_of_test
 from tests.analysis.bulk import add_trials
 from tests.analysis.measured import measuring
 
@@ -332,7 +333,7 @@ def plant_stages(
             spec = confirm_spec(name, spec, trials, top=top, seeds=seeds, train_images=images)
         else:
             trials = optuna.load_study(study_name=sibling(name, "confirm"), storage=url).trials
-            spec = stages.test_spec(name, spec, trials, seeds=seeds, train_on=train_on)
+            spec = spec_of_test(name, spec, trials, seeds=seeds, train_on=train_on)
         rng = np.random.default_rng([spec.seed, len(stage)])
         plant_spec(path, spec, sibling(name, stage), rng, (states or {}).get(stage), noise=noise)
     return url

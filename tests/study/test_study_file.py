@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.study.test_choices import NOTHING
 
 from search_spaces.config import Budget, Range
 from search_spaces.spaces import SPACES
@@ -18,6 +17,7 @@ from study.spec import StudySpec
 from study.storage.studies import load_spec, open_storage
 from study.study_file import from_toml, read_study, to_toml, write_study
 from study.tasks.task import TASKS, Task
+from tests.study.cli.test_choices import NOTHING
 from tests.study.conftest import Command, assert_one_line
 from tests.study.test_spec import later
 

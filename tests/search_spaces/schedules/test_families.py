@@ -593,7 +593,8 @@ def test_the_chapters_runs_keep_their_rates(run: str) -> None:
     assert len(CHAPTER) == 2 * len(chapter.FAMILIES)
     built = chapter.suggest(FixedTrial({}), family, Budget(epochs=30), {})["schedule"]
     expected = [rate for rate, epochs in CHAPTER[run] for _ in range(epochs * int(k))]
-    assert built(np.arange(30 * int(k)), int(k)).tolist() == expected
+    # The last digit of a power differs between processors.
+    np.testing.assert_allclose(built(np.arange(30 * int(k)), int(k)), expected, rtol=1e-15)
 
 
 DURATIONS = ("warmup", "horizon", "cycle", "cooldown", "peak")

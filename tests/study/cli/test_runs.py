@@ -17,7 +17,7 @@ from study.cli.options import Failure
 from study.cli.resume import resume
 from study.storage.hints import command
 from study.storage.studies import open_storage
-from study.tasks import task
+from study.tasks import task as tasks
 from study.tasks.task import Task
 from study.workers import estimate, local
 from tests.study.conftest import Command, assert_one_line
@@ -197,7 +197,7 @@ SHORT = [
 def test_a_run_says_what_of_its_schedules_it_does_not_reach(
     lrstudy: Any, tiny_task: Task, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(task.TASKS, "fashion_mnist", tiny_task)
+    monkeypatch.setitem(tasks.TASKS, "fashion_mnist", tiny_task)
     cost = estimate.Cost(10, 10, 100, 1, 1, seconds_per_trial=1.0, hours=1.0)
     monkeypatch.setattr(estimate, "estimate", lambda *_: cost)
     told = lrstudy(*CHAPTER, "--dry-run", "--json", "--workers", "1")

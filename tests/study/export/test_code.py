@@ -24,7 +24,7 @@ from search_spaces.weight_sampling import WeightSampling
 from study.export.code import network_code, train_code
 from study.export.weights import export
 from study.spec import StudySpec
-from study.tasks import task
+from study.tasks import task as tasks
 from study.tasks.fashion_mnist import Images
 from study.tasks.lenet import lenet
 from study.tasks.task import Task, TaskData, load_task_data
@@ -75,7 +75,7 @@ def run(folder: Path, modules: Path, script: str) -> Any:
 
 def made(task: Task, folder: Path, config: TrialConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     """Exports a run of the configuration on the tiny images."""
-    monkeypatch.setitem(task.TASKS, "tiny", task)
+    monkeypatch.setitem(tasks.TASKS, "tiny", task)
     spec = StudySpec(
         space="fixed_rate",
         task="tiny",
@@ -202,7 +202,7 @@ def test_with_torch_alone_samples_predict_together_and_are_sampled_again(
 def test_the_plain_network_is_the_trained_one_bit_for_bit(tiny_data: TaskData) -> None:
     """Its code alone, as it is exported; from the same seed it has the same weights."""
     names: dict[str, Any] = {}
-    exec(compile(network_code(task.TASKS["fashion_mnist"]), "network.py", "exec"), names)
+    exec(compile(network_code(tasks.TASKS["fashion_mnist"]), "network.py", "exec"), names)
     ours = lenet("default", 7)
     torch.manual_seed(7)
     plain = names["network"]()

@@ -33,7 +33,8 @@ from search_spaces.schedules.families import (
 from search_spaces.spaces import SPACES
 from study.export.weights import export, lambda_code
 from study.spec import StudySpec
-from study.tasks import lenet, task
+from study.tasks import lenet
+from study.tasks import task as tasks
 from study.tasks.task import Task
 from study.training.loop import start, train
 from study.training.torch_schedules import closed_form
@@ -169,7 +170,7 @@ def test_a_schedule_that_follows_the_loss_has_no_such_code() -> None:
 def test_exported_files_hold_the_trained_run(
     tiny_task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(task.TASKS, "tiny", tiny_task)
+    monkeypatch.setitem(tasks.TASKS, "tiny", tiny_task)
     spec = StudySpec(
         space="fixed_rate",
         task="tiny",
@@ -188,7 +189,7 @@ def test_exported_files_hold_the_trained_run(
         assert (made.directory / file).read_bytes() == (again.directory / file).read_bytes()
     model = lenet.lenet("default", 0)
     model.load_state_dict(load_file(made.directory / "weights.safetensors"))
-    data = task.load_task_data(tiny_task, device=CPU)
+    data = tasks.load_task_data(tiny_task, device=CPU)
     assert data.val is not None
     with torch.no_grad():
         correct = (model(data.val.pixels).argmax(1) == data.val.labels).float().mean().item()
@@ -201,7 +202,7 @@ def _sampling(
     family: str, tiny_task: Task, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[StudySpec, TrialConfig]:
     """A configuration of `langevin` on the tiny images, three epochs long."""
-    monkeypatch.setitem(task.TASKS, "tiny", tiny_task)
+    monkeypatch.setitem(tasks.TASKS, "tiny", tiny_task)
     budget, space = Budget(epochs=3), SPACES["langevin"]
     spec = StudySpec(
         space="langevin",
@@ -218,14 +219,14 @@ def _sampling(
 
 
 def _accuracy(probabilities: torch.Tensor, task: Task) -> float:
-    data = task.load_task_data(task, device=CPU)
+    data = tasks.load_task_data(task, device=CPU)
     assert data.val is not None
     return (probabilities.argmax(1) == data.val.labels).float().mean().item()
 
 
 def _predicted(weights: dict[str, torch.Tensor], task: Task) -> torch.Tensor:
     """Probabilities of the validation images."""
-    data, model = task.load_task_data(task, device=CPU), lenet.lenet("default", 0)
+    data, model = tasks.load_task_data(task, device=CPU), lenet.lenet("default", 0)
     assert data.val is not None
     model.load_state_dict(weights)
     with torch.no_grad():
@@ -273,7 +274,7 @@ def test_the_mean_of_the_weights_is_exported_where_they_are_averaged(
 def test_an_arm_is_trained_again_on_as_many_images_as_it_was(
     tiny_task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(task.TASKS, "tiny", tiny_task)
+    monkeypatch.setitem(tasks.TASKS, "tiny", tiny_task)
     values = {"base_lr": 0.05}
     spec = StudySpec(
         space="fixed_rate",
@@ -294,7 +295,7 @@ def test_an_arm_is_trained_again_on_as_many_images_as_it_was(
         made = export(spec, slot, config, tmp_path / str(slot), device=CPU, threads=1)
         names = executed((made.directory / "schedule.py").read_text())
         assert names["steps_per_epoch"] == images // 20
-        data = task.load_task_data(tiny_task, train_size=images, device=CPU)
+        data = tasks.load_task_data(tiny_task, train_size=images, device=CPU)
         state = start(config, tiny_task, data, CPU)
         list(train(state, data))
         saved = load_file(made.directory / "weights.safetensors")

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.study.test_choices import NOTHING
 
 from search_spaces.config import Arm, Budget
 from search_spaces.spaces import SPACES
@@ -19,6 +18,7 @@ from study.spec import StudySpec
 from study.tasks.task import TASKS, Task
 from study.workers.prospects import LARGEST_RATE, LEAVES_CHANCE, updates, warnings
 from tests.analysis.conftest import plant_study
+from tests.study.cli.test_choices import NOTHING
 from tests.study.conftest import Command
 
 IMAGES, CLASSES = 50_000, 10
