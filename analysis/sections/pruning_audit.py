@@ -30,6 +30,7 @@ from analysis.study import Study
 from search_spaces.words.phrases import count, percent
 from study.records import attributes
 from study.spec import Pruner, Stage, StudySpec
+from study.storage.views import storage_of, study_id
 from study.trials.pruners import make_pruner
 
 TITLE = "Pruning audit"
@@ -157,9 +158,9 @@ def replay(
 
 def _run(study: optuna.Study, pruner: BasePruner, curve: Curve, attrs: dict[str, Any]) -> int:
     """Epochs that the next trial of the study trains; straight to the storage, for speed."""
-    storage = study._storage
+    storage = storage_of(study)
     trial = create_trial(state=TrialState.RUNNING, user_attrs=attrs)
-    identity = storage.create_new_trial(study._study_id, trial)
+    identity = storage.create_new_trial(study_id(study), trial)
     for epoch, score in curve.scores.items():
         storage.set_trial_intermediate_value(identity, epoch, score)
         if pruner.prune(study, storage.get_trial(identity)):

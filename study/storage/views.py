@@ -7,6 +7,7 @@ from collections.abc import Callable, Container
 
 import optuna
 from optuna.pruners import HyperbandPruner
+from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from study.records import family_of
@@ -71,3 +72,18 @@ class Hyperband(HyperbandPruner):
 
     def _create_bracket_study(self, study: optuna.Study, bracket_id: int) -> optuna.Study:
         return SomeTrials(study, lambda each: self._get_bracket_id(study, each) == bracket_id)
+
+
+def storage_of(study: optuna.Study) -> BaseStorage:
+    """The storage that a study is in."""
+    return study._storage
+
+
+def study_id(study: optuna.Study) -> int:
+    """The number of a study in its storage."""
+    return study._study_id
+
+
+def trial_id(trial: optuna.Trial) -> int:
+    """The number of a trial in its storage, where trials of all studies are counted together."""
+    return trial._trial_id

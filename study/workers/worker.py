@@ -38,6 +38,7 @@ from study.storage.outages import WAITS, patient
 from study.storage.slots import NoFreeSlot
 from study.storage.studies import identity, is_stopping, load_spec, open_storage
 from study.storage.urls import StorageError, database_errors
+from study.storage.views import study_id, trial_id
 from study.tasks.fashion_mnist import DataError
 from study.tasks.task import TaskData
 from study.training.checkpoints import DIRECTORY_VARIABLE, Checkpoints
@@ -107,11 +108,11 @@ class Worker:
 
     def _should_stop(self) -> bool:
         """Whether this worker is asked to leave, or all are."""
-        return self.leaving or is_stopping(self.storage, self.study._study_id)
+        return self.leaving or is_stopping(self.storage, study_id(self.study))
 
     def _run(self, trial: optuna.Trial) -> None:
         """Run a trial to its end and record what became of it."""
-        with self._signing(trial._trial_id):
+        with self._signing(trial_id(trial)):
             self.emit("begin", trial)
             try:
                 state, value = self._outcome(trial)
