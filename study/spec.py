@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from typing import Annotated, Literal, Self
 
@@ -167,11 +166,6 @@ class StudySpec(BaseModel):
     def longest_warmup(self) -> float:
         """The longest warmup (epochs) that a trial of this study can have."""
         return self.ranges["warmup"].high if "warmup" in self.ranges else 0.0
-
-    def fingerprint(self) -> str:
-        """A hash of everything but the number of trials, which `resume` may raise."""
-        text = self.model_dump_json(exclude={"trials"})
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def with_trials(self, trials: int) -> StudySpec:
         """This study with a new total. Raises ValueError if it is smaller, or shares unequally."""

@@ -42,7 +42,6 @@ def test_every_preset_comes_back(space: str, preset: str, bank: bool) -> None:
     asked = spec(space=space, preset=preset, bank=bank and not SPACES[space].DESIGNED)
     name, found = from_toml(to_toml("a b", asked, "x.toml"))
     assert (name, found) == ("a b", asked)
-    assert found.fingerprint() == asked.fingerprint()
 
 
 positive = st.floats(1e-300, 1e300)
