@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from study.storage.outcomes import ENDED, UNFINISHED, attempt_outcome
+from study.storage.states import ENDED, UNFINISHED, attempt_outcome
 
 STATES = (*ENDED, *UNFINISHED)
 RESULTS = ("complete", "diverged", "stalled")
@@ -43,7 +43,7 @@ def final_attempts(trials: pd.DataFrame) -> pd.DataFrame:
 
 
 def states(rows: pd.DataFrame) -> pd.Series:
-    """The state of each attempt, see `study.storage.outcomes.attempt_outcome`.
+    """The state of each attempt, see `study.storage.states.attempt_outcome`.
 
     rows: state as Optuna writes it; outcome, interrupted: the attributes that say how it ended.
     """

@@ -19,8 +19,8 @@ from study.cli.layout import Grid
 from study.cli.pace import Pace
 from study.durations import duration
 from study.spec import StudySpec
-from study.storage.outcomes import ENDED, UNFINISHED, attempt_outcome, outcomes
 from study.storage.slots import Attempt, slots_failed
+from study.storage.states import ENDED, UNFINISHED, attempt_outcome, outcomes
 from study.storage.studies import describe
 from study.terminal import printable
 

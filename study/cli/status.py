@@ -27,7 +27,7 @@ from study.cli.options import (
 )
 from study.durations import duration
 from study.storage.hints import command
-from study.storage.outcomes import ENDED
+from study.storage.states import ENDED
 
 _WATCH_SECONDS = 2.0
 

@@ -15,8 +15,8 @@ from search_spaces.config import Budget
 from search_spaces.spaces import SPACES
 from study.records import ClaimRecord
 from study.spec import StudySpec
-from study.storage.outcomes import ENDED, UNFINISHED, attempt_outcome, outcomes
 from study.storage.slots import Attempt, slots_done, slots_failed
+from study.storage.states import ENDED, UNFINISHED, attempt_outcome, outcomes
 
 TRIALS = 5
 SPACE = SPACES["fixed_rate"]
