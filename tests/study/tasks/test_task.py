@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from search_spaces.config import TrialConfig
 from search_spaces.schedules.families import Constant
 from study.tasks.fashion_mnist import Images, Split
-from study.tasks.task import TASKS, Task, TaskData, first_images, load_task_data, stratified_order
+from study.tasks.split import stratified_order
+from study.tasks.task import TASKS, Task, TaskData, first_images, load_task_data
 
 settings.register_profile(
     "lrstudy", derandomize=True, deadline=None, database=None, max_examples=60
