@@ -67,8 +67,8 @@ __all__ = [
     "parse_schedule",
 ]
 _AT_FIRST_USE = {
-    "StorageError": "analysis.reading.frames",
-    "Study": "analysis.section",
+    "StorageError": "study.storage.urls",
+    "Study": "analysis.study",
     "estimates": "analysis.report",
     "load": "analysis.reading.loading",
 }

@@ -54,7 +54,7 @@ def test_all_start_in_the_same_instant_on_an_empty_database(
     found = attempts(storage, "one")
     assert sorted(each.slot for each in found) == [0, 1, 2, 3]
     assert slots_done(load_spec(storage, "one"), found) == {0, 1, 2, 3}
-    assert len({each.attrs["pid"] for each in found}) == 3
+    assert len({each.record.pid for each in found}) == 3
 
 
 # What `lrstudy run --workers 0` does to the database, without loading torch first.

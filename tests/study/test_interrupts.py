@@ -43,7 +43,7 @@ COMMANDS = {
     "typer": "spaces",
     "optuna": "run cosine --dry-run",
     "search_spaces.spaces": "spaces",
-    "study.cli.status": "best it",
+    "study.cli.best": "best it",
     "pandas": "plot constant:base=1",
     "torch": "plot constant:base=1",
     "analysis.report": "report it",

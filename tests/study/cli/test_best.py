@@ -189,7 +189,7 @@ def test_an_export_trains_a_run_of_the_confirmed_configuration(
         asked.extend(arguments)
         return {"exported": "x", "exported_accuracy": 0.5}
 
-    monkeypatch.setattr("study.cli.status._export", export)
+    monkeypatch.setattr("study.cli.best._export", export)
     out: Outcome = best.words("cosine", "--export", "x")
     spec, trial = asked[:2]
     assert spec == load_study(URL, "cosine").test.spec  # type: ignore[union-attr]

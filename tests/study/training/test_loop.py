@@ -471,18 +471,19 @@ import hashlib, json
 from dataclasses import asdict
 import torch
 from search_spaces.config import TrialConfig
-from study import models, training
+from study.tasks import lenet
+from study.training import loop
 from study.tasks.task import Task, load_task_data
 from tests.conftest import tiny_images
 
 def digest():
     torch.set_num_threads(1)
-    task = Task("tiny", 10, lambda config: models.lenet(config.init, config.seed), tiny_images)
+    task = Task("tiny", 10, lambda config: lenet.lenet(config.init, config.seed), tiny_images)
     data = load_task_data(task, device=torch.device("cpu"))
     schedule = {"family": "constant", "base_lr": 0.1}
     config = TrialConfig(schedule=schedule, epochs=2, seed=3, batch_size=64, momentum=0.9)
-    state = training.start(config, task, data, torch.device("cpu"))
-    records = [asdict(each) | {"seconds": 0} for each in training.train(state, data)]
+    state = loop.start(config, task, data, torch.device("cpu"))
+    records = [asdict(each) | {"seconds": 0} for each in loop.train(state, data)]
     weights = [each.numpy().tobytes() for each in state.averaged.state_dict().values()]
     text = json.dumps(records).encode()
     return hashlib.sha256(b"".join([text, *weights])).hexdigest()

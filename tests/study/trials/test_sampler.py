@@ -15,6 +15,7 @@ from scipy import stats
 from scipy.stats import qmc
 
 from search_spaces.config import Range
+from study.records import attributes
 from study.spec import StudySpec
 from study.storage.slots import NoFreeSlot
 from study.storage.studies import open_storage
@@ -27,8 +28,10 @@ Design = dict[int, dict[str, Any]]
 
 def ask(study: optuna.Study, spec: StudySpec, slot: int) -> optuna.Trial:
     """The trial of a slot in a study in memory."""
-    attrs = {"slot": slot, "family": spec.family(slot), "seed": spec.training_seed(slot)}
-    study.enqueue_trial({}, user_attrs=attrs)
+    known = attributes(
+        slot=slot, attempt=0, family=spec.family(slot), seed=spec.training_seed(slot)
+    )
+    study.enqueue_trial({}, user_attrs=known)
     trial = study.ask()
     suggest_config(trial, spec)
     return trial
