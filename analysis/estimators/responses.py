@@ -61,7 +61,7 @@ def kept(runs: pd.DataFrame, by: list[str]) -> pd.DataFrame:
 
 class Peak(NamedTuple):
     """Where the mean score is highest. at, low, high: in units of x; n: replicates; best: the
-    tested value with the highest mean (NaN where nothing was kept)."""
+    tested value with the highest mean, best_mean that mean (NaN where nothing was kept)."""
 
     n: int
     at: float
@@ -69,6 +69,7 @@ class Peak(NamedTuple):
     high: float
     at_edge: bool
     best: float
+    best_mean: float
 
 
 def peak(runs: pd.DataFrame, x: str, level: float = LEVEL) -> Peak:
@@ -86,7 +87,7 @@ def peak(runs: pd.DataFrame, x: str, level: float = LEVEL) -> Peak:
     means = runs.groupby(x)["value"].mean()
     n = runs["replicate"].nunique()
     if means.empty:
-        return Peak(n, np.nan, np.nan, np.nan, False, np.nan)
+        return Peak(n, np.nan, np.nan, np.nan, False, np.nan, np.nan)
     rates = means.index.to_numpy(dtype=np.float64)
     best, edges = float(rates[means.argmax()]), np.log(rates[[0, -1]])
     near = runs[runs[x].isin(rates[_around_the_top(means.to_numpy())])]
@@ -106,7 +107,7 @@ def peak(runs: pd.DataFrame, x: str, level: float = LEVEL) -> Peak:
     if at_edge or not curvature.high < 0:
         bounds = np.array([np.nan, np.nan])
     where, low, high = (float(each) for each in np.exp([at, *bounds]))
-    return Peak(n, where, low, high, at_edge, best)
+    return Peak(n, where, low, high, at_edge, best, float(means.max()))
 
 
 def _around_the_top(means: Array) -> slice:
