@@ -65,7 +65,7 @@ def chosen(study: Study) -> pd.DataFrame:
 
 def on_test(study: Study, weights: str) -> Scores:
     """Test accuracy of the chosen configurations by seed and family, from the weights that
-    `analysis.reading.frames.WEIGHTS` names.
+    `analysis.reading.predictive.WEIGHTS` names.
 
     A diverged run counts with the task's worst score, on every image; a stalled one with its own.
     Runs whose correctness was not kept are missing.

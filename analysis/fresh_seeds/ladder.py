@@ -23,7 +23,7 @@ _SIZE = ["images", "epochs"]
 
 def on_ladder(study: Study) -> pd.DataFrame:
     """The confirm runs of the configuration that each family climbs the ladder with, the full size
-    included: those of `stages.runs`, with size (images x epochs).
+    included: those of `frames.runs`, with size (images x epochs).
 
     The ladder takes the search's best, so that its full size is that candidate's own runs,
     whichever one validation chose later.

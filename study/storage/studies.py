@@ -1,4 +1,4 @@
-"""Opens the database and keeps the studies in it; `study.storage.slots` hands out their trials."""
+"""Opens the database and keeps the studies in it; `study.storage.claims` hands out their trials."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Figures of the grid of warmup and base rate. Frames are those of `warmup.estimate`."""
+"""Figures of the grid of warmup and base rate. Frames are those of `confirmed.estimate`."""
 
 from __future__ import annotations
 

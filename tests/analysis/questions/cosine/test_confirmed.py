@@ -51,7 +51,7 @@ def scores(
 
 
 def estimates(of: Scores, stage: str = "test", missing: int = 0) -> Estimates:
-    """What `cosine.estimate` gives for those scores, without a ladder."""
+    """What `confirmed.estimate` gives for those scores, without a ladder."""
     compared = pairs.compare(of, "cosine", 0.003)
     trials = pd.Series([[0, 1]] * len(compared), dtype=object)
     n = len(of.accuracy)

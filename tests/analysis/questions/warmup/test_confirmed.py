@@ -50,7 +50,7 @@ def grid(
 
 
 def estimates(runs: pd.DataFrame, left: int = 0) -> Estimates:
-    """What `warmup.estimate` gives for those runs."""
+    """What `confirmed.estimate` gives for those runs."""
     lacking = pd.DataFrame({"stage": ["confirm"], "planned": [80], "missing": [left]})
     return warmup.on_grid(runs, NO_CURVES, 0.003) | {"missing": lacking}
 
