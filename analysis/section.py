@@ -17,8 +17,7 @@ from analysis.figures.style import Picture, spoken
 from analysis.reading.plausible import slot_exists
 from analysis.reading.states import slot_states
 from analysis.study import Study
-from search_spaces.words.phrases import count as count
-from search_spaces.words.phrases import percent as percent
+from search_spaces.words.phrases import count
 from study.spec import Stage
 
 # Trials with a result that a schedule family needs before a search says anything about it. The best

@@ -15,8 +15,6 @@ from analysis.reading.plausible import plausible
 from analysis.reading.predictive import correctness, predictive, sampled
 from analysis.reading.states import final_attempts
 from analysis.reading.studies import names, spec
-from search_spaces.words.phrases import count as count
-from search_spaces.words.phrases import percent as percent
 from study.spec import Stage, StudySpec
 from study.stages import sibling
 from study.storage.hints import command

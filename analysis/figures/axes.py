@@ -14,7 +14,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from analysis.figures.style import _NICE, ABSENT, canvas, style
+from analysis.figures.style import ABSENT, canvas, style
+
+_NICE = [0.0, *np.arange(0.1, 0.8, 0.1), *np.arange(0.75, 0.9, 0.01), *np.arange(0.9, 1, 0.005)]
 
 
 def log_subs(low: float, high: float, most: int = 7) -> tuple[float, ...]:

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import matplotlib as mpl
-import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import seaborn as sns
@@ -72,7 +71,6 @@ _THEME: dict[str, Any] = {
     "xtick.color": INK,
     "ytick.color": INK,
 }
-_NICE = [0.0, *np.arange(0.1, 0.8, 0.1), *np.arange(0.75, 0.9, 0.01), *np.arange(0.9, 1, 0.005)]
 
 
 @dataclass(frozen=True)
