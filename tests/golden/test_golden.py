@@ -46,6 +46,10 @@ def test_studies_of_an_earlier_revision_go_on(tmp_path: Path) -> None:
 def test_differences_are_seen() -> None:
     before = {"a": [1.0, 2], "b": {"c": "x"}, "d": None}
     assert list(golden.differences(before, {**before, "a": [1.0 + 1e-9, 2]}, 1e-6)) == []
+    assert list(golden.differences("12.34 of 5", "12.35 of 5", 1e-6)) == []
+    for text in ("12.36 of 5", "12.34 of 6", "12.34 or 5"):
+        assert list(golden.differences("12.34 of 5", text, 1e-6)) != []
+    assert list(golden.differences("12.34 of 5", "12.35 of 5", 0.0)) != []
     after = {"a": [1.1, 2, 3], "b": {"c": "y"}, "e": 1}
     assert sorted(golden.differences(before, after, 1e-6)) == [
         ".a has 2 entries before, 3 after",
