@@ -23,9 +23,9 @@ def progress(trials: pd.DataFrame, spec: StudySpec) -> dict[str, Any]:
     are not its own. ``states``: see `slot_states`; what contradicts the study is ``unusable``.
     ``best`` is over complete trials alone, and over what is `plausible`; in a later stage or a
     fixed design it is the highest mean over seeds, of the configurations that may be chosen, and
-    its ``trial`` None. ``left_out`` says of
-    each trial that is not plausible why. ``seconds_left`` is the mean time of ended trials times
-    the slots that are still to be run, shared among the trials that run now (at least one).
+    its ``trial`` None. ``left_out`` says of each trial that is not plausible why. ``seconds_left``
+    is the mean time of ended trials times the slots that are still to be run, shared among the
+    trials that run now (at least one).
     """
     judged, own = marked(trials, spec), slot_exists(trials, spec)
     trials = trials[own]

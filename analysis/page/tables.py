@@ -32,8 +32,6 @@ _HEADINGS = {
     "origin trial": "trial of the search",
 }
 NONE = "–"  # noqa: RUF001 - a dash in a cell
-
-
 Links = Callable[[str, Sequence[int]], Markup]
 
 

@@ -46,14 +46,8 @@ def measured(trials: pd.DataFrame, predictive: pd.DataFrame, split: str) -> pd.D
 
 
 WEIGHTS = ("last", "averaged", "best")
-
-
 SAMPLED = "sampled"  # what a run's sampled weights predict together
-
-
 PROBLEMS = ("gaussian", "mixture")  # of `lrstudy sample`
-
-
 METRICS = ("accuracy", "nll", "calibrated_nll", "scale", "brier", "ece")
 
 

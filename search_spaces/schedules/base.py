@@ -42,26 +42,12 @@ class Unit:
 
 
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-
-
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-
-
 Rate = Annotated[NonNegative, Unit("learning rate")]
-
-
 PositiveRate = Annotated[Positive, Unit("learning rate")]
-
-
 Duration = Annotated[NonNegative, Unit("epochs")]
-
-
 PositiveDuration = Annotated[Positive, Unit("epochs")]
-
-
 Fraction = Annotated[float, Field(gt=0, lt=1)]
-
-
 Clock = Literal["epoch", "update"]
 
 

@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 
 TIMING = "timing a few steps of training"
 LEFT = 3  # exit status where trials are left: the time was up, or `lrstudy stop` ended it
-
-
 _WITHOUT_LOG = (
     "the file system of {} cannot keep SQLite's write-ahead log, as networks often cannot: workers "
     "wait longer for each other there; a local disk or PostgreSQL serves them better"

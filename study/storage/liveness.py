@@ -14,8 +14,6 @@ from study.storage.slots import Attempt
 # A live worker signs eight times in this time; a silent one is given up after it, or at once where
 # its process can be seen to be dead. All workers of a study should have the same.
 GRACE_VARIABLE = "LRSTUDY_GRACE_SECONDS"
-
-
 GRACE_SECONDS = 120.0
 
 

@@ -7,8 +7,6 @@ import numpy.typing as npt
 
 SPLIT_SEED = 20_170_828
 """Decides the split; the same for every study, so that all of them can be compared."""
-
-
 VALIDATION_SHARE = 6
 """One training image in so many is for validation: 10,000 of Fashion-MNIST's 60,000."""
 

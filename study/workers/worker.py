@@ -49,8 +49,6 @@ from study.trials.sampler import SlotSampler
 # So many trials of one worker failing one after the other with the same error is the study's fault.
 SAME_FAILURES = 3
 _WAIT_SECONDS = 0.5
-
-
 Event = dict[str, Any]
 
 

@@ -21,6 +21,7 @@ from analysis.page.tables import NONE, cells, text
         ("mean", 0.8766, True, "87.7"),
         ("mean", 0.8766, False, "0.877"),
         ("train_loss", 0.14, False, "0.140"),
+        ("smallest_lossy", 0.6, False, "0.6"),  # a rate, no loss
         ("base_lr", 0.012345, False, "0.0123"),
         ("n", 12, True, "12"),
         ("trained", 36.0, False, "36"),
@@ -77,6 +78,12 @@ def test_bounds_become_one_column() -> None:
         "95 % interval",
     ]
     assert rows == [["cosine", "3", "90.0", "89.0 to 91.0", "0.5 to 1", NONE]]
+
+
+def test_an_interval_of_another_level_says_so() -> None:
+    frame = pd.DataFrame({"behind_accuracy_90_low": [-0.134], "behind_accuracy_90_high": [0.0895]})
+    heading = "behind the best, 90 % interval (%)"
+    assert cells(frame, False, links) == ([heading], [["-13.4 to 8.9"]])
 
 
 def test_shares_are_per_cent_in_heading_and_cell() -> None:
