@@ -1,4 +1,4 @@
-"""Nothing that was said before is said otherwise now."""
+"""Nothing that was said before is said otherwise now, and what was recorded can be gone on with."""
 
 from __future__ import annotations
 
@@ -19,6 +19,28 @@ def test_a_report_says_what_it_said(tmp_path: Path) -> None:
     known = json.loads(lzma.decompress(golden.REPORT.read_bytes()))
     found = golden.report(url, tmp_path)
     assert list(golden.differences(known, found, ROUNDING)) == []
+
+
+ARMS = 7  # of the confirmed study
+
+
+@pytest.mark.end_to_end
+@pytest.mark.timeout(900)
+def test_studies_of_an_earlier_revision_go_on(tmp_path: Path) -> None:
+    """Read, resumed, confirmed and reported."""
+    url = golden.restore(golden.TRAINED, tmp_path / "trained.db")
+    before = golden.trials(url)
+    golden.lrstudy(url, tmp_path, "status", "fixed_rate")
+    golden.lrstudy(url, tmp_path, "resume", "open")
+    golden.lrstudy(url, tmp_path, "resume", "fixed_rate", "--trials", "9")
+    golden.lrstudy(url, tmp_path, "confirm", "fixed_rate", "--seeds", "3")
+    golden.lrstudy(url, tmp_path, "best", "fixed_rate")
+    golden.lrstudy(url, tmp_path, "report", *golden.SPACES, "open")
+    after = golden.trials(url)
+    assert all(after[name][: len(known)] == known for name, known in before.items())
+    added = {name: len(after[name]) - len(known) for name, known in before.items()}
+    added = {name: count for name, count in added.items() if count}
+    assert added == {"open": 6, "fixed_rate": 1, "fixed_rate-confirm": ARMS, "fixed_rate-test": 1}
 
 
 def test_differences_are_seen() -> None:
