@@ -16,7 +16,7 @@ from importlib.resources import files
 
 for package in ("search_spaces", "study", "analysis", "lrstudy"):
     assert (files(package) / "py.typed").is_file(), f"{package} lacks py.typed"
-assert (files("analysis") / "templates" / "report.html.j2").is_file(), "the template is missing"
+assert (files("analysis.page") / "templates" / "report.html.j2").is_file(), "the template is missing"
 PY
 venv/bin/lrstudy --version
 venv/bin/lrstudy spaces >spaces.txt
