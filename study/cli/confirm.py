@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from search_spaces.words.phrases import count
+from study.cli.crew import USUAL_CREW, Crew, with_crew
 from study.cli.foresee import Foreseen, foresee
 from study.cli.launching import (
     TIMING,
-    Crew,
     check,
     create,
     estimated,
@@ -22,17 +22,16 @@ from study.cli.launching import (
     stop,
     why_left,
 )
-from study.cli.on_ray import GpusPerWorker, Launcher, RayAddress, on_ray
+from study.cli.on_ray import check_ray
 from study.cli.options import (
     DEFAULT_STORAGE,
-    Checkpoints,
-    Device,
+    DryRun,
+    DryRunAsJson,
     Failure,
     Storage,
     StudyName,
     Timeout,
-    Workers,
-    WorkersPerDevice,
+    check_json,
     opened,
     preparing,
     print_json,
@@ -51,6 +50,7 @@ TOP, SEEDS = 2, 5
 _ELSEWHERE = " (options of a new `lrstudy run`)"
 
 
+@with_crew()
 def confirm(
     name: StudyName,
     top: Annotated[
@@ -65,19 +65,11 @@ def confirm(
         TrainOn | None,
         typer.Option("--train-on", help="Of the chosen ones: the search's images, or all of them."),
     ] = None,
-    workers: Workers = None,
-    workers_per_device: WorkersPerDevice = None,
-    device: Device = "auto",
-    launcher: Launcher = "local",
-    ray_address: RayAddress = None,
-    gpus_per_worker: GpusPerWorker = None,
-    checkpoints: Checkpoints = None,
+    crew: Crew = USUAL_CREW,
     timeout: Timeout = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only say how much it is, and for how long.")
-    ] = False,
+    dry_run: DryRun = False,
     storage: Storage = DEFAULT_STORAGE,
-    as_json: Annotated[bool, typer.Option("--json", help="Print a dry run as JSON.")] = False,
+    as_json: DryRunAsJson = False,
 ) -> None:
     """Train the best of a finished search again on fresh seeds, then test one of each schedule.
 
@@ -87,10 +79,8 @@ def confirm(
     """
     from study.stages import sibling
 
-    if as_json and not dry_run:
-        raise Failure("--json prints a dry run: give --dry-run too", 2)
-    ray = on_ray(storage, launcher, ray_address, gpus_per_worker)
-    crew = Crew(workers, workers_per_device, device, timeout, checkpoints, ray)
+    check_json(as_json, dry_run)
+    check_ray(storage, crew)
     specs = {"confirm": _confirm_spec(storage, name, top, seeds, crew)}
     images = _train_on(storage, name, train_on)
     places = check(specs["confirm"], crew)
@@ -110,7 +100,7 @@ def confirm(
             ahead.warn(_ELSEWHERE)
         if not _left(storage, made, spec):
             continue
-        left, ending = launch(storage, made, spec, places, crew)
+        left, ending = launch(storage, made, spec, places, crew, timeout)
         if left:
             options = [] if images == "train" else ["--train-on", images]
             going_on = command(storage, "confirm", name, *options, *crew.options())

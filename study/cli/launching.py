@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,9 +13,9 @@ import typer
 from rich.console import Console
 
 from search_spaces.words.phrases import count
-from study.cli.on_ray import Ray, ray_places
+from study.cli.crew import CHECKPOINTS_VARIABLE, Crew
+from study.cli.on_ray import ray_places
 from study.cli.options import (
-    CHECKPOINTS_VARIABLE,
     Failure,
     failures,
     opened,
@@ -42,39 +41,6 @@ _WITHOUT_LOG = (
 )
 
 
-@dataclass(frozen=True)
-class Crew:
-    """The workers: how many, where, for how long, and where they keep checkpoints.
-
-    None: as `workers.local.place` decides; no time limit; beside a SQLite file; on this machine.
-    """
-
-    workers: int | None = None
-    per_device: int | None = None
-    device: str = "auto"
-    timeout: float | None = None
-    checkpoints: Path | None = None
-    ray: Ray | None = None
-
-    def options(self) -> list[str]:
-        """The options that ask for the same workers once more, but for the time limit."""
-        values: dict[str, object] = {
-            "--workers": self.workers,
-            "--workers-per-device": self.per_device,
-            "--device": None if self.device == "auto" else self.device,
-            "--checkpoints": self._directory(),
-        }
-        if self.ray is not None:
-            values |= {"--launcher": "ray", "--ray-address": self.ray.address}
-            values |= {"--gpus-per-worker": self.ray.gpus or None}
-        return [str(word) for name, value in values.items() if value for word in (name, value)]
-
-    def _directory(self) -> Path | None:
-        """The directory of checkpoints, where the environment does not name it anyway."""
-        usual = os.environ.get(CHECKPOINTS_VARIABLE)
-        return None if str(self.checkpoints) == usual else self.checkpoints
-
-
 def check(spec: StudySpec, crew: Crew) -> list[str]:
     """The device of each worker, once device and data are known to be there: before anything is
     written."""
@@ -87,9 +53,9 @@ def check(spec: StudySpec, crew: Crew) -> list[str]:
 
     with failures(DataError), wrong_use():
         if crew.ray is None:
-            places = place(crew.device, crew.workers, crew.per_device, spec.trials)
+            places = place(crew.device, crew.workers, crew.workers_per_device, spec.trials)
         else:
-            places = ray_places(crew.ray, crew.workers, crew.per_device, crew.device)
+            places = ray_places(crew.ray, crew.workers, crew.workers_per_device, crew.device)
         load_data(spec, devices.resolve("cpu"))
     return places
 
@@ -174,8 +140,10 @@ def launch(
     spec: StudySpec,
     places: Sequence[str],
     crew: Crew,
+    timeout: float | None,
 ) -> tuple[int, Ending]:
-    """Run the workers with a display: how many trials are left, and why it ended."""
+    """Run the workers with a display: how many trials are left, and why it ended. timeout: seconds
+    after which they stop, None: no limit."""
     from study.cli.display import Display
     from study.storage.claims import attempts
     from study.storage.dashboard import annotate
@@ -194,7 +162,7 @@ def launch(
                 url,
                 name,
                 on_event=display.on_event,
-                timeout=crew.timeout,
+                timeout=timeout,
                 checkpoints=directory,
             )
             found = attempts(storage, name)

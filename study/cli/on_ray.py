@@ -2,58 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from dataclasses import dataclass
-from typing import Annotated, Literal
 
-import typer
-
+from study.cli.crew import Crew, Ray
 from study.cli.options import Failure, failures, storage_failures
 
-Launcher = Annotated[
-    Literal["local", "ray"],
-    typer.Option("--launcher", help="Workers are processes of this machine, or Ray tasks."),
-]
-RayAddress = Annotated[
-    str | None,
-    typer.Option(
-        "--ray-address",
-        help="auto or HOST:PORT of a running Ray; default: RAY_ADDRESS, or one of this machine.",
-    ),
-]
-GpusPerWorker = Annotated[
-    float | None,
-    typer.Option(
-        "--gpus-per-worker",
-        min=0,
-        max=1,
-        help="Share of a GPU that Ray gives a worker; default: 0, the CPU.",
-    ),
-]
 
-
-@dataclass(frozen=True)
-class Ray:
-    """address: of a running Ray, None: one of this machine alone. gpus: share of each worker."""
-
-    address: str | None
-    gpus: float
-
-
-def on_ray(url: str, launcher: str, address: str | None, gpus: float | None) -> Ray | None:
-    """Which Ray runs the workers, None: processes of this machine. Raises Failure where options do
-    not go together, or Ray is not installed or cannot be reached."""
-    if launcher == "ray":
-        found = address or os.environ.get("RAY_ADDRESS")
-        chosen = Ray(None if found == "local" else found, gpus or 0.0)
-        _check_storage(url, chosen)
-        _check_ray(chosen)
-        return chosen
-    for option, value in {"--ray-address": address, "--gpus-per-worker": gpus}.items():
+def check_ray(url: str, crew: Crew) -> None:
+    """Raises Failure where the crew's options do not go together, or the Ray that they ask for is
+    not installed or cannot be reached."""
+    if crew.ray is not None:
+        _check_storage(url, crew.ray)
+        _check_reached(crew.ray)
+        return
+    needy = {"--ray-address": crew.ray_address, "--gpus-per-worker": crew.gpus_per_worker}
+    for option, value in needy.items():
         if value is not None:
             raise Failure(f"{option} needs --launcher ray", 2)
-    return None
 
 
 def _check_storage(url: str, chosen: Ray) -> None:
@@ -71,7 +36,7 @@ def _check_storage(url: str, chosen: Ray) -> None:
         )
 
 
-def _check_ray(chosen: Ray) -> None:
+def _check_reached(chosen: Ray) -> None:
     address = chosen.address or ""
     if "://" in address:
         raise Failure(

@@ -6,7 +6,6 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -20,8 +19,6 @@ from study.terminal import printable
 
 if TYPE_CHECKING:
     from study.storage.claims import SlotStorage
-
-CHECKPOINTS_VARIABLE = "LRSTUDY_CHECKPOINTS"
 
 
 def warned_of_password(context: typer.Context, url: str) -> str:
@@ -81,27 +78,7 @@ StudyName = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
-Workers = Annotated[
-    int | None,
-    typer.Option("--workers", min=1, help="Processes on this machine; default: one a CPU core."),
-]
-WorkersPerDevice = Annotated[
-    int | None,
-    typer.Option(
-        "--workers-per-device", min=1, help="Processes that share a GPU; default: 1, or a core."
-    ),
-]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1 or mps.")]
-Checkpoints = Annotated[
-    Path | None,
-    typer.Option(
-        "--checkpoints",
-        envvar=CHECKPOINTS_VARIABLE,
-        show_envvar=True,
-        help="Directory, shared by all machines, from which interrupted trials go on; default: "
-        "beside a SQLite file.",
-    ),
-]
 Timeout = Annotated[
     float | None,
     typer.Option(
@@ -110,6 +87,10 @@ Timeout = Annotated[
         help="Seconds after which the workers stop; exit status 3 where trials are left.",
     ),
 ]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Only say how much it is, and for how long.")
+]
+DryRunAsJson = Annotated[bool, typer.Option("--json", help="Print a dry run as JSON.")]
 
 
 class Failure(Exception):  # noqa: N818 - it carries the exit status of either kind
@@ -119,6 +100,12 @@ class Failure(Exception):  # noqa: N818 - it carries the exit status of either k
     def __init__(self, message: str, status: int = 1, details: Sequence[str] = ()) -> None:
         super().__init__(message)
         self.status, self.details = status, details
+
+
+def check_json(as_json: bool, dry_run: bool) -> None:
+    """Raises Failure where JSON is asked for and there is none to print."""
+    if as_json and not dry_run:
+        raise Failure("--json prints a dry run: give --dry-run too", 2)
 
 
 @contextmanager

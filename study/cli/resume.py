@@ -7,42 +7,20 @@ from typing import Annotated
 import typer
 
 from search_spaces.words.phrases import count
-from study.cli.launching import (
-    Crew,
-    check,
-    launch,
-    prepare,
-    report_failures,
-    say_how_to_go_on,
-)
-from study.cli.on_ray import GpusPerWorker, Launcher, RayAddress, on_ray
-from study.cli.options import (
-    DEFAULT_STORAGE,
-    Checkpoints,
-    Device,
-    Storage,
-    StudyName,
-    Timeout,
-    Workers,
-    WorkersPerDevice,
-    opened,
-    wrong_use,
-)
+from study.cli.crew import USUAL_CREW, Crew, with_crew
+from study.cli.launching import check, launch, prepare, report_failures, say_how_to_go_on
+from study.cli.on_ray import check_ray
+from study.cli.options import DEFAULT_STORAGE, Storage, StudyName, Timeout, opened, wrong_use
 from study.storage.hints import command
 
 
+@with_crew()
 def resume(
     name: StudyName,
     trials: Annotated[
         int | None, typer.Option("--trials", min=1, help="New total, not an addition.")
     ] = None,
-    workers: Workers = None,
-    workers_per_device: WorkersPerDevice = None,
-    device: Device = "auto",
-    launcher: Launcher = "local",
-    ray_address: RayAddress = None,
-    gpus_per_worker: GpusPerWorker = None,
-    checkpoints: Checkpoints = None,
+    crew: Crew = USUAL_CREW,
     timeout: Timeout = None,
     storage: Storage = DEFAULT_STORAGE,
 ) -> None:
@@ -54,7 +32,7 @@ def resume(
     from study.storage.slots import slots_left
     from study.storage.studies import load_spec, set_spec, set_stopping
 
-    ray = on_ray(storage, launcher, ray_address, gpus_per_worker)
+    check_ray(storage, crew)
     with opened(storage) as found:
         spec = load_spec(found, name)
         with wrong_use():
@@ -65,11 +43,10 @@ def resume(
                 f"study {name!r} is finished: {spec.trials} of {count(spec.trials, 'trial')}"
             )
             return
-        crew = Crew(workers, workers_per_device, device, timeout, checkpoints, ray)
         places = check(spec, crew)
         prepare(storage, crew)
         set_spec(found, name, spec)
         set_stopping(found, name, False)
-    left, ending = launch(storage, name, spec, places, crew)
+    left, ending = launch(storage, name, spec, places, crew, timeout)
     going_on = command(storage, "resume", name, *crew.options())
     say_how_to_go_on(storage, name, spec, left, ending, going_on)

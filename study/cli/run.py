@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -9,10 +11,10 @@ import typer
 
 from study.cli.choices import Choices, define
 from study.cli.completion import complete_space
-from study.cli.foresee import foresee
+from study.cli.crew import USUAL_CREW, Crew, with_crew
+from study.cli.foresee import Foreseen, foresee
 from study.cli.launching import (
     TIMING,
-    Crew,
     check,
     checkpoint_directory,
     create,
@@ -22,26 +24,26 @@ from study.cli.launching import (
     prepare,
     say_how_to_go_on,
 )
-from study.cli.on_ray import GpusPerWorker, Launcher, RayAddress, on_ray
+from study.cli.on_ray import check_ray
 from study.cli.options import (
     DEFAULT_STORAGE,
-    Checkpoints,
-    Device,
-    Failure,
+    DryRun,
+    DryRunAsJson,
     Storage,
     Timeout,
-    WorkersPerDevice,
+    check_json,
     checked_name,
     preparing,
     print_json,
     wrong_use,
 )
 from study.cli.unfinished import say, unfinished_runs
-from study.spec import Pruner, Sampler
+from study.spec import Pruner, Sampler, StudySpec
 from study.storage.hints import command, with_command
 from study.study_file import write_study
 
 
+@with_crew()
 def run(
     space: Annotated[
         str,
@@ -71,12 +73,7 @@ def run(
             "`lrstudy worker`.",
         ),
     ] = None,
-    workers_per_device: WorkersPerDevice = None,
-    device: Device = "auto",
-    launcher: Launcher = "local",
-    ray_address: RayAddress = None,
-    gpus_per_worker: GpusPerWorker = None,
-    checkpoints: Checkpoints = None,
+    crew: Crew = USUAL_CREW,
     sampler: Annotated[Sampler | None, typer.Option("--sampler", help="Default: tpe.")] = None,
     pruner: Annotated[
         Pruner | None,
@@ -109,11 +106,9 @@ def run(
             help="Write the study's definition, to run it again; with --dry-run, only that.",
         ),
     ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only say how much it is, and for how long.")
-    ] = False,
+    dry_run: DryRun = False,
     storage: Storage = DEFAULT_STORAGE,
-    as_json: Annotated[bool, typer.Option("--json", help="Print a dry run as JSON.")] = False,
+    as_json: DryRunAsJson = False,
 ) -> None:
     """Create a study and run it.
 
@@ -124,8 +119,7 @@ def run(
 
     Example: lrstudy run study.toml --workers 2
     """
-    if as_json and not dry_run:
-        raise Failure("--json prints a dry run: give --dry-run too", 2)
+    check_json(as_json, dry_run)
     choices = Choices(
         space=space,
         preset=preset,
@@ -141,25 +135,15 @@ def run(
     )
     with wrong_use():
         name, spec = define(choices, study)
-    ray = on_ray(storage, launcher, ray_address, gpus_per_worker)
-    crew = Crew(workers or None, workers_per_device, device, timeout, checkpoints, ray)
+    check_ray(storage, crew)
+    crew = replace(crew, workers=workers or None)
     places = check(spec, crew)
-    ahead = foresee(spec)
-    short_of = unfinished_runs(spec)
+    ahead, short_of = foresee(spec), unfinished_runs(spec)
     if save is not None:
         with wrong_use():
             write_study(save, name, spec)
     if dry_run:
-        preparing(TIMING, logged=True)
-        cost = estimated(spec, places, crew)
-        if as_json:
-            print_json(cost.to_json() | ahead.to_json() | {"unfinished": short_of})
-        else:
-            ahead.warn()
-            say(short_of)
-            ahead.say_updates()
-            written = "Nothing was written." if save is None else f"Wrote {save}."
-            typer.echo(f"{in_words(cost, places[0])} {written}")
+        _say_cost(spec, places, crew, ahead, short_of, as_json=as_json, saved=save)
         return
     checkpoint_directory(storage, crew.checkpoints)  # or it fails before anything is made
     create(storage, name, spec)
@@ -168,12 +152,47 @@ def run(
     if workers == 0:
         join = command(storage, "worker", name)
         typer.echo(with_command(f"made study {name!r}; join it:", join))
+    else:
+        _train(storage, name, spec, places, crew, timeout)
+
+
+def _say_cost(
+    spec: StudySpec,
+    places: Sequence[str],
+    crew: Crew,
+    ahead: Foreseen,
+    short_of: Sequence[str],
+    *,
+    as_json: bool,
+    saved: Path | None,
+) -> None:
+    """What the study costs, and what its trials do not reach."""
+    preparing(TIMING, logged=True)
+    cost = estimated(spec, places, crew)
+    if as_json:
+        print_json(cost.to_json() | ahead.to_json() | {"unfinished": short_of})
         return
-    going_on = command(storage, "resume", name, *crew.options())
+    ahead.warn()
+    say(short_of)
+    ahead.say_updates()
+    written = "Nothing was written." if saved is None else f"Wrote {saved}."
+    typer.echo(f"{in_words(cost, places[0])} {written}")
+
+
+def _train(
+    url: str,
+    name: str,
+    spec: StudySpec,
+    places: Sequence[str],
+    crew: Crew,
+    timeout: float | None,
+) -> None:
+    """Run the workers of the new study, and say how to go on."""
+    going_on = command(url, "resume", name, *crew.options())
     try:
-        prepare(storage, crew)
-        left, ending = launch(storage, name, spec, places, crew)
+        prepare(url, crew)
+        left, ending = launch(url, name, spec, places, crew, timeout)
     except KeyboardInterrupt:  # before there were workers
         typer.echo(with_command(f"study {name!r} is made; go on with:", going_on))
         raise
-    say_how_to_go_on(storage, name, spec, left, ending, going_on)
+    say_how_to_go_on(url, name, spec, left, ending, going_on)

@@ -7,37 +7,20 @@ from typing import Annotated
 
 import typer
 
-from study.cli.launching import (
-    Crew,
-    check,
-    launch,
-    prepare,
-    report_failures,
-    say_how_to_go_on,
-)
-from study.cli.options import (
-    DEFAULT_STORAGE,
-    Checkpoints,
-    Device,
-    Failure,
-    Storage,
-    StudyName,
-    Timeout,
-    WorkersPerDevice,
-    opened,
-)
+from study.cli.crew import RAY_OPTIONS, USUAL_CREW, Crew, with_crew
+from study.cli.launching import check, launch, prepare, report_failures, say_how_to_go_on
+from study.cli.options import DEFAULT_STORAGE, Failure, Storage, StudyName, Timeout, opened
 from study.storage.hints import command, with_command
 from study.terminal import printable
 
 
+@with_crew(*RAY_OPTIONS)
 def worker(
     name: StudyName,
     workers: Annotated[
         int, typer.Option("--workers", min=1, help="Processes on this machine.")
     ] = 1,
-    workers_per_device: WorkersPerDevice = None,
-    device: Device = "auto",
-    checkpoints: Checkpoints = None,
+    crew: Crew = USUAL_CREW,
     timeout: Timeout = None,
     storage: Storage = DEFAULT_STORAGE,
 ) -> None:
@@ -59,10 +42,9 @@ def worker(
             return
         left = slots_left(spec, attempts(found, name))
     if left:
-        crew = Crew(workers, workers_per_device, device, timeout, checkpoints)
         places = check(spec, crew)
         prepare(storage, crew)
-        left, ending = launch(storage, name, spec, places, crew)
+        left, ending = launch(storage, name, spec, places, crew, timeout)
         if left:
             asked = crew if workers != 1 else replace(crew, workers=None)
             going_on = command(storage, "worker", name, *asked.options())

@@ -12,7 +12,7 @@ import typer
 from optuna.trial import TrialState
 
 from study.cli import launching
-from study.cli.on_ray import Ray
+from study.cli.crew import Crew
 from study.cli.options import Failure
 from study.cli.resume import resume
 from study.storage.hints import command
@@ -43,7 +43,7 @@ def launched(stored: Any, monkeypatch: pytest.MonkeyPatch, ending: str, work: An
         return ending
 
     monkeypatch.setattr(local, "launch", launch)
-    left, why = launching.launch(stored.url, "it", stored.spec, ["cpu"], launching.Crew())
+    left, why = launching.launch(stored.url, "it", stored.spec, ["cpu"], Crew(), None)
     going_on = command(stored.url, "resume", "it")
     launching.say_how_to_go_on(stored.url, "it", stored.spec, left, why, going_on)
 
@@ -149,13 +149,13 @@ def test_the_command_that_goes_on_asks_for_the_same_workers(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Without its directory of checkpoints a trial would start again."""
-    crew = launching.Crew(2, None, "cpu", 60.0, Path("kept"))
+    crew = Crew(workers=2, device="cpu", checkpoints=Path("kept"))
     asked = ["--workers", "2", "--device", "cpu", "--checkpoints", "kept"]
     assert crew.options() == asked
     monkeypatch.setenv("LRSTUDY_CHECKPOINTS", "kept")
     assert crew.options() == asked[:4]
-    assert launching.Crew().options() == []
-    ray = launching.Crew(8, ray=Ray("auto", 0.125)).options()
+    assert Crew().options() == []
+    ray = Crew(8, launcher="ray", ray_address="auto", gpus_per_worker=0.125).options()
     assert ray[2:4] == ["--launcher", "ray"]
     assert ray[4:] == ["--ray-address", "auto", "--gpus-per-worker", "0.125"]
 
@@ -163,17 +163,17 @@ def test_the_command_that_goes_on_asks_for_the_same_workers(
 def test_missing_checkpoints_are_told_of_before_anything_is_trained(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    launching.prepare("postgresql://me@host/db", launching.Crew())
+    launching.prepare("postgresql://me@host/db", Crew())
     told = capsys.readouterr().err
     assert told.startswith("lrstudy: there is no directory of checkpoints: a trial that is ")
     assert "--checkpoints DIR, or LRSTUDY_CHECKPOINTS" in told
     url = f"sqlite:///{tmp_path / 'it.db'}"
-    launching.prepare(url, launching.Crew())
-    launching.prepare("postgresql://me@host/db", launching.Crew(checkpoints=tmp_path / "kept"))
+    launching.prepare(url, Crew())
+    launching.prepare("postgresql://me@host/db", Crew(checkpoints=tmp_path / "kept"))
     assert capsys.readouterr().err == ""
     assert (tmp_path / "kept").is_dir()
     (tmp_path / "it.db.checkpoints").write_text("a file")
-    launching.prepare(url, launching.Crew())
+    launching.prepare(url, Crew())
     assert "cannot write checkpoints to " in capsys.readouterr().err
 
 

@@ -22,7 +22,8 @@ from optuna.trial import FrozenTrial, TrialState
 from ray.exceptions import TaskCancelledError
 
 from study import devices
-from study.cli.on_ray import Ray, ray_places
+from study.cli.crew import Ray
+from study.cli.on_ray import ray_places
 from study.cli.options import Failure
 from study.storage.claims import SlotStorage, attempts
 from study.storage.studies import open_storage

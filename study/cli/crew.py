@@ -1,0 +1,153 @@
+"""The crew that carries out a study: one bundle of options for all commands that launch workers."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Annotated, Literal, get_type_hints
+
+import typer
+
+from study.cli.options import Device
+
+CHECKPOINTS_VARIABLE = "LRSTUDY_CHECKPOINTS"
+RAY_OPTIONS = ("launcher", "ray_address", "gpus_per_worker")
+
+
+@dataclass(frozen=True)
+class Ray:
+    """address: of a running Ray, None: one of this machine alone. gpus: share of each worker."""
+
+    address: str | None
+    gpus: float
+
+
+@dataclass(frozen=True)
+class Crew:
+    """The workers: how many, where, and where they keep checkpoints. Each field is an option.
+
+    None: as `workers.local.place` decides; beside a SQLite file.
+    """
+
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            "--workers", min=1, help="Processes on this machine; default: one a CPU core."
+        ),
+    ] = None
+    workers_per_device: Annotated[
+        int | None,
+        typer.Option(
+            "--workers-per-device", min=1, help="Processes that share a GPU; default: 1, or a core."
+        ),
+    ] = None
+    device: Device = "auto"
+    launcher: Annotated[
+        Literal["local", "ray"],
+        typer.Option("--launcher", help="Workers are processes of this machine, or Ray tasks."),
+    ] = "local"
+    ray_address: Annotated[
+        str | None,
+        typer.Option(
+            "--ray-address",
+            help="auto or HOST:PORT of a running Ray; default: RAY_ADDRESS, or one of this "
+            "machine.",
+        ),
+    ] = None
+    gpus_per_worker: Annotated[
+        float | None,
+        typer.Option(
+            "--gpus-per-worker",
+            min=0,
+            max=1,
+            help="Share of a GPU that Ray gives a worker; default: 0, the CPU.",
+        ),
+    ] = None
+    checkpoints: Annotated[
+        Path | None,
+        typer.Option(
+            "--checkpoints",
+            envvar=CHECKPOINTS_VARIABLE,
+            show_envvar=True,
+            help="Directory, shared by all machines, from which interrupted trials go on; default: "
+            "beside a SQLite file.",
+        ),
+    ] = None
+
+    @property
+    def ray(self) -> Ray | None:
+        """Which Ray runs the workers; None: processes of this machine."""
+        if self.launcher == "local":
+            return None
+        address = self.ray_address or os.environ.get("RAY_ADDRESS")
+        return Ray(None if address == "local" else address, self.gpus_per_worker or 0.0)
+
+    def options(self) -> list[str]:
+        """The options that ask for the same workers once more."""
+        values: dict[str, object] = {
+            "--workers": self.workers,
+            "--workers-per-device": self.workers_per_device,
+            "--device": None if self.device == "auto" else self.device,
+            "--checkpoints": self._directory(),
+        }
+        if self.ray is not None:
+            values |= {"--launcher": "ray", "--ray-address": self.ray.address}
+            values |= {"--gpus-per-worker": self.ray.gpus or None}
+        return [str(word) for name, value in values.items() if value for word in (name, value)]
+
+    def _directory(self) -> Path | None:
+        """The directory of checkpoints, where the environment does not name it anyway."""
+        usual = os.environ.get(CHECKPOINTS_VARIABLE)
+        return None if str(self.checkpoints) == usual else self.checkpoints
+
+
+USUAL_CREW = Crew()
+
+
+def with_crew(*without: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Gives a command the options of Crew, but for some, in the place of its parameter ``crew``.
+
+    An option that the command declares itself keeps its place and its words, and counts for the
+    crew, too.
+    """
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        declared = inspect.signature(command, eval_str=True)
+        names = [each.name for each in fields(Crew) if each.name not in without]
+
+        def parameters() -> Iterator[inspect.Parameter]:
+            for parameter in declared.parameters.values():
+                if parameter.name != "crew":
+                    yield parameter
+                    continue
+                yield from (_option(name) for name in names if name not in declared.parameters)
+
+        signature = declared.replace(parameters=list(parameters()))
+
+        @functools.wraps(command)
+        def with_options(*args: object, **options: object) -> None:
+            given = signature.bind(*args, **options)
+            given.apply_defaults()
+            values = given.arguments
+            crew = Crew(**{name: values[name] for name in names})
+            command(
+                crew=crew, **{name: values[name] for name in declared.parameters if name in values}
+            )
+
+        hints = {each.name: each.annotation for each in signature.parameters.values()}
+        with_options.__signature__ = signature  # type: ignore[attr-defined]
+        with_options.__annotations__ = hints
+        return with_options
+
+    return decorate
+
+
+def _option(name: str) -> inspect.Parameter:
+    """A field of Crew as a command's parameter."""
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    annotation = get_type_hints(Crew, include_extras=True)[name]
+    return inspect.Parameter(name, kind, default=getattr(USUAL_CREW, name), annotation=annotation)
