@@ -14,7 +14,7 @@ from analysis.reading.frames import load
 from analysis.reading.plausible import plausible
 from analysis.reading.predictive import correctness, predictive, sampled
 from analysis.reading.states import final_attempts
-from analysis.reading.studies import names, spec
+from analysis.reading.studies import made_by, names, spec
 from study.spec import Stage, StudySpec
 from study.stages import sibling
 from study.storage.hints import command
@@ -47,6 +47,7 @@ class Study:
     sampled: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     delta: float = DELTA
     address: str = ""
+    made_by: Sequence[str] | None = None
 
     def command(self, verb: str, *options: str) -> str:
         """The command line that does something with the search, or the search of this stage."""
@@ -106,6 +107,7 @@ def _load(url: str, name: str) -> Study:
         *(name, safe_url(url), known, attempts, trials, curves),
         correct=correct,
         address=address(url),
+        made_by=made_by(url, name),
     )
     if not known.search_space.SAMPLES_WEIGHTS:
         return study

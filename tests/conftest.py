@@ -14,7 +14,7 @@ from alembic.script import ScriptDirectory
 from analysis.figures import style
 from study.tasks import lenet, plain_lenet
 from study.tasks.fashion_mnist import Images, Split
-from study.tasks.task import Task, TaskData, load_task_data
+from study.tasks.task import TASKS, Task, TaskData, load_task_data
 from tests.postgres import HOW_TO_GET_IT, Server, programs, server
 
 CPU = torch.device("cpu")
@@ -78,6 +78,12 @@ def tiny_task() -> Task:
         load=tiny_images,
         plain=plain_lenet,
     )
+
+
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch, tiny_task: Task) -> None:
+    """Fashion-MNIST is small and learned in milliseconds."""
+    monkeypatch.setitem(TASKS, "fashion_mnist", tiny_task)
 
 
 @pytest.fixture

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
 
 import pandas as pd
 
@@ -11,7 +10,6 @@ from analysis.estimators.intervals import N_BOOTSTRAP
 from analysis.section import counted
 from analysis.study import Study
 from analysis.wording import listed
-from search_spaces.config import TrialConfig
 from search_spaces.words.phrases import count
 from study.durations import duration
 from study.spec import StudySpec
@@ -47,8 +45,10 @@ def facts(study: Study) -> dict[str, str]:
         ),
         "Source revision": _distinct(attempts, "revision"),
     }
-    again = command(f"{spec.source or study.name}-again", spec, study.address)
-    return found | ({"To run it again": again} if again else {})
+    if study.made_by is not None:
+        again = f"{spec.source or study.name}-again"
+        found["To run it again"] = command(again, study.made_by, study.address)
+    return found
 
 
 def _shared(spec: StudySpec) -> dict[str, str]:
@@ -100,72 +100,10 @@ def _distinct(attempts: pd.DataFrame, column: str) -> str:
     return ", ".join(words) or "not recorded"
 
 
-def command(name: str, spec: StudySpec, url: str = DEFAULT_STORAGE) -> str | None:
-    """The command that runs the same study again under that name (of a later stage: of its search)
-    in the storage; None where no preset has its replicates and validation images, which only a
-    program can choose."""
-    if spec.source is not None:
-        return _confirming(spec, name, url)
-    preset = _preset(spec)
-    if preset is None:
-        return None
-    usual = spec.search_space.PRESETS[preset].budget
-    optimizer = _optimizer_values(spec, spec.search_space.PRESETS[preset].optimizer)
-    words = ["--study", name, "--preset", preset]
-    words += ["--trials", str(spec.trials)]
-    if spec.budget.epochs != usual.epochs:
-        words += ["--epochs", str(spec.budget.epochs)]
-    if spec.budget.train_size != usual.train_size:
-        words += ["--train-size", str(spec.budget.train_size)]
-    if spec.bank:
-        words += ["--bank"]
-    elif not spec.designed:
-        words += ["--sampler", spec.sampler, "--pruner", spec.pruner]
-    words += ["--seed", str(spec.seed), *_choices(spec)]
-    for field, value in optimizer.items():
-        words += ["--set", f"{field}={str(value).lower() if isinstance(value, bool) else value}"]
-    return hints.command(url, "run", spec.space, *words)
-
-
-def _confirming(spec: StudySpec, source: str, url: str) -> str:
-    words = ["--seeds", str(spec.turn(spec.trials))]
-    if spec.stage == "confirm":
-        families = [arm.family for arm in spec.arms if arm.role == "candidate"]
-        words += ["--top", str(max(families.count(family) for family in families))]
-    elif spec.train_on == "all":
-        words += ["--train-on", "all"]
-    return hints.command(url, "confirm", source, *words)
-
-
-def _preset(spec: StudySpec) -> str | None:
-    for name, preset in spec.search_space.PRESETS.items():
-        sizes = (None, preset.budget.train_size)
-        same = spec.bank or preset.replicates == spec.replicates
-        same = same and preset.budget.val_size == spec.budget.val_size
-        if same and (spec.budget.train_size is not None or sizes[1] is None):
-            return name
-    return None
-
-
-def _optimizer_values(spec: StudySpec, preset: Mapping[str, Any]) -> dict[str, Any]:
-    """The study's optimizer where it differs from the preset's."""
-    names = [*spec.optimizer, *(name for name in preset if name not in spec.optimizer)]
-    defaults = {name: TrialConfig.model_fields[name].default for name in names}
-    asked, usual = defaults | spec.optimizer, defaults | dict(preset)
-    return {name: asked[name] for name in names if asked[name] != usual[name]}
-
-
-def _choices(spec: StudySpec) -> list[str]:
-    """``--set`` and ``--range`` for what differs from the space's own."""
-    space, words = spec.search_space, []
-    if spec.families != space.FAMILIES:
-        words += ["--set", f"schedule={','.join(spec.families)}"]
-    usual = space.ranges(spec.budget)
-    for name, chosen in spec.ranges.items():
-        if usual.get(name) == chosen:
-            continue
-        if chosen.fixed:
-            words += ["--set", f"{name}={chosen.low!r}"]
-        else:
-            words += ["--range", f"{name}={chosen.low!r}:{chosen.high!r}"]
-    return words
+def command(name: str, words: Sequence[str], url: str = DEFAULT_STORAGE) -> str:
+    """The command of `study_command` that makes the study under that name (a later stage: of the
+    search of that name) in the storage."""
+    verb, subject, *options = words
+    if verb == "run":
+        return hints.command(url, verb, subject, "--study", name, *options)
+    return hints.command(url, verb, name, *options)

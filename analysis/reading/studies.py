@@ -17,6 +17,7 @@ from analysis.reading.states import STATES, slot_states, states
 from study.spec import SPEC_ATTR, StudySpec
 from study.storage.opening import connect
 from study.storage.studies import parse_spec
+from study.study_command import COMMAND_ATTR, kept_words
 from study.values import floats, integer, mapping, parsed, text
 
 
@@ -39,6 +40,15 @@ def spec(url: str, name: str) -> StudySpec:
         identity = study_id(connection, name)
         found = study_attributes(connection, SPEC_ATTR)
     return parse_spec(name, found.get(identity))
+
+
+def made_by(url: str, name: str) -> list[str] | None:
+    """The words of the command that makes a study of lrstudy; None where no command does. See
+    `study.study_command`."""
+    known = spec(url, name)
+    with connect(url) as connection:
+        stored = study_attributes(connection, COMMAND_ATTR)
+        return kept_words(known, stored.get(study_id(connection, name)))
 
 
 def studies(url: str) -> pd.DataFrame:

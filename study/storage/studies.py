@@ -32,6 +32,7 @@ from study.storage.urls import (
     opening_errors,
     parse_url,
 )
+from study.study_command import COMMAND_ATTR, making_words
 
 IDENTITY_ATTR = "lrstudy_identity"
 STOPPING_ATTR = "lrstudy_stopping"
@@ -163,10 +164,12 @@ def write_ahead(storage: SlotStorage) -> bool:
 
 
 def create_study(storage: SlotStorage, name: str, spec: StudySpec) -> optuna.Study:
-    """A new study that carries its spec, and an identity that no other study has, in whichever
-    database. Raises optuna.exceptions.DuplicatedStudyError."""
+    """A new study that carries its spec, the command that makes it, and an identity that no other
+    study has, in whichever database. Raises optuna.exceptions.DuplicatedStudyError."""
     mine = uuid.uuid4().hex
-    attrs = {IDENTITY_ATTR: mine, SPEC_ATTR: spec.model_dump(mode="json")}
+    attrs: dict[str, Any] = {IDENTITY_ATTR: mine, SPEC_ATTR: spec.model_dump(mode="json")}
+    if words := making_words(spec):
+        attrs[COMMAND_ATTR] = words
     try:
         storage.create_whole_study(name, attrs)
     except DuplicatedStudyError:

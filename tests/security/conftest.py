@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from study.tasks.task import TASKS, Task
 from tests.study.conftest import Command, Outcome, lrstudy
 
 __all__ = ["lrstudy"]  # the fixture
@@ -41,12 +40,6 @@ def terminal(lrstudy: Command, monkeypatch: pytest.MonkeyPatch) -> Terminal:
         return screen.getvalue()
 
     return command
-
-
-@pytest.fixture
-def tiny(monkeypatch: pytest.MonkeyPatch, tiny_task: Task) -> None:
-    """Fashion-MNIST is small and learned in milliseconds."""
-    monkeypatch.setitem(TASKS, "fashion_mnist", tiny_task)
 
 
 @pytest.fixture

@@ -16,17 +16,9 @@ from study.cli.choices import Choices, make_spec
 from study.spec import StudySpec
 from study.storage.studies import load_spec, open_storage
 from study.study_file import from_toml, read_study, to_toml, write_study
-from study.tasks.task import TASKS, Task
 from tests.study.cli.test_choices import NOTHING
 from tests.study.conftest import Command, assert_one_line
 from tests.study.test_spec import later
-
-
-@pytest.fixture
-def tiny(monkeypatch: pytest.MonkeyPatch, tiny_task: Task) -> None:
-    """Fashion-MNIST is small and learned in milliseconds."""
-    monkeypatch.setitem(TASKS, "fashion_mnist", tiny_task)
-
 
 SMALL = ("--trials", "2", "--epochs", "1", "--train-size", "100", "--set", "base_lr=0.5")
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+import optuna
 import pytest
 
 from analysis.page.provenance import command, facts
@@ -17,6 +18,7 @@ from study.cli import run as run_module
 from study.cli.application import run
 from study.cli.choices import Choices, make_spec
 from study.spec import StudySpec
+from study.study_command import COMMAND_ATTR, making_words
 from tests.analysis.conftest import Plant
 from tests.analysis.conftest import make_spec as planned
 
@@ -66,8 +68,9 @@ STUDIES = {
 
 @pytest.mark.parametrize("name", STUDIES)
 def test_the_command_makes_the_same_study(name: str, parse: Parse) -> None:
-    line = command("x; rm -rf /", STUDIES[name])
-    assert line is not None
+    words = making_words(STUDIES[name])
+    assert words is not None
+    line = command("x; rm -rf /", words)
     assert shlex.split(line)[3:5] == ["--study", "x; rm -rf /"]
     assert parse(line) == STUDIES[name]
 
@@ -84,13 +87,13 @@ def test_changed_ranges_epochs_and_images(parse: Parse) -> None:
             },
         }
     )
-    line = command("changed", spec)
-    assert line is not None
-    assert parse(line) == spec
+    words = making_words(spec)
+    assert words is not None
+    assert parse(command("changed", words)) == spec
 
 
 def test_what_no_preset_has_cannot_be_typed() -> None:
-    assert command("x", preset("fixed_rate", "quick", replicates=5)) is None
+    assert making_words(preset("fixed_rate", "quick", replicates=5)) is None
 
 
 def test_facts_name_what_a_reader_needs(plant: Plant) -> None:
@@ -104,6 +107,20 @@ def test_facts_name_what_a_reader_needs(plant: Plant) -> None:
     assert found["Versions"] == "lrstudy 0.1.0; python 3.11; torch 2.9; optuna 5.0.0"
     assert found["Judged on"] == "validation images; the test images were not read"
     assert found["To run it again"].startswith("lrstudy run fixed_rate --study fixed_rate-again ")
+
+
+def test_the_command_is_the_stored_one_where_there_is_one(plant: Plant) -> None:
+    """A study of an earlier revision has none: there it is derived."""
+    url = plant("fixed_rate", 4, everything="complete")
+    derived = facts(load_study(url, "fixed_rate"))["To run it again"]
+    words = ["run", "fixed_rate", "--preset", "of its day", "--trials", "4", "--seed", "0"]
+    study = optuna.load_study(study_name="fixed_rate", storage=url)
+    study.set_user_attr(COMMAND_ATTR, words)
+    kept = facts(load_study(url, "fixed_rate"))["To run it again"]
+    options = "--preset 'of its day' --trials 4 --seed 0"
+    assert kept.startswith(f"lrstudy run fixed_rate --study fixed_rate-again {options}")
+    study.set_user_attr(COMMAND_ATTR, {"not": "ours"})
+    assert facts(load_study(url, "fixed_rate"))["To run it again"] == derived
 
 
 def test_facts_of_a_study_that_never_began(plant: Plant) -> None:

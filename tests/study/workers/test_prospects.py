@@ -156,12 +156,6 @@ FEW = ("--trials", "2", "--epochs", "1", "--train-size", "300")
 LINE = "lrstudy: warning: a run has 2 updates (2 an epoch, in batches of 256): at its learning"
 
 
-@pytest.fixture
-def tiny(monkeypatch: pytest.MonkeyPatch, tiny_task: Task) -> None:
-    """Fashion-MNIST is small and learned in milliseconds."""
-    monkeypatch.setitem(TASKS, "fashion_mnist", tiny_task)
-
-
 @pytest.mark.usefixtures("tiny")
 def test_run_warns_and_goes_on(lrstudy: Command) -> None:
     made = lrstudy("run", "fixed_rate", *FEW, "--workers", "0")
