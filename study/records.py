@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any, NamedTuple, Protocol
 
 import numpy as np
@@ -56,21 +56,6 @@ class EpochRecord:
         in place of numbers that are not finite."""
         return {name: _finite(value) for name, value in asdict(self).items()}
 
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> EpochRecord:
-        """The record that ``to_json`` wrote: a null comes back as nan, or as None in the fields of
-        the validation data where there were none (an accuracy is then null, else never)."""
-        data = {"mean_lr": None} | data
-        validated = data["val_accuracy"] is not None
-        return cls(
-            **{
-                field.name: data[field.name]
-                if "val_" in field.name and not validated
-                else _restored(data[field.name])
-                for field in fields(cls)
-            }
-        )
-
 
 def _finite(value: Any) -> Any:
     if isinstance(value, dict):
@@ -78,12 +63,6 @@ def _finite(value: Any) -> Any:
     if isinstance(value, float):
         return float(f"{value:.9g}") if abs(value) < float("inf") else None
     return value
-
-
-def _restored(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _restored(item) for key, item in value.items()}
-    return float("nan") if value is None else value
 
 
 def _flag(value: Any) -> bool | None:

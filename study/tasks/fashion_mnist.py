@@ -164,11 +164,6 @@ def _nowhere(failures: list[str], headline: str = _NOT_FOUND) -> str:
     )
 
 
-def _home() -> Path:
-    """Where fetched files go: the directory the user named, else the user's cache."""
-    return places()[0].path
-
-
 def fetch(source: Path | None = None) -> Path:
     """Directory of the complete data, which are copied or downloaded where they are not yet there.
 

@@ -201,6 +201,7 @@ def _train_epoch(state: TrainingState, data: TaskData, rates: Array) -> Tensor:
         if state.predictions is not None:
             group["temperature"] = temperatures[place]
         state.optimizer.step()
+        # torch.optim.swa_utils takes 1 - b instead of b, and so rounds long runs otherwise.
         torch._foreach_lerp_(averages, weights, average_weight(first + place))
         if state.predictions is not None and is_sample[place]:
             state.predictions.take(state.model, rate, data)

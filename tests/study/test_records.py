@@ -68,26 +68,6 @@ def test_json_has_every_field_and_null_for_what_is_not_finite(record: EpochRecor
             assert as_float32(found) == value
 
 
-@given(records())
-def test_a_record_survives_json_but_for_the_sign_of_infinity(record: EpochRecord) -> None:
-    read = EpochRecord.from_json(json.loads(json.dumps(record.to_json(), allow_nan=False)))
-    # JSON holds 9 digits, which decide a float32; nan is not equal to itself, None is.
-    for field in fields(EpochRecord):
-        before, after = getattr(record, field.name), getattr(read, field.name)
-        if isinstance(before, dict):
-            assert before.keys() == after.keys()
-            np.testing.assert_array_equal(*map(as_restored, (before.values(), after.values())))
-        elif before is None:
-            assert after is None
-        else:
-            np.testing.assert_array_equal(*map(as_restored, ([before], [after])))
-
-
-def as_restored(values: Any) -> Any:
-    array = np.array([math.nan if math.isinf(each) else each for each in values])
-    return array.astype(np.float32)
-
-
 FINITE = EpochRecord(
     epoch=3,
     first_lr=0.3,
@@ -108,28 +88,9 @@ FINITE = EpochRecord(
 def test_by_hand() -> None:
     written = FINITE.to_json()
     assert written == asdict(FINITE) | {"last_lr": 0.333333333}
-    assert EpochRecord.from_json(written) == replace(FINITE, last_lr=0.333333333)
     exploded = replace(FINITE, train_loss=math.inf, val_loss=math.nan, distance={"conv1": math.nan})
     nulls = {"train_loss": None, "val_loss": None, "distance": {"conv1": None}}
     assert exploded.to_json() == written | nulls
-    read = EpochRecord.from_json(exploded.to_json())
-    assert read.val_loss is not None
-    assert all(map(math.isnan, (read.train_loss, read.val_loss, read.distance["conv1"])))
-
-
-def test_a_field_that_is_not_there_is_an_error() -> None:
-    written = FINITE.to_json()
-    del written["train_loss"]
-    with pytest.raises(KeyError, match="train_loss"):
-        EpochRecord.from_json(written)
-
-
-def test_what_was_recorded_before_the_mean_rate_was_measured_has_none() -> None:
-    written = FINITE.to_json()
-    del written["mean_lr"]
-    read = EpochRecord.from_json(written)
-    assert math.isnan(read.mean_lr)
-    assert replace(read, mean_lr=0.25).to_json() == FINITE.to_json() | {"last_lr": 0.333333333}
 
 
 # ---------------------------------------------------------------- which images were correct

@@ -16,7 +16,6 @@ from analysis.reading.frames import load
 from analysis.reading.states import STATES, final_attempts
 from analysis.reading.studies import spec, studies
 from search_spaces.config import TrialConfig
-from study.records import EpochRecord
 from study.spec import SPEC_ATTR
 from study.storage.urls import StorageError
 from tests.analysis.conftest import Plant, make_spec
@@ -52,14 +51,12 @@ def test_curves_hold_every_record(plant: Plant) -> None:
     url = plant("fixed_rate", 3, everything="complete")
     _, curves = load(url, "fixed_rate")
     records = [
-        EpochRecord.from_json(data)
-        for each in optunas(url, "fixed_rate")
-        for data in each.user_attrs["history"]
+        record for each in optunas(url, "fixed_rate") for record in each.user_attrs["history"]
     ]
     assert len(curves) == len(records)
     for name in ("epoch", "first_lr", "last_lr", "train_loss", "val_accuracy", "seconds"):
-        assert curves[name].tolist() == [getattr(record, name) for record in records]
-    assert curves["distance_conv1"].tolist() == [record.distance["conv1"] for record in records]
+        assert curves[name].tolist() == [record[name] for record in records]
+    assert curves["distance_conv1"].tolist() == [record["distance"]["conv1"] for record in records]
 
 
 def test_every_state_is_told_apart(plant: Plant) -> None:
