@@ -23,20 +23,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from lrstudy import _packages  # noqa: F401 - before all others: it has them found
-from search_spaces.schedules.families import (
-    Constant,
-    Cosine,
-    CosineRestarts,
-    Factor,
-    InversePower,
-    MultiFactor,
-    OneCycle,
-    Plateau,
-    Polynomial,
-    Table,
-    TorchScheduler,
-    WarmupStableDecay,
-)
+from search_spaces.schedules.cycles import CosineRestarts, OneCycle
+from search_spaces.schedules.decays import Constant, Factor, InversePower, MultiFactor
+from search_spaces.schedules.given import Plateau, Table, TorchScheduler
+from search_spaces.schedules.horizon import Cosine, Polynomial, WarmupStableDecay
 from search_spaces.schedules.text import parse_schedule
 
 if TYPE_CHECKING:

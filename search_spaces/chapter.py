@@ -15,7 +15,9 @@ from optuna.trial import BaseTrial
 
 from search_spaces.config import Arm, Budget, Parameters, Ranges
 from search_spaces.schedules.base import Schedule, ScheduleConfig
-from search_spaces.schedules.families import Constant, Cosine, InversePower, MultiFactor, Table
+from search_spaces.schedules.decays import Constant, InversePower, MultiFactor
+from search_spaces.schedules.given import Table
+from search_spaces.schedules.horizon import Cosine
 from search_spaces.space import STANDARD_BUDGET, Preset
 
 EXERCISE: int | None = None

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from optuna.trial import BaseTrial
 
 from search_spaces.config import Arm, Budget, Parameters, Ranges
-from search_spaces.schedules.families import Constant
+from search_spaces.schedules.decays import Constant
 from search_spaces.space import Preset, log_range, quick, sample, standard
 
 EXERCISE: int | None = 1

@@ -8,7 +8,8 @@ from optuna.trial import BaseTrial
 
 from search_spaces.config import Arm, Budget, Parameters, Range, Ranges
 from search_spaces.schedules.base import ScheduleConfig
-from search_spaces.schedules.families import Constant, CosineRestarts, InversePower
+from search_spaces.schedules.cycles import CosineRestarts
+from search_spaces.schedules.decays import Constant, InversePower
 from search_spaces.space import STANDARD_BUDGET, Preset, log_range, sample
 from search_spaces.weight_sampling import WeightSampling
 

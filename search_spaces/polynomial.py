@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from optuna.trial import BaseTrial
 
 from search_spaces.config import Arm, Budget, Parameters, Ranges
-from search_spaces.schedules.families import InversePower, Polynomial
+from search_spaces.schedules.decays import InversePower
+from search_spaces.schedules.horizon import Polynomial
 from search_spaces.space import Preset, log_range, quick, sample, standard
 
 EXERCISE: int | None = 2

@@ -8,7 +8,8 @@ from optuna.trial import BaseTrial
 
 from search_spaces.config import Arm, Budget, Parameters, Range, Ranges
 from search_spaces.schedules.base import ScheduleConfig
-from search_spaces.schedules.families import Constant, Cosine, Polynomial
+from search_spaces.schedules.decays import Constant
+from search_spaces.schedules.horizon import Cosine, Polynomial
 from search_spaces.space import Preset, log_range, quick, sample, standard
 
 EXERCISE: int | None = 4

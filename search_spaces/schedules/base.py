@@ -51,6 +51,11 @@ Fraction = Annotated[float, Field(gt=0, lt=1)]
 Clock = Literal["epoch", "update"]
 
 
+def clock_updates(per: Clock, steps_per_epoch: int) -> int:
+    """Updates in one unit of a clock."""
+    return steps_per_epoch if per == "epoch" else 1
+
+
 class ScheduleConfig(BaseModel):
     """What every schedule has: a base rate and a warmup that may stand in front of any family.
 

@@ -7,7 +7,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from search_spaces.schedules.base import ScheduleConfig
-from search_spaces.schedules.families import FAMILIES, TorchScheduler, schedule_adapter
+from search_spaces.schedules.families import FAMILIES, schedule_adapter
+from search_spaces.schedules.given import TorchScheduler
 from search_spaces.schedules.problems import first_problem
 from search_spaces.words.unknown import unknown
 

@@ -10,14 +10,10 @@ from typing import Any
 import numpy as np
 
 from search_spaces.schedules.base import Schedule, ScheduleConfig
+from search_spaces.schedules.cycles import CosineRestarts
+from search_spaces.schedules.decays import MultiFactor
 from search_spaces.schedules.durations import CLOSE, updates
-from search_spaces.schedules.families import (
-    CosineRestarts,
-    MultiFactor,
-    Plateau,
-    Table,
-    TorchScheduler,
-)
+from search_spaces.schedules.given import Plateau, Table, TorchScheduler
 from search_spaces.words.phrases import count
 
 _ENOUGH = 0.99

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from search_spaces.config import Budget, Range, Ranges, TrialConfig
-from search_spaces.schedules.families import Constant
+from search_spaces.schedules.decays import Constant
 from search_spaces.schedules.problems import first_problem
 from search_spaces.schedules.text import field_name
 from search_spaces.spaces import find_space

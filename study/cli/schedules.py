@@ -15,7 +15,8 @@ from rich.text import Text
 
 from search_spaces.schedules.base import Array, Schedule
 from search_spaces.schedules.descriptions import SYMBOLS, Family, Parameter, describe
-from search_spaces.schedules.families import FAMILIES, Plateau
+from search_spaces.schedules.families import FAMILIES
+from search_spaces.schedules.given import Plateau
 from search_spaces.schedules.text import parse_schedule
 from study.cli.completion import complete_schedule
 from study.cli.options import AsJson, print_json, wrong_use

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from search_spaces.schedules.families import InversePower
+from search_spaces.schedules.decays import InversePower
 from study.training.sgld import SGLD
 
 Floats = npt.NDArray[np.float64]

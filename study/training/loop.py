@@ -21,7 +21,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from search_spaces.config import TrialConfig
 from search_spaces.schedules.base import Array
-from search_spaces.schedules.families import Plateau
+from search_spaces.schedules.given import Plateau
 from study.records import EpochRecord
 from study.tasks.fashion_mnist import Images
 from study.tasks.task import Task, TaskData

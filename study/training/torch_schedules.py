@@ -13,9 +13,10 @@ import torch
 from pydantic import ValidationError, create_model
 from torch.optim import lr_scheduler
 
-from search_spaces.schedules.base import Array, Schedule, ScheduleConfig
+from search_spaces.schedules.base import Array, Schedule, ScheduleConfig, clock_updates
+from search_spaces.schedules.decays import Constant
 from search_spaces.schedules.durations import updates
-from search_spaces.schedules.families import Constant, Plateau, Table, TorchScheduler
+from search_spaces.schedules.given import Plateau, Table, TorchScheduler
 from search_spaces.schedules.problems import first_problem
 from search_spaces.words.unknown import unknown
 
@@ -60,7 +61,7 @@ def closed_form(schedule: ScheduleConfig, epochs: int, steps_per_epoch: int) -> 
         raise ValueError(
             f"the schedule {schedule.family!r} has no closed form: it follows the loss"
         )
-    unit = steps_per_epoch if schedule.per == "epoch" else 1
+    unit = clock_updates(schedule.per, steps_per_epoch)
     remaining = epochs * steps_per_epoch - updates(schedule.warmup, steps_per_epoch)
     rates = _record(schedule, max(1, -(-remaining // unit)))
     try:

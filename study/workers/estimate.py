@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from search_spaces.config import TrialConfig
-from search_spaces.schedules.families import Constant
+from search_spaces.schedules.decays import Constant
 from study import devices
 from study.spec import StudySpec
 from study.tasks.fashion_mnist import Images

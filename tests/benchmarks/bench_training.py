@@ -22,7 +22,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import ToTensor
 
 from search_spaces.config import TrialConfig
-from search_spaces.schedules.families import Constant
+from search_spaces.schedules.decays import Constant
 from study.devices import WORKER_ENVIRONMENT, describe
 from study.tasks.fashion_mnist import Images
 from study.tasks.task import TASKS, TaskData, load_task_data

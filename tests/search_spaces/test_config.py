@@ -8,7 +8,9 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from search_spaces.config import Arm, Budget, Range, TrialConfig
-from search_spaces.schedules.families import Constant, Cosine, Plateau
+from search_spaces.schedules.decays import Constant
+from search_spaces.schedules.given import Plateau
+from search_spaces.schedules.horizon import Cosine
 from search_spaces.schedules.problems import first_problem
 
 SCHEDULE = {"family": "constant", "base_lr": 0.1, "warmup": 3}

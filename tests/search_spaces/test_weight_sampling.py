@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from search_spaces.config import TrialConfig
-from search_spaces.schedules.families import Constant
+from search_spaces.schedules.decays import Constant
 from search_spaces.weight_sampling import WeightSampling, noise_temperature
 
 

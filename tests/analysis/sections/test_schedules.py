@@ -13,7 +13,9 @@ from analysis.sections.schedules import conclude, draw, draw_rates, estimate, ra
 from analysis.study import load_study
 from search_spaces.config import TrialConfig
 from search_spaces.schedules.base import ScheduleConfig
-from search_spaces.schedules.families import Cosine, Factor, Plateau
+from search_spaces.schedules.decays import Factor
+from search_spaces.schedules.given import Plateau
+from search_spaces.schedules.horizon import Cosine
 from tests.analysis.conftest import Plant
 
 RATES = pd.DataFrame(

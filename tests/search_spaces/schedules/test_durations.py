@@ -9,8 +9,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from search_spaces.schedules.cycles import CosineRestarts
 from search_spaces.schedules.durations import cycle_times, moments, updates
-from search_spaces.schedules.families import CosineRestarts
 from search_spaces.weight_sampling import WeightSampling
 
 settings.register_profile(

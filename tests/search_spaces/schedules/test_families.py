@@ -23,23 +23,12 @@ from torch.optim import lr_scheduler
 from search_spaces import chapter
 from search_spaces.config import Arm, Budget, Range, TrialConfig
 from search_spaces.schedules.base import Array, Schedule, ScheduleConfig
+from search_spaces.schedules.cycles import CosineRestarts, OneCycle
+from search_spaces.schedules.decays import Constant, Factor, InversePower, MultiFactor
 from search_spaces.schedules.durations import updates
-from search_spaces.schedules.families import (
-    FAMILIES,
-    Constant,
-    Cosine,
-    CosineRestarts,
-    Factor,
-    InversePower,
-    MultiFactor,
-    OneCycle,
-    Plateau,
-    Polynomial,
-    Table,
-    TorchScheduler,
-    WarmupStableDecay,
-    schedule_adapter,
-)
+from search_spaces.schedules.families import FAMILIES, schedule_adapter
+from search_spaces.schedules.given import Plateau, Table, TorchScheduler
+from search_spaces.schedules.horizon import Cosine, Polynomial, WarmupStableDecay
 from search_spaces.weight_sampling import WeightSampling
 from study.spec import StudySpec
 

@@ -9,14 +9,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from search_spaces.config import TrialConfig
 from search_spaces.schedules.base import ScheduleConfig
-from search_spaces.schedules.families import (
-    Constant,
-    Cosine,
-    MultiFactor,
-    OneCycle,
-    Table,
-    TorchScheduler,
-)
+from search_spaces.schedules.cycles import OneCycle
+from search_spaces.schedules.decays import Constant, MultiFactor
+from search_spaces.schedules.given import Table, TorchScheduler
+from search_spaces.schedules.horizon import Cosine
 from search_spaces.schedules.text import first_problem, parse_schedule
 from search_spaces.words.unknown import unknown
 

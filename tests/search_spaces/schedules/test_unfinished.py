@@ -7,13 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from search_spaces.config import Budget
-from search_spaces.schedules.families import (
-    Cosine,
-    CosineRestarts,
-    OneCycle,
-    Polynomial,
-    TorchScheduler,
-)
+from search_spaces.schedules.cycles import CosineRestarts, OneCycle
+from search_spaces.schedules.given import TorchScheduler
+from search_spaces.schedules.horizon import Cosine, Polynomial
 from search_spaces.schedules.text import parse_schedule
 from search_spaces.schedules.unfinished import unfinished
 from search_spaces.spaces import SPACES

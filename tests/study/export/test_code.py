@@ -19,7 +19,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from search_spaces.config import Budget, Range, TrialConfig
-from search_spaces.schedules.families import Constant, Cosine, CosineRestarts
+from search_spaces.schedules.cycles import CosineRestarts
+from search_spaces.schedules.decays import Constant
+from search_spaces.schedules.horizon import Cosine
 from search_spaces.weight_sampling import WeightSampling
 from study.export.code import network_code, train_code
 from study.export.weights import export

@@ -16,20 +16,10 @@ from safetensors.torch import load_file
 
 from search_spaces.config import Arm, Budget, Range, TrialConfig
 from search_spaces.schedules.base import ScheduleConfig
-from search_spaces.schedules.families import (
-    Constant,
-    Cosine,
-    CosineRestarts,
-    Factor,
-    InversePower,
-    MultiFactor,
-    OneCycle,
-    Plateau,
-    Polynomial,
-    Table,
-    TorchScheduler,
-    WarmupStableDecay,
-)
+from search_spaces.schedules.cycles import CosineRestarts, OneCycle
+from search_spaces.schedules.decays import Constant, Factor, InversePower, MultiFactor
+from search_spaces.schedules.given import Plateau, Table, TorchScheduler
+from search_spaces.schedules.horizon import Cosine, Polynomial, WarmupStableDecay
 from search_spaces.spaces import SPACES
 from study.export.weights import export, lambda_code
 from study.spec import StudySpec

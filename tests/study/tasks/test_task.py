@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from search_spaces.config import TrialConfig
-from search_spaces.schedules.families import Constant
+from search_spaces.schedules.decays import Constant
 from study.tasks.fashion_mnist import Images, Split
 from study.tasks.split import stratified_order
 from study.tasks.task import TASKS, Task, TaskData, first_images, load_task_data

@@ -11,7 +11,9 @@ import pytest
 import torch
 
 from search_spaces.config import TrialConfig
-from search_spaces.schedules.families import Constant, Cosine, Plateau
+from search_spaces.schedules.decays import Constant
+from search_spaces.schedules.given import Plateau
+from search_spaces.schedules.horizon import Cosine
 from study.records import EpochRecord
 from study.tasks.task import Task, TaskData
 from study.training import checkpoints

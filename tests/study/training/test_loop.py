@@ -24,15 +24,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from search_spaces.config import TrialConfig
 from search_spaces.schedules.base import Array, ScheduleConfig
-from search_spaces.schedules.families import (
-    Constant,
-    Cosine,
-    CosineRestarts,
-    Factor,
-    Plateau,
-    Table,
-    TorchScheduler,
-)
+from search_spaces.schedules.cycles import CosineRestarts
+from search_spaces.schedules.decays import Constant, Factor
+from search_spaces.schedules.given import Plateau, Table, TorchScheduler
+from search_spaces.schedules.horizon import Cosine
 from search_spaces.weight_sampling import WeightSampling
 from study.records import EpochRecord
 from study.tasks.fashion_mnist import Images

@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 from torch.optim import lr_scheduler
 
 from search_spaces.schedules.base import Array
-from search_spaces.schedules.families import Constant, Cosine, Plateau, Table, TorchScheduler
+from search_spaces.schedules.decays import Constant
+from search_spaces.schedules.given import Plateau, Table, TorchScheduler
+from search_spaces.schedules.horizon import Cosine
 from study.training.torch_schedules import PlateauState, closed_form, plateau_rates
 
 settings.register_profile(

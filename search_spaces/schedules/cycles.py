@@ -1,0 +1,102 @@
+"""Schedules that rise again: warm restarts and one cycle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal, Self
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from search_spaces.schedules.base import Array, PositiveDuration, Rate, Schedule
+from search_spaces.schedules.durations import cycle_times, moments, updates
+from search_spaces.schedules.horizon import ToHorizon, half_cosine, progress
+
+
+class CosineRestarts(Schedule):
+    """SGDR: half a cosine down to final_lr, again and again.
+
+    Cycle k begins at the rounded exact time warmup + cycle (1 + m + ... + m^(k - 1)), so that it
+    shows base_lr.
+
+    cycle: length of the first cycle.
+    multiplier: each next cycle is so many times as long.
+    final_lr: the rate at the end of each cycle.
+    """
+
+    FORMULA = "final_lr + (base_lr - final_lr) (1 + cos(pi share of the cycle)) / 2"
+    REFERENCE = "Loshchilov & Hutter 2017, SGDR, eq. 5"
+    EXAMPLE = "cosine_restarts:base=0.3,cycle=4,multiplier=2"
+    PHRASE = (
+        "cosines from {base_lr} to {final_lr}, the first {cycle_epochs} long, "
+        "each next one {multiplier} times as long"
+    )
+
+    family: Literal["cosine_restarts"] = "cosine_restarts"
+    cycle: PositiveDuration
+    multiplier: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 1.0
+    final_lr: Rate = 0.0
+
+    def after_warmup(self, t: Array, w: int, steps_per_epoch: int) -> Array:
+        share = self.cycle_progress(t, steps_per_epoch)
+        return self.final_lr + (self.base_lr - self.final_lr) * half_cosine(share)
+
+    @property
+    def first_cycle(self) -> float:
+        return self.warmup
+
+    def cycle_progress(self, t: Array, steps_per_epoch: int) -> Array:
+        """Share in [0, 1) of its cycle that lies before each update t >= the warmup's."""
+        last = int(t.max(initial=0.0))
+        times = cycle_times(self.warmup, self.cycle, last, steps_per_epoch, self.multiplier)
+        starts = moments(times, steps_per_epoch)
+        n = np.searchsorted(starts, t, side="right")
+        return np.asarray((t - starts[n - 1]) / (starts[n] - starts[n - 1]))
+
+
+class OneCycle(ToHorizon):
+    """Up from start_lr to base_lr, then down to final_lr.
+
+    peak: moment of the highest rate, counted from 0, between the warmup and the horizon.
+    start_lr: the first rate.
+    shape: ``cosine``, or ``linear`` (triangular).
+    """
+
+    FORMULA = "start_lr + (base_lr - start_lr) s up to the peak, base_lr + (final_lr - base_lr) s"
+    REFERENCE = "Smith & Topin 2018, Super-convergence"
+    EXAMPLE = "one_cycle:base=0.5,start=0.02,peak=10"
+    PHRASE = (
+        "one cycle from {start_lr} up to {base_lr} at epoch {peak}, "
+        "down to {final_lr} at epoch {horizon}"
+    )
+    LEFT_OUT: ClassVar[Mapping[str, str]] = {
+        **ToHorizon.LEFT_OUT,
+        "peak": "three tenths of the way from warmup to horizon",
+    }
+
+    family: Literal["one_cycle"] = "one_cycle"
+    peak: PositiveDuration
+    start_lr: Rate = 0.0
+    shape: Literal["cosine", "linear"] = "cosine"
+
+    @classmethod
+    def on_the_way(cls, warmup: float, span: float) -> dict[str, float]:
+        return {"peak": warmup + 0.3 * span}
+
+    def after_warmup(self, t: Array, w: int, steps_per_epoch: int) -> Array:
+        top, end = updates(self.peak, steps_per_epoch), updates(self.horizon, steps_per_epoch)
+        rising, falling = progress(t, w, top), progress(t, top, end)
+        if self.shape == "cosine":
+            rising, falling = 1.0 - half_cosine(rising), 1.0 - half_cosine(falling)
+        up = self.start_lr + (self.base_lr - self.start_lr) * rising
+        down = self.base_lr + (self.final_lr - self.base_lr) * falling
+        return np.where(t < top, up, down)
+
+    @model_validator(mode="after")
+    def _peak_fits(self) -> Self:
+        if not self.warmup <= self.peak <= self.horizon:
+            raise ValueError(
+                f"peak={self.peak:g} must lie between the end of the warmup ({self.warmup:g}) "
+                f"and the horizon ({self.horizon:g})"
+            )
+        return self

@@ -1,0 +1,123 @@
+"""Schedules that go on for ever: a constant rate, and decays without a horizon."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+import numpy as np
+from pydantic import model_validator
+
+from search_spaces.schedules.base import (
+    Array,
+    Clock,
+    Fraction,
+    Positive,
+    PositiveDuration,
+    Rate,
+    Schedule,
+    clock_updates,
+)
+from search_spaces.schedules.durations import updates
+
+
+def check_floor(floor: float, base_lr: float) -> None:
+    """Raises ValueError where the lowest rate is above the highest."""
+    if floor > base_lr:
+        raise ValueError(f"floor={floor:g} lies above base_lr={base_lr:g}")
+
+
+class Constant(Schedule):
+    """The same rate throughout."""
+
+    FORMULA = "base_lr"
+    REFERENCE = "Zhang et al. 2023, Dive into Deep Learning, 12.11"
+    EXAMPLE = "constant:base=0.3"
+    PHRASE = "a constant rate of {base_lr}"
+
+    family: Literal["constant"] = "constant"
+
+    def after_warmup(self, t: Array, w: int, steps_per_epoch: int) -> Array:
+        return np.full_like(t, self.base_lr)
+
+
+class Factor(Schedule):
+    """Exponential decay: times alpha every epoch or update.
+
+    alpha: factor of each epoch or update.
+    floor: the lowest rate.
+    per: the unit of u.
+    """
+
+    FORMULA = "max(floor, base_lr alpha^u)"
+    REFERENCE = "Zhang et al. 2023, Dive into Deep Learning, 12.11"
+    EXAMPLE = "factor:base=0.3,alpha=0.9"
+    PHRASE = "exponential decay from {base_lr}, times {alpha} every {per}"
+
+    family: Literal["factor"] = "factor"
+    alpha: Fraction
+    floor: Rate = 0.0
+    per: Clock = "epoch"
+
+    def after_warmup(self, t: Array, w: int, steps_per_epoch: int) -> Array:
+        unit = clock_updates(self.per, steps_per_epoch)
+        return np.maximum(self.floor, self.base_lr * self.alpha ** ((t - w) / unit))
+
+    @model_validator(mode="after")
+    def _floor_is_below(self) -> Self:
+        check_floor(self.floor, self.base_lr)
+        return self
+
+
+class MultiFactor(Schedule):
+    """Steps down: times alpha at each milestone.
+
+    alpha: factor at each milestone.
+    milestones: moments counted from 0 (not from the warmup's end), increasing, after the warmup.
+    """
+
+    FORMULA = "base_lr alpha^(number of milestones <= t)"
+    REFERENCE = "Zhang et al. 2023, Dive into Deep Learning, 12.11"
+    EXAMPLE = "multi_factor:base=0.5,alpha=0.5,milestones=15/25"
+    PHRASE = "{base_lr}, times {alpha} at epoch {milestones}"
+
+    family: Literal["multi_factor"] = "multi_factor"
+    alpha: Fraction
+    milestones: tuple[PositiveDuration, ...]
+
+    def after_warmup(self, t: Array, w: int, steps_per_epoch: int) -> Array:
+        at = np.array([updates(m, steps_per_epoch) for m in self.milestones], dtype=np.float64)
+        return np.asarray(self.base_lr * self.alpha ** np.searchsorted(at, t, side="right"))
+
+    @model_validator(mode="after")
+    def _milestones_increase(self) -> Self:
+        if list(self.milestones) != sorted(set(self.milestones)):
+            raise ValueError(f"milestones must increase, not {list(self.milestones)}")
+        if self.milestones and self.milestones[0] < self.warmup:
+            raise ValueError(
+                f"the first milestone, {self.milestones[0]:g}, lies inside the warmup "
+                f"of {self.warmup:g}"
+            )
+        return self
+
+
+class InversePower(Schedule):
+    """Decay as an inverse power of time: square root by default.
+
+    alpha: the power.
+    beta: how fast time runs.
+    per: the unit of u.
+    """
+
+    FORMULA = "base_lr (1 + beta u)^-alpha"
+    REFERENCE = "Zhang et al. 2023, Dive into Deep Learning, 12.11"
+    EXAMPLE = "inverse_power:base=0.1"
+    PHRASE = "inverse power decay {base_lr} (1 + {beta} t)^-{alpha}, t in {per}s"
+
+    family: Literal["inverse_power"] = "inverse_power"
+    alpha: Positive = 0.5
+    beta: Positive = 1.0
+    per: Clock = "epoch"
+
+    def after_warmup(self, t: Array, w: int, steps_per_epoch: int) -> Array:
+        unit = clock_updates(self.per, steps_per_epoch)
+        return np.asarray(self.base_lr * (1.0 + self.beta * (t - w) / unit) ** -self.alpha)
