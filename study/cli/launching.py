@@ -135,12 +135,7 @@ def create(url: str, name: str, spec: StudySpec) -> None:
 
 
 def launch(
-    url: str,
-    name: str,
-    spec: StudySpec,
-    places: Sequence[str],
-    crew: Crew,
-    timeout: float | None,
+    url: str, name: str, spec: StudySpec, places: Sequence[str], crew: Crew, timeout: float | None
 ) -> tuple[int, Ending]:
     """Run the workers with a display: how many trials are left, and why it ended. timeout: seconds
     after which they stop, None: no limit."""

@@ -180,12 +180,7 @@ def _say_cost(
 
 
 def _train(
-    url: str,
-    name: str,
-    spec: StudySpec,
-    places: Sequence[str],
-    crew: Crew,
-    timeout: float | None,
+    url: str, name: str, spec: StudySpec, places: Sequence[str], crew: Crew, timeout: float | None
 ) -> None:
     """Run the workers of the new study, and say how to go on."""
     going_on = command(url, "resume", name, *crew.options())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Container
+from typing import Any
 
 import optuna
 from optuna.pruners import HyperbandPruner
@@ -21,13 +22,8 @@ class SomeTrials(optuna.Study):
         self.__dict__.update(study.__dict__)
         self._all, self._keep = study, keep
 
-    def _get_trials(
-        self,
-        deepcopy: bool = True,
-        states: Container[TrialState] | None = None,
-        use_cache: bool = False,
-    ) -> list[FrozenTrial]:
-        return [t for t in self._all._get_trials(deepcopy, states, use_cache) if self._keep(t)]
+    def _get_trials(self, *arguments: Any, **options: Any) -> list[FrozenTrial]:
+        return [t for t in self._all._get_trials(*arguments, **options) if self._keep(t)]
 
 
 def one_family(study: optuna.Study, family: str) -> SomeTrials:

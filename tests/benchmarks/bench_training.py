@@ -28,6 +28,7 @@ from study.tasks.fashion_mnist import Images
 from study.tasks.task import TASKS, TaskData, load_task_data
 from study.training import loop
 from study.training.evaluation import scores
+from tests.chapter_lenet import chapter_lenet
 
 CPU = torch.device("cpu")
 TASK = TASKS["fashion_mnist"]
@@ -175,20 +176,7 @@ def _chapter(connection: Connection) -> None:
     data = load_task_data(TASK, device=CPU)
     if data.val is None:
         raise ValueError("the benchmark needs validation images")
-    net = nn.Sequential(
-        nn.Conv2d(1, 6, kernel_size=5, padding=2),
-        nn.ReLU(),
-        nn.MaxPool2d(kernel_size=2, stride=2),
-        nn.Conv2d(6, 16, kernel_size=5),
-        nn.ReLU(),
-        nn.MaxPool2d(kernel_size=2, stride=2),
-        nn.Flatten(),
-        nn.Linear(400, 120),
-        nn.ReLU(),
-        nn.Linear(120, 84),
-        nn.ReLU(),
-        nn.Linear(84, 10),
-    )
+    net = chapter_lenet()
     optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
     # This process was spawned, and so would be its loaders: a user's own program forks them.
     options: dict[str, Any] = {"num_workers": 4, "multiprocessing_context": "fork"}

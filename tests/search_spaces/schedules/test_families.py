@@ -22,7 +22,7 @@ from torch.optim import lr_scheduler
 
 from search_spaces import chapter
 from search_spaces.config import Arm, Budget, Range, TrialConfig
-from search_spaces.schedules.base import Array, Schedule, ScheduleConfig
+from search_spaces.schedules.base import Schedule, ScheduleConfig
 from search_spaces.schedules.cycles import CosineRestarts, OneCycle
 from search_spaces.schedules.decays import Constant, Factor, InversePower, MultiFactor
 from search_spaces.schedules.durations import updates
@@ -31,6 +31,7 @@ from search_spaces.schedules.given import Plateau, Table, TorchScheduler
 from search_spaces.schedules.horizon import Cosine, Polynomial, WarmupStableDecay
 from search_spaces.weight_sampling import WeightSampling
 from study.spec import StudySpec
+from tests.torch_rates import Make, torch_rates
 
 settings.register_profile(
     "lrstudy", derandomize=True, deadline=None, database=None, max_examples=60
@@ -43,23 +44,11 @@ BASE = 0.3
 # ---------------------------------------------------------------- torch as an oracle
 
 
-def torch_rates(make: Callable[[torch.optim.Optimizer], Any], count: int) -> Array:
-    """The first ``count`` rates that torch's scheduler gives an optimizer at BASE."""
-    optimizer = torch.optim.SGD([torch.zeros(1)], lr=BASE)
-    scheduler = make(optimizer)
-    rates = []
-    for _ in range(count):
-        rates.append(optimizer.param_groups[0]["lr"])
-        optimizer.step()
-        scheduler.step()
-    return np.array(rates, dtype=np.float64)
-
-
-def lambda_lr(shape: Callable[[int], float]) -> Callable[[torch.optim.Optimizer], Any]:
+def lambda_lr(shape: Callable[[int], float]) -> Make:
     return lambda optimizer: lr_scheduler.LambdaLR(optimizer, shape)
 
 
-def one_cycle_lr(strategy: Any) -> Callable[[torch.optim.Optimizer], Any]:
+def one_cycle_lr(strategy: Any) -> Make:
     """Peak at step 0.3 * 20 - 1 = 5, end at step 19, from BASE / 25 to BASE / 250,000."""
     return lambda optimizer: lr_scheduler.OneCycleLR(
         optimizer, BASE, total_steps=20, anneal_strategy=strategy, cycle_momentum=False
@@ -83,7 +72,7 @@ ONE_CYCLE: dict[str, Any] = {
 }
 STABLE: dict[str, Any] = {"base_lr": BASE, "horizon": 16, "cooldown": 6}
 
-ORACLES: dict[str, tuple[Schedule, Callable[[torch.optim.Optimizer], Any], int]] = {
+ORACLES: dict[str, tuple[Schedule, Make, int]] = {
     "constant": (Constant(base_lr=BASE), lambda o: lr_scheduler.ConstantLR(o, factor=1.0), 20),
     "exponential": (
         Factor(base_lr=BASE, alpha=0.9),
@@ -154,14 +143,14 @@ ORACLES: dict[str, tuple[Schedule, Callable[[torch.optim.Optimizer], Any], int]]
 @pytest.mark.parametrize("name", ORACLES)
 def test_closed_form_equals_torch(name: str) -> None:
     schedule, make, count = ORACLES[name]
-    expected = torch_rates(make, count)
+    expected = torch_rates(make, count, BASE)
     np.testing.assert_allclose(schedule(np.arange(count)), expected, rtol=1e-6, atol=1e-12)
 
 
 @pytest.mark.parametrize("per", ["epoch", "update"])
 def test_exponential_decay_of_both_clocks_equals_torch(per: Any) -> None:
     schedule = Factor(base_lr=BASE, alpha=0.8, per=per, hold_epochs=per == "epoch")
-    expected = torch_rates(lambda o: lr_scheduler.ExponentialLR(o, 0.8), 12)
+    expected = torch_rates(lambda o: lr_scheduler.ExponentialLR(o, 0.8), 12, BASE)
     repeats = 5 if per == "epoch" else 1
     rates = schedule(np.arange(12 * repeats), 5)
     np.testing.assert_allclose(rates, np.repeat(expected, repeats), rtol=1e-6, atol=1e-12)

@@ -210,16 +210,21 @@ def test_stop_is_seen_by_workers_and_undone_by_resume(
     assert not is_stopping(stored.storage, study_id)
 
 
-def test_a_launcher_whose_study_is_stopped_says_that_trials_are_left(
-    make_study: Any, lrstudy: Command, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stored = make_study(trials=2)
+def stopped_while_it_runs(stored: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers leave because somebody stops their study."""
 
     def launch(*_arguments: Any, **_options: Any) -> str:
         set_stopping(stored.storage, "it", True)
         return "done"
 
     monkeypatch.setattr(local, "launch", launch)
+
+
+def test_a_launcher_whose_study_is_stopped_says_that_trials_are_left(
+    make_study: Any, lrstudy: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored = make_study(trials=2)
+    stopped_while_it_runs(stored, monkeypatch)
     for command, status in (("resume", 3), ("worker", 0)):
         set_stopping(stored.storage, "it", False)
         outcome = lrstudy(command, "it", "--storage", stored.url)
@@ -266,12 +271,7 @@ def test_a_worker_whose_study_is_stopped_names_what_undoes_that(
     make_study: Any, lrstudy: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stored = make_study(trials=2)
-
-    def launch(*_arguments: Any, **_options: Any) -> str:
-        set_stopping(stored.storage, "it", True)
-        return "done"
-
-    monkeypatch.setattr(local, "launch", launch)
+    stopped_while_it_runs(stored, monkeypatch)
     outcome = lrstudy("worker", "it", "--storage", stored.url)
     going_on = f"go on with: lrstudy resume it --storage {stored.url}\n"
     assert (outcome.status, outcome.out.endswith(going_on)) == (0, True)

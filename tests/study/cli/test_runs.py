@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,29 +36,34 @@ def run_all(stored: Any, *, failing: bool = False) -> None:
             study.tell(trial, 0.5)
 
 
-def launched(stored: Any, monkeypatch: pytest.MonkeyPatch, ending: str, work: Any) -> None:
-    """`run` from the point where the study exists, with workers that do ``work``."""
+Launched = Callable[..., None]
 
-    def launch(*_arguments: Any, **_options: Any) -> str:
-        work()
-        return ending
 
-    monkeypatch.setattr(local, "launch", launch)
-    left, why = launching.launch(stored.url, "it", stored.spec, ["cpu"], Crew(), None)
-    going_on = command(stored.url, "resume", "it")
-    launching.say_how_to_go_on(stored.url, "it", stored.spec, left, why, going_on)
+@pytest.fixture
+def launched(monkeypatch: pytest.MonkeyPatch) -> Launched:
+    """``launched(stored, ending, work)``: `run` from the point where the study exists, with workers
+    that do ``work``."""
+
+    def run(stored: Any, ending: str, work: Callable[[], None]) -> None:
+        def launch(*_arguments: Any, **_options: Any) -> str:
+            work()
+            return ending
+
+        monkeypatch.setattr(local, "launch", launch)
+        left, why = launching.launch(stored.url, "it", stored.spec, ["cpu"], Crew(), None)
+        going_on = command(stored.url, "resume", "it")
+        launching.say_how_to_go_on(stored.url, "it", stored.spec, left, why, going_on)
+
+    return run
 
 
 @pytest.mark.parametrize("ending", ["done", "stopped", "timeout"])
 def test_a_complete_study_names_the_next_command(
-    make_study: Any,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    ending: str,
+    make_study: Any, launched: Launched, capsys: pytest.CaptureFixture[str], ending: str
 ) -> None:
     """Ctrl-C after the last trial changes nothing."""
     stored = make_study(trials=2)
-    launched(stored, monkeypatch, ending, lambda: run_all(stored))
+    launched(stored, ending, lambda: run_all(stored))
     where = f"--storage {shlex.quote(stored.url)}"
     text = (
         f"study 'it' is complete; show it: lrstudy report it {where}\n"
@@ -69,13 +75,14 @@ def test_a_complete_study_names_the_next_command(
 @pytest.mark.parametrize("keeps", [True, False])
 def test_a_file_system_that_keeps_no_log_is_told_of_in_one_line(
     make_study: Any,
+    launched: Launched,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     keeps: bool,
 ) -> None:
     stored = make_study(trials=2)
     monkeypatch.setattr("study.storage.studies.write_ahead", lambda _storage: keeps)
-    launched(stored, monkeypatch, "done", lambda: run_all(stored))
+    launched(stored, "done", lambda: run_all(stored))
     line = (
         f"lrstudy: the file system of {stored.url} cannot keep SQLite's write-ahead log, as "
         "networks often cannot: workers wait longer for each other there; a local disk or "
@@ -87,7 +94,7 @@ def test_a_file_system_that_keeps_no_log_is_told_of_in_one_line(
 @pytest.mark.parametrize(("ending", "status"), [("stopped", 130), ("done", 1), ("timeout", 3)])
 def test_what_is_left_is_said_with_the_command_to_go_on(
     make_study: Any,
-    monkeypatch: pytest.MonkeyPatch,
+    launched: Launched,
     capsys: pytest.CaptureFixture[str],
     ending: str,
     status: int,
@@ -95,7 +102,7 @@ def test_what_is_left_is_said_with_the_command_to_go_on(
     stored = make_study(trials=2)
     got = 0
     try:
-        launched(stored, monkeypatch, ending, lambda: None)
+        launched(stored, ending, lambda: None)
     except typer.Exit as exit_:
         got = exit_.exit_code
     assert got == status
@@ -107,7 +114,7 @@ def test_what_is_left_is_said_with_the_command_to_go_on(
 
 
 def test_trials_that_failed_for_good_make_the_study_a_failure(
-    make_study: Any, monkeypatch: pytest.MonkeyPatch
+    make_study: Any, launched: Launched
 ) -> None:
     stored = make_study(trials=2, max_retries=0)
     message = (
@@ -115,7 +122,7 @@ def test_trials_that_failed_for_good_make_the_study_a_failure(
         "OSError: the disk is full"
     )
     with pytest.raises(Failure) as caught:
-        launched(stored, monkeypatch, "done", lambda: run_all(stored, failing=True))
+        launched(stored, "done", lambda: run_all(stored, failing=True))
     assert (str(caught.value), caught.value.status) == (message, 1)
     with pytest.raises(Failure) as caught:
         resume("it", storage=stored.url)

@@ -18,14 +18,13 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from search_spaces.config import Budget, Range, TrialConfig
+from search_spaces.config import TrialConfig
 from search_spaces.schedules.cycles import CosineRestarts
 from search_spaces.schedules.decays import Constant
 from search_spaces.schedules.horizon import Cosine
 from search_spaces.weight_sampling import WeightSampling
 from study.export.code import network_code, train_code
 from study.export.weights import export
-from study.spec import StudySpec
 from study.tasks import task as tasks
 from study.tasks.fashion_mnist import Images
 from study.tasks.lenet import lenet
@@ -34,7 +33,7 @@ from study.training.evaluation import logits
 from study.training.loop import start, train
 from study.training.torch_schedules import closed_form
 from tests.conftest import CPU
-from tests.study.export.test_weights import _sampling
+from tests.study.export.test_weights import _sampling, constant_spec
 
 EPOCHS, BATCH = 4, 12  # 42 updates an epoch
 
@@ -78,15 +77,7 @@ def run(folder: Path, modules: Path, script: str) -> Any:
 def made(task: Task, folder: Path, config: TrialConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     """Exports a run of the configuration on the tiny images."""
     monkeypatch.setitem(tasks.TASKS, "tiny", task)
-    spec = StudySpec(
-        space="fixed_rate",
-        task="tiny",
-        families=("constant",),
-        trials=1,
-        budget=Budget(epochs=EPOCHS),
-        ranges={"base_lr": Range(low=0.05, high=0.05, log=True)},
-    )
-    export(spec, 0, config, folder, device=CPU, threads=1)
+    export(constant_spec(EPOCHS), 0, config, folder, device=CPU, threads=1)
 
 
 NOTHING_ELSE = """

@@ -15,7 +15,7 @@ from optuna.trial import FixedTrial
 from safetensors.torch import load_file
 
 from search_spaces.config import Arm, Budget, Range, TrialConfig
-from search_spaces.schedules.base import ScheduleConfig
+from search_spaces.schedules.base import Array, ScheduleConfig
 from search_spaces.schedules.cycles import CosineRestarts, OneCycle
 from search_spaces.schedules.decays import Constant, Factor, InversePower, MultiFactor
 from search_spaces.schedules.given import Plateau, Table, TorchScheduler
@@ -29,8 +29,9 @@ from study.tasks.task import Task
 from study.training.loop import start, train
 from study.training.torch_schedules import closed_form
 from tests.conftest import CPU
+from tests.torch_rates import torch_rates
 
-EPOCHS = 12
+EPOCHS, BASE = 12, 0.3
 WARM = {"warmup": 2.3, "warmup_lr": 0.01}
 SCHEDULES: list[ScheduleConfig] = [
     Constant(base_lr=0.3),
@@ -60,6 +61,18 @@ SCHEDULES: list[ScheduleConfig] = [
 ]
 
 
+def constant_spec(epochs: int) -> StudySpec:
+    """A search of one constant rate on the tiny task."""
+    return StudySpec(
+        space="fixed_rate",
+        task="tiny",
+        families=("constant",),
+        trials=1,
+        budget=Budget(epochs=epochs),
+        ranges={"base_lr": Range(low=0.05, high=0.05, log=True)},
+    )
+
+
 def executed(code: str) -> dict[str, Any]:
     """The names that a pasted snippet defines."""
     names: dict[str, Any] = {}
@@ -67,17 +80,10 @@ def executed(code: str) -> dict[str, Any]:
     return names
 
 
-def rates_of_lambda_lr(code: str, updates: int) -> list[float]:
+def rates_of_lambda_lr(code: str, updates: int) -> Array:
     """The rates that an optimizer has with the snippet's LambdaLR, update by update."""
     names = executed(code)
-    optimizer = torch.optim.SGD([torch.zeros(1)], lr=names["base_lr"])
-    scheduler = names["lambda_lr"](optimizer)
-    rates = []
-    for _ in range(updates):
-        rates.append(optimizer.param_groups[0]["lr"])
-        optimizer.step()
-        scheduler.step()
-    return rates
+    return torch_rates(names["lambda_lr"], updates, names["base_lr"])
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES, ids=lambda schedule: schedule.family)
@@ -91,54 +97,25 @@ def test_the_pasted_code_gives_the_same_rates(
     np.testing.assert_allclose(rates_of_lambda_lr(code, updates), expected, rtol=1e-12, atol=1e-15)
 
 
-@given(
-    warmup=st.floats(0, 4),
-    horizon=st.floats(4.5, 20),
-    exponent=st.floats(0.25, 4),
-    steps_per_epoch=st.integers(1, 9),
-)
-def test_the_code_of_a_decay_gives_the_same_rates_whatever_its_numbers(
-    warmup: float, horizon: float, exponent: float, steps_per_epoch: int
+WARM_OR_NOT: dict[str, Any] = {"base_lr": st.just(BASE), "warmup": st.just(0.0) | st.floats(0, 4)}
+HELD_OR_NOT = WARM_OR_NOT | {"hold_epochs": st.booleans()}
+LENGTHS: dict[str, Any] = {"horizon": st.floats(4.5, 20), "exponent": st.floats(0.25, 4)}
+CYCLES: dict[str, Any] = {"cycle": st.floats(0.05, 6), "multiplier": st.just(1.0) | st.floats(1, 2)}
+COOLDOWNS: dict[str, Any] = {"cooldown": st.floats(0.01, 4), "horizon": st.floats(8.5, 11)}
+ANY = {
+    "decay": st.builds(Polynomial, **WARM_OR_NOT, **LENGTHS),
+    "restarts": st.builds(CosineRestarts, **HELD_OR_NOT, **CYCLES),
+    "cooldown": st.builds(WarmupStableDecay, **HELD_OR_NOT, **COOLDOWNS),
+}
+
+
+@pytest.mark.parametrize("kind", ANY)
+@given(data=st.data(), steps_per_epoch=st.integers(1, 9))
+def test_the_code_gives_the_same_rates_whatever_its_numbers(
+    kind: str, data: st.DataObject, steps_per_epoch: int
 ) -> None:
-    schedule = Polynomial(base_lr=0.3, warmup=warmup, horizon=horizon, exponent=exponent)
-    rate = executed(lambda_code(schedule, EPOCHS, steps_per_epoch))["rate"]
-    steps = np.arange(EPOCHS * steps_per_epoch)
-    expected = schedule(steps, steps_per_epoch)
-    np.testing.assert_allclose([rate(int(t)) for t in steps], expected, rtol=1e-12, atol=1e-15)
-
-
-@given(
-    warmup=st.just(0.0) | st.floats(0, 4),
-    cycle=st.floats(0.05, 6),
-    multiplier=st.just(1.0) | st.floats(1, 2),
-    hold_epochs=st.booleans(),
-    steps_per_epoch=st.integers(1, 9),
-)
-def test_the_code_of_restarts_begins_its_cycles_with_the_same_updates(
-    warmup: float, cycle: float, multiplier: float, hold_epochs: bool, steps_per_epoch: int
-) -> None:
-    schedule = CosineRestarts(
-        base_lr=0.3, warmup=warmup, cycle=cycle, multiplier=multiplier, hold_epochs=hold_epochs
-    )
-    rate = executed(lambda_code(schedule, EPOCHS, steps_per_epoch))["rate"]
-    steps = np.arange(EPOCHS * steps_per_epoch)
-    expected = schedule(steps, steps_per_epoch)
-    np.testing.assert_allclose([rate(int(t)) for t in steps], expected, rtol=1e-12, atol=1e-15)
-
-
-@given(
-    warmup=st.floats(0, 4),
-    cooldown=st.floats(0.01, 4),
-    horizon=st.floats(8.5, 11),
-    hold_epochs=st.booleans(),
-    steps_per_epoch=st.integers(1, 9),
-)
-def test_the_code_of_a_cooldown_begins_it_with_the_same_update(
-    warmup: float, cooldown: float, horizon: float, hold_epochs: bool, steps_per_epoch: int
-) -> None:
-    schedule = WarmupStableDecay(
-        base_lr=0.3, warmup=warmup, cooldown=cooldown, horizon=horizon, hold_epochs=hold_epochs
-    )
+    """Cycles and cooldowns begin with the same update."""
+    schedule = data.draw(ANY[kind])
     rate = executed(lambda_code(schedule, EPOCHS, steps_per_epoch))["rate"]
     steps = np.arange(EPOCHS * steps_per_epoch)
     expected = schedule(steps, steps_per_epoch)
@@ -161,14 +138,7 @@ def test_exported_files_hold_the_trained_run(
     tiny_task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(tasks.TASKS, "tiny", tiny_task)
-    spec = StudySpec(
-        space="fixed_rate",
-        task="tiny",
-        families=("constant",),
-        trials=1,
-        budget=Budget(epochs=3),
-        ranges={"base_lr": Range(low=0.05, high=0.05, log=True)},
-    )
+    spec = constant_spec(3)
     config = TrialConfig(schedule=Constant(base_lr=0.05), epochs=3, seed=4, batch_size=50)
     made = export(spec, 0, config, tmp_path / "best", device=CPU, threads=1)
     again = export(spec, 0, config, tmp_path / "again", device=CPU, threads=1)

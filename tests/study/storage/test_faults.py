@@ -26,28 +26,19 @@ def of_sqlite(code: int) -> StorageInternalError:
     return raised(sa.exc.OperationalError, orig)
 
 
-@pytest.mark.parametrize(
-    ("code", "passes"),
-    [
-        (sqlite3.SQLITE_BUSY, True),
-        (sqlite3.SQLITE_BUSY_SNAPSHOT, True),
-        (sqlite3.SQLITE_BUSY_RECOVERY, True),
-        (sqlite3.SQLITE_LOCKED, True),
-        (sqlite3.SQLITE_LOCKED_SHAREDCACHE, True),
-        (sqlite3.SQLITE_PROTOCOL, True),
-        (sqlite3.SQLITE_ERROR, False),  # no such table, no such column
-        (sqlite3.SQLITE_FULL, False),
-        (sqlite3.SQLITE_READONLY, False),
-        (sqlite3.SQLITE_READONLY_DBMOVED, False),
-        (sqlite3.SQLITE_CORRUPT, False),
-        (sqlite3.SQLITE_NOTADB, False),
-        (sqlite3.SQLITE_CANTOPEN, False),
-        (sqlite3.SQLITE_PERM, False),
-        (sqlite3.SQLITE_IOERR_WRITE, False),
-        (sqlite3.SQLITE_IOERR_SHMSIZE, False),
-    ],
+_HELD = ("BUSY", "BUSY_SNAPSHOT", "BUSY_RECOVERY", "LOCKED", "LOCKED_SHAREDCACHE", "PROTOCOL")
+_BROKEN = (
+    *("ERROR", "FULL", "READONLY", "READONLY_DBMOVED", "CORRUPT", "NOTADB", "CANTOPEN", "PERM"),
+    *("IOERR_WRITE", "IOERR_SHMSIZE"),  # ERROR: no such table, no such column
 )
-def test_sqlite_is_waited_for_while_another_connection_holds_it(code: int, passes: bool) -> None:
+
+
+@pytest.mark.parametrize(
+    ("name", "passes"),
+    [*((each, True) for each in _HELD), *((each, False) for each in _BROKEN)],
+)
+def test_sqlite_is_waited_for_while_another_connection_holds_it(name: str, passes: bool) -> None:
+    code = getattr(sqlite3, f"SQLITE_{name}")
     assert is_passing(of_sqlite(code)) is passes
     assert is_of_storage(of_sqlite(code))
 

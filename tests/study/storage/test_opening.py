@@ -22,6 +22,7 @@ from study.storage.hints import command
 from study.storage.opening import connect
 from study.storage.studies import open_storage
 from study.storage.urls import StorageError
+from tests.study.storage.refusals import refusal
 
 Content = dict[str, bytes]
 
@@ -34,18 +35,6 @@ def read(file: Path) -> int:
     """How many studies a reader finds."""
     with connect(f"sqlite:///{file}") as connection:
         return int(connection.execute(sa.text("SELECT count(*) FROM studies")).scalar_one())
-
-
-def refusal(target: Path) -> str:
-    """What readers and workers are told alike."""
-    url = f"sqlite:///{target}"
-    with pytest.raises(StorageError) as reading, connect(url):
-        pass
-    with pytest.raises(StorageError) as writing:
-        open_storage(url)
-    assert str(reading.value) == str(writing.value)
-    assert "\n" not in str(reading.value)
-    return str(reading.value)
 
 
 @pytest.fixture
@@ -175,7 +164,7 @@ def test_a_reader_does_not_read_what_is_being_written(
     with closing(sqlite3.connect(file, isolation_level=None)) as other:
         other.execute("PRAGMA journal_mode=MEMORY")
         other.execute("BEGIN EXCLUSIVE")
-        assert "database is locked" in refusal(file)
+        assert "database is locked" in refusal(f"sqlite:///{file}")
         other.execute("ROLLBACK")
     assert read(file) == 2
 
@@ -190,29 +179,29 @@ def fill(file: Path) -> str:
 
 def test_a_missing_file_is_named_and_not_made(folder: Path) -> None:
     file = folder / "none.db"
-    assert refusal(file) == f"there is no database {file}; {fill(file)} makes one"
+    assert refusal(f"sqlite:///{file}") == f"there is no database {file}; {fill(file)} makes one"
     assert content(folder) == {}
 
 
 def test_a_directory_is_named(folder: Path) -> None:
-    assert refusal(folder) == f"{folder} is a directory, not a database"
+    assert refusal(f"sqlite:///{folder}") == f"{folder} is a directory, not a database"
 
 
 def test_what_is_no_file_is_named_and_not_waited_for(folder: Path) -> None:
     os.mkfifo(folder / "pipe")
-    assert refusal(folder / "pipe") == f"{folder / 'pipe'} is not a file"
+    assert refusal(f"sqlite:///{folder / 'pipe'}") == f"{folder / 'pipe'} is not a file"
 
 
 def test_a_file_that_may_not_be_read_is_named(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The superuser may read anything, so the system's answer is changed here."""
     monkeypatch.setattr(os, "access", lambda path, mode: mode != os.R_OK)
-    assert refusal(file) == f"cannot read {file}: permission denied"
+    assert refusal(f"sqlite:///{file}") == f"cannot read {file}: permission denied"
 
 
 def test_an_empty_file_is_no_database_yet(folder: Path) -> None:
     file = folder / "empty.db"
     file.touch()
-    assert refusal(file) == f"sqlite:///{file} is empty; {fill(file)} fills it"
+    assert refusal(f"sqlite:///{file}") == f"sqlite:///{file} is empty; {fill(file)} fills it"
     assert content(folder) == {"empty.db": b""}
 
 
@@ -222,7 +211,7 @@ def test_a_file_that_is_no_database_is_left_alone(folder: Path, text: str) -> No
     file.write_text(text)
     before = content(folder)
     message = f"cannot use the storage sqlite:///{file}: file is not a database"
-    assert refusal(file) == message
+    assert refusal(f"sqlite:///{file}") == message
     with pytest.raises(StorageError) as error:
         open_storage(f"sqlite:///{file}", create=True)
     assert str(error.value) == message
@@ -231,8 +220,8 @@ def test_a_file_that_is_no_database_is_left_alone(folder: Path, text: str) -> No
 
 def test_a_damaged_database_is_named(folder: Path, file: Path) -> None:
     file.write_bytes(file.read_bytes()[:20_000])
-    assert "malformed" in refusal(file)
-    assert str(file) in refusal(file)
+    assert "malformed" in refusal(f"sqlite:///{file}")
+    assert str(file) in refusal(f"sqlite:///{file}")
 
 
 def test_a_journal_of_optuna_is_known(folder: Path) -> None:
@@ -240,7 +229,7 @@ def test_a_journal_of_optuna_is_known(folder: Path) -> None:
     file = folder / "journal"
     JournalStorage(JournalFileBackend(str(file))).create_new_study([], "it")
     advice = "use sqlite:///FILE; `optuna.copy_study` copies its studies there"
-    assert refusal(file) == f"{file} is a journal file of Optuna: {advice}"
+    assert refusal(f"sqlite:///{file}") == f"{file} is a journal file of Optuna: {advice}"
     for text in ("study.log", "./a/secret.journal", f"journal:{file}"):
         with pytest.raises(StorageError) as error:
             open_storage(text)

@@ -13,19 +13,9 @@ from study.storage.opening import connect
 from study.storage.studies import open_storage
 from study.storage.urls import StorageError
 from tests.study.old_optuna import plant, revisions, write
+from tests.study.storage.refusals import refusal
 
 NEWEST, *OLDER = revisions()
-
-
-def refusal(url: str) -> str:
-    """What everybody is told who opens it."""
-    with pytest.raises(StorageError) as reading, connect(url):
-        pass
-    with pytest.raises(StorageError) as writing:
-        open_storage(url)
-    assert str(reading.value) == str(writing.value)
-    assert "\n" not in str(reading.value)
-    return str(reading.value)
 
 
 def filling(url: str) -> str:

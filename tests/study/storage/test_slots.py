@@ -326,20 +326,29 @@ def test_another_users_process_is_left_alone(
     assert finish(study) == [1]
 
 
+def asked_elsewhere(study: optuna.Study, monkeypatch: pytest.MonkeyPatch) -> optuna.Trial:
+    """A trial that a worker of another machine runs."""
+    with monkeypatch.context() as patch:
+        patch.setattr(liveness, "process_space", lambda: "elsewhere")
+        return study.ask()
+
+
+def silence(stored: Any, seconds: float) -> None:
+    """The first trial's last heartbeat was so long ago."""
+    with stored.storage.scoped_session() as session:
+        row = session.get_one(models.TrialHeartbeatModel, 1)
+        row.heartbeat = row.heartbeat - timedelta(seconds=seconds)
+        session.commit()
+
+
 @pytest.mark.parametrize(("silent", "given_up"), [(0.0, False), (100.0, False), (130.0, True)])
 def test_a_worker_elsewhere_is_given_up_when_it_is_silent(
     make_study: Any, monkeypatch: pytest.MonkeyPatch, silent: float, given_up: bool
 ) -> None:
     stored = make_study(trials=2)
     study = stored.load()
-    with monkeypatch.context() as patch:
-        patch.setattr(liveness, "process_space", lambda: "elsewhere")
-        trial = study.ask()
-    beat = models.TrialHeartbeatModel
-    with stored.storage.scoped_session() as session:
-        row = session.get_one(beat, 1)
-        row.heartbeat = row.heartbeat - timedelta(seconds=silent)
-        session.commit()
+    trial = asked_elsewhere(study, monkeypatch)
+    silence(stored, silent)
     assert finish(study) == ([0, 1] if given_up else [1])
     if given_up:
         with pytest.raises(optuna.exceptions.UpdateFinishedTrialError):
@@ -351,13 +360,8 @@ def test_a_sign_keeps_a_worker_elsewhere_alive(
 ) -> None:
     stored = make_study(trials=2)
     study = stored.load()
-    with monkeypatch.context() as patch:
-        patch.setattr(liveness, "process_space", lambda: "elsewhere")
-        trial = study.ask()
-    with stored.storage.scoped_session() as session:
-        row = session.get_one(models.TrialHeartbeatModel, 1)
-        row.heartbeat = row.heartbeat - timedelta(seconds=500)
-        session.commit()
+    trial = asked_elsewhere(study, monkeypatch)
+    silence(stored, 500)
     stored.storage.record_heartbeat(trial._trial_id)
     assert finish(study) == [1]
 

@@ -10,31 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from study.tasks.lenet import lenet
+from tests.chapter_lenet import chapter_lenet
 
 INITS: list[Literal["default", "xavier_uniform"]] = ["default", "xavier_uniform"]
 
 
-def chapter() -> nn.Sequential:
-    """The network as the chapter writes it."""
-    return nn.Sequential(
-        nn.Conv2d(1, 6, kernel_size=5, padding=2),
-        nn.ReLU(),
-        nn.MaxPool2d(kernel_size=2, stride=2),
-        nn.Conv2d(6, 16, kernel_size=5),
-        nn.ReLU(),
-        nn.MaxPool2d(kernel_size=2, stride=2),
-        nn.Flatten(),
-        nn.Linear(400, 120),
-        nn.ReLU(),
-        nn.Linear(120, 84),
-        nn.ReLU(),
-        nn.Linear(84, 10),
-    )
-
-
 def chapter_like(model: nn.Module) -> nn.Sequential:
     """The chapter's network with the model's weights."""
-    net = chapter()
+    net = chapter_lenet()
     weights = zip(net.state_dict(), model.state_dict().values(), strict=True)
     net.load_state_dict(dict(weights))
     return net
@@ -96,7 +79,7 @@ def test_the_global_random_state_is_left_alone(init: Literal["default", "xavier_
 def test_the_default_weights_are_those_of_pytorch() -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(11)
-        expected = list(chapter().parameters())
+        expected = list(chapter_lenet().parameters())
     for mine, theirs in zip(lenet("default", 11).parameters(), expected, strict=True):
         assert torch.equal(mine, theirs)
 

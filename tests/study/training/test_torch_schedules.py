@@ -19,6 +19,7 @@ from search_spaces.schedules.decays import Constant
 from search_spaces.schedules.given import Plateau, Table, TorchScheduler
 from search_spaces.schedules.horizon import Cosine
 from study.training.torch_schedules import PlateauState, closed_form, plateau_rates
+from tests.torch_rates import torch_rates
 
 settings.register_profile(
     "lrstudy", derandomize=True, deadline=None, database=None, max_examples=60
@@ -40,16 +41,10 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 }
 
 
-def torch_rates(name: str, count: int) -> Array:
-    optimizer = torch.optim.SGD([torch.zeros(1)], lr=BASE)
+def rates_of(name: str, count: int) -> Array:
+    """The first ``count`` rates of torch's class of that name."""
     arguments = ARGUMENTS[name] | ({"base_lr": BASE} if name == "CyclicLR" else {})
-    scheduler = getattr(lr_scheduler, name)(optimizer, **arguments)
-    rates = []
-    for _ in range(count):
-        rates.append(optimizer.param_groups[0]["lr"])
-        optimizer.step()
-        scheduler.step()
-    return np.array(rates, dtype=np.float64)
+    return torch_rates(lambda o: getattr(lr_scheduler, name)(o, **arguments), count, BASE)
 
 
 def torch_schedule(name: str, **fields: Any) -> TorchScheduler:
@@ -68,7 +63,7 @@ def test_every_class_that_torch_offers_is_recorded_or_refused() -> None:
 def test_a_recorded_schedule_has_torchs_rates(name: str, per: Any) -> None:
     epochs, k = 8, 5
     table = closed_form(torch_schedule(name, per=per), epochs, k)
-    expected = torch_rates(name, epochs if per == "epoch" else epochs * k)
+    expected = rates_of(name, epochs if per == "epoch" else epochs * k)
     assert isinstance(table, Table)
     assert len(table.rates) == len(expected)
     expected = np.repeat(expected, k) if per == "epoch" else expected
@@ -80,7 +75,7 @@ def test_a_recorded_schedule_follows_its_warmup(per: Any) -> None:
     schedule = torch_schedule("ExponentialLR", per=per, warmup=2.5, warmup_lr=0.1)
     table = closed_form(schedule, 6, 4)
     rates = table(np.arange(24), 4)
-    expected = torch_rates("ExponentialLR", 14)
+    expected = rates_of("ExponentialLR", 14)
     expected = np.repeat(expected, 4)[:14] if per == "epoch" else expected
     np.testing.assert_allclose(rates[:10], 0.1 + 0.2 * np.arange(10) / 10, rtol=1e-12)
     assert rates[10:].tolist() == expected.tolist()
