@@ -134,13 +134,14 @@ def with_crew(*without: str) -> Callable[[Callable[..., None]], Callable[..., No
             given.apply_defaults()
             values = given.arguments
             crew = Crew(**{name: values[name] for name in names})
-            command(
-                crew=crew, **{name: values[name] for name in declared.parameters if name in values}
-            )
+            rest = {name: values[name] for name in declared.parameters if name != "crew"}
+            command(**rest, crew=crew)
 
-        hints = {each.name: each.annotation for each in signature.parameters.values()}
+        # typer reads names, order and defaults in the one, and kinds and help in the other.
         with_options.__signature__ = signature  # type: ignore[attr-defined]
-        with_options.__annotations__ = hints
+        with_options.__annotations__ = {
+            each.name: each.annotation for each in signature.parameters.values()
+        }
         return with_options
 
     return decorate
