@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Literal, get_type_hints
@@ -119,14 +119,7 @@ def with_crew(*without: str) -> Callable[[Callable[..., None]], Callable[..., No
         declared = inspect.signature(command, eval_str=True)
         names = [each.name for each in fields(Crew) if each.name not in without]
 
-        def parameters() -> Iterator[inspect.Parameter]:
-            for parameter in declared.parameters.values():
-                if parameter.name != "crew":
-                    yield parameter
-                    continue
-                yield from (_option(name) for name in names if name not in declared.parameters)
-
-        signature = declared.replace(parameters=list(parameters()))
+        signature = _with_options(declared, names)
 
         @functools.wraps(command)
         def with_options(*args: object, **options: object) -> None:
@@ -145,6 +138,17 @@ def with_crew(*without: str) -> Callable[[Callable[..., None]], Callable[..., No
         return with_options
 
     return decorate
+
+
+def _with_options(declared: inspect.Signature, names: Sequence[str]) -> inspect.Signature:
+    """The signature with the crew's options where ``crew`` stands."""
+    added = [_option(name) for name in names if name not in declared.parameters]
+    parameters = [
+        each
+        for parameter in declared.parameters.values()
+        for each in (added if parameter.name == "crew" else [parameter])
+    ]
+    return declared.replace(parameters=parameters)
 
 
 def _option(name: str) -> inspect.Parameter:
