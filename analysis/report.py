@@ -17,7 +17,14 @@ from analysis.estimators.comparison import DELTA
 from analysis.figures.style import Picture
 from analysis.page.glossary import explainer
 from analysis.page.latex import tabular
-from analysis.page.links import anchors, linked, stages, trial_links, trial_rows
+from analysis.page.links import (
+    anchors,
+    linked,
+    stages,
+    trial_columns,
+    trial_links,
+    trial_rows,
+)
 from analysis.page.naming import distinct_slugs
 from analysis.page.provenance import facts
 from analysis.page.tables import cells
@@ -48,6 +55,7 @@ from analysis.sections import (
     test_accuracy,
 )
 from analysis.study import Study, load_study
+from analysis.table import Column, Table
 from search_spaces.spaces import CHAPTER
 from search_spaces.words.phrases import count
 
@@ -255,7 +263,7 @@ def sections_of(study: Study) -> Sequence[Section]:
     """What every search of this kind is asked, besides its own question."""
     if study.spec.designed:
         return (spending,)
-    shown = getattr(ANSWERS[study.spec.space], "SHOWS", ())  # by the answer itself
+    shown = ANSWERS[study.spec.space].ABOUT.shows
     asked = tuple(section for section in _SEARCH if section not in shown)
     return (*asked, pruning_audit) if study.spec.bank else asked
 
@@ -289,24 +297,16 @@ def _write_for_paper(reports: Sequence[StudyReport], folder: Path) -> None:
             for each in finding.pictures:
                 figure = folder / "figures" / f"{report.stem(finding, each.name)}.pdf"
                 figure.write_bytes(each.pdf())
-            for name, caption in printed(finding).items():
-                text = tabular(finding.estimates[name], caption, of_shares(name))
-                table = folder / "tables" / f"{report.stem(finding, name)}.tex"
-                table.write_text(text, encoding="utf-8")
+            for name, table in printed(finding).items():
+                file = folder / "tables" / f"{report.stem(finding, name)}.tex"
+                file.write_text(tabular(table, finding.estimates[name]), encoding="utf-8")
 
 
-def printed(finding: Finding) -> dict[str, str]:
-    """The tables that have a row, with their captions."""
+def printed(finding: Finding) -> dict[str, Table]:
+    """The tables that have a row."""
     return {
-        name: caption
-        for name, caption in finding.tables.items()
-        if not finding.estimates[name].empty
+        name: table for name, table in finding.tables.items() if not finding.estimates[name].empty
     }
-
-
-def of_shares(table: str) -> bool:
-    """Whether the table's columns hold shares where they do not say what they hold."""
-    return table.startswith("test_accuracy")
 
 
 def _move(draft: Path, out: Path) -> None:
@@ -322,7 +322,7 @@ def _values(report: StudyReport) -> dict[str, Any]:
     """A study's findings as JSON values; numbers that are not finite become null."""
     return {
         "question": report.answer.question,
-        "verdict": report.answer.verdict,
+        "verdict": str(report.answer.verdict),
         "storage": report.study.storage,
         "not_counted": report.not_counted,
         "facts": {stage: dict(each) for stage, each in report.facts.items()},
@@ -331,7 +331,7 @@ def _values(report: StudyReport) -> dict[str, Any]:
                 "title": finding.title,
                 "stage": finding.stage,
                 "question": finding.question,
-                "verdict": finding.verdict,
+                "verdict": str(finding.verdict),
                 "basis": finding.basis,
                 "caution": None if finding.caution is None else str(finding.caution),
                 "estimates": {
@@ -360,18 +360,18 @@ def render_page(reports: Sequence[StudyReport], latex: bool = False) -> str:
     environment.filters["cells"] = _cells
     environment.filters["zip"] = zip
     environment.filters["explained"] = explainer()
-    environment.filters |= {"printed": printed, "of_shares": of_shares}
+    environment.filters |= {"printed": printed, "trial_columns": trial_columns}
     environment.filters["linked"] = lambda text, report: linked(text, report.slug, report.anchors)
     template = environment.get_template("report.html.j2")
     return template.render(reports=reports, latex=latex, chapter=CHAPTER, STAGES=STAGES)
 
 
 def _cells(
-    frame: pd.DataFrame, report: StudyReport, shares: bool = False
+    columns: Sequence[Column], frame: pd.DataFrame, report: StudyReport
 ) -> tuple[list[str], list[list[str]]]:
     return cells(
+        columns,
         frame,
-        shares,
         lambda stage, numbers: trial_links(numbers, report.slug, stage, report.anchors),
     )
 

@@ -7,7 +7,7 @@ describe what the search found and never call one schedule better than another.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -15,10 +15,12 @@ import pandas as pd
 
 from analysis.figures.style import Picture, spoken
 from analysis.reading.plausible import slot_exists
-from analysis.reading.states import slot_states
+from analysis.reading.states import RESULTS, slot_states
 from analysis.study import Study
+from analysis.table import Table
+from analysis.wording import Sentence, sentence
 from search_spaces.words.phrases import count
-from study.spec import Stage
+from study.spec import Stage, StudySpec
 
 # Trials with a result that a schedule family needs before a search says anything about it. The best
 # of 20 random trials lies in the best 14 % of the space with probability 0.95 (0.86^20 = 0.05).
@@ -49,37 +51,45 @@ class Finding:
 
     stage: of the study that it rests on. verdict: one sentence with its numbers. basis: how many
     trials it rests on. caution: says that they are too few and which command adds the missing ones;
-    None where they are enough. estimates: every number that the pictures show; tables: those to
-    print, with their captions.
+    None where they are enough. estimates: every number that the pictures show; tables: how those
+    of them are printed that are, by name.
     """
 
     title: str
     stage: Stage
     question: str
-    verdict: str
+    verdict: Sentence
     basis: str
     caution: Caution | None
     estimates: Estimates
-    tables: Mapping[str, str]
+    tables: Mapping[str, Table]
     pictures: Sequence[Picture]
 
 
-class Section(Protocol):
-    """What a module must have to be a section of the report.
+@dataclass(frozen=True)
+class About:
+    """What a section is about.
 
-    STAGE: the stage that it rests on. USES: states of the trials that it counts. NEEDS: so many of
-    them each family must have, or so many seeds each configuration of a later stage.
-    TABLES: estimates to print, with their captions.
-    concerned(spec), where a module has it: the schedule families that it is about; else all.
-    SHOWS, where an answer has it: sections whose figure is its own, so that they are left out.
+    tables: estimates to print, by name. stage: the one that it rests on. uses: states of the trials
+    that it counts. needs: so many of them each family must have, or so many seeds each
+    configuration of a later stage. concerned: the schedule families that it is about; all without
+    it. shows: sections whose figure this answer has, so that they are left out beside it.
     """
 
-    TITLE: str
-    QUESTION: str
-    STAGE: Stage
-    USES: tuple[str, ...]
-    NEEDS: int
-    TABLES: dict[str, str]
+    title: str
+    question: str
+    tables: Mapping[str, Table]
+    stage: Stage = "search"
+    uses: tuple[str, ...] = RESULTS
+    needs: int = ENOUGH
+    concerned: Callable[[StudySpec], Sequence[str]] = lambda spec: spec.families
+    shows: tuple[Section, ...] = ()
+
+
+class Section(Protocol):
+    """What a module must have to be a section of the report."""
+
+    ABOUT: About
 
     def estimate(self, study: Study) -> Estimates:
         """Frames of numbers by name."""
@@ -87,23 +97,22 @@ class Section(Protocol):
     def draw(self, estimates: Estimates) -> list[Picture]:
         """Pictures of those numbers; none where there is nothing to show."""
 
-    def conclude(self, estimates: Estimates) -> str:
-        """One sentence with its numbers."""
+    def conclude(self, estimates: Estimates) -> Sentence | str:
+        """One sentence with its numbers, and the trials that it names as `Trials`."""
 
 
 def find(section: Section, study: Study) -> Finding:
     """Estimate, draw and conclude."""
-    estimates = section.estimate(study)
-    stage = study.stage(section.STAGE)
+    about, estimates = section.ABOUT, section.estimate(study)
     return Finding(
-        title=section.TITLE,
-        stage=section.STAGE,
-        question=section.QUESTION,
-        verdict=section.conclude(estimates),
-        basis=basis(stage, section.USES),
-        caution=_caution(section, study),
+        title=about.title,
+        stage=about.stage,
+        question=about.question,
+        verdict=sentence(section.conclude(estimates)),
+        basis=basis(study.stage(about.stage), about.uses),
+        caution=_caution(about, study),
         estimates=estimates,
-        tables=section.TABLES,
+        tables=about.tables,
         pictures=section.draw(estimates),
     )
 
@@ -130,13 +139,12 @@ def counted(study: Study, without: Sequence[str] = ()) -> list[str]:
     return found + ([f"{count(alien, 'attempt')} at no trial of the study"] if alien else [])
 
 
-def _caution(section: Section, study: Study) -> Caution | None:
-    stage = study.stage(section.STAGE)
-    if stage.spec.stage != section.STAGE:
-        words = f"Not finished: the {section.STAGE} runs were not begun."
+def _caution(about: About, study: Study) -> Caution | None:
+    stage = study.stage(about.stage)
+    if stage.spec.stage != about.stage:
+        words = f"Not finished: the {about.stage} runs were not begun."
         return Caution(words, "To go on", study.command("confirm"))
-    concerned = getattr(section, "concerned", lambda spec: spec.families)
-    return caution(stage, section.USES, section.NEEDS, concerned(stage.spec))
+    return caution(stage, about.uses, about.needs, about.concerned(stage.spec))
 
 
 def caution(

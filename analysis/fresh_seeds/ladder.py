@@ -14,11 +14,17 @@ from analysis.fresh_seeds.frames import ids, runs
 from analysis.fresh_seeds.pairs import exact
 from analysis.section import Estimates
 from analysis.study import Study
+from analysis.table import PERCENT, RUNS, SCHEDULE, Column, N, bounded, printed
 from analysis.wording import points
 from search_spaces.words.phrases import count
 
 ALL = "mean of the others"
 _SIZE = ["images", "epochs"]
+COLUMNS = (
+    *(SCHEDULE, Column("images"), Column("epochs"), Column("size"), N),
+    *(*bounded("difference_accuracy", PERCENT), RUNS),
+)
+SLOPE_COLUMNS = (SCHEDULE, N, *bounded("per_doubling_accuracy", PERCENT), RUNS)
 
 
 def on_ladder(study: Study) -> pd.DataFrame:
@@ -57,13 +63,10 @@ def climb(climbing: pd.DataFrame, first: str) -> Estimates:
         n, mean, _, low, high = slope(own, "size")
         slopes.append((family, n, mean, low, high, ids(both)))
         trend.append(_line(own, mean))
-    names = ["difference_accuracy", "difference_accuracy_low", "difference_accuracy_high"]
-    found = ["per_doubling_accuracy", "per_doubling_accuracy_low", "per_doubling_accuracy_high"]
-    columns = ["family", *_SIZE, "size", "n", *names, "confirm_trials"]
     return {
         "differences": differences,
-        "ladder": pd.DataFrame(rows, columns=columns),
-        "slopes": pd.DataFrame(slopes, columns=["family", "n", *found, "confirm_trials"]),
+        "ladder": pd.DataFrame(rows, columns=printed(COLUMNS)),
+        "slopes": pd.DataFrame(slopes, columns=printed(SLOPE_COLUMNS)),
         "trend": pd.concat(trend, ignore_index=True) if trend else pd.DataFrame(columns=_TREND),
     }
 

@@ -15,6 +15,7 @@ from analysis.figures.style import INK, Picture, canvas, on, picture, spoken, st
 from analysis.fresh_seeds.frames import Scores, by_seed, chosen_runs, ids, on_test
 from analysis.reading.states import RESULTS
 from analysis.study import Study
+from analysis.table import PERCENT, RUNS, SCHEDULE, TEST_RUNS, Column, N, bounded, interval, printed
 from analysis.wording import listed, points
 from search_spaces.words.phrases import count
 
@@ -30,11 +31,13 @@ _BOUNDS = [
     *("difference_accuracy_low", "difference_accuracy_high", "low90", "high90"),
     *("adjusted_accuracy_low", "adjusted_accuracy_high"),
 ]
-PRINTED = [
-    *("family", "n", "difference_accuracy", "difference_accuracy_low", "difference_accuracy_high"),
-    *("adjusted_accuracy_low", "adjusted_accuracy_high"),
-    *("wins_share", "wins_share_low", "wins_share_high", "verdict", "further_seeds"),
-]
+_PRINTED = (
+    *(SCHEDULE, N, *bounded("difference_accuracy", PERCENT)),
+    *(interval("adjusted_accuracy", PERCENT), *bounded("wins_share", PERCENT)),
+    *(Column("verdict"), Column("further_seeds")),
+)
+COLUMNS = (*_PRINTED, RUNS, TEST_RUNS)
+"""Of `table`: with the runs of the stage that judged."""
 
 
 def pairs(study: Study, first: str, weights: str = "last") -> pd.DataFrame:
@@ -63,7 +66,7 @@ def compare(scores: Scores, first: str, delta: float) -> pd.DataFrame:
     """`compare_pairs` of those scores under the names of tables, by falling difference."""
     others = [str(name) for name in scores.accuracy if name != first]
     if first not in scores.accuracy or not others:
-        return pd.DataFrame(columns=[*PRINTED, "low90", "high90", "sd"])
+        return pd.DataFrame(columns=[*printed(_PRINTED), "low90", "high90", "sd"])
     correct = scores.correct or None
     frame = compare_pairs(scores.accuracy, first, others, correct=correct, delta=delta)
     frame = frame.rename(columns=_NAMES | _SUPERIORITY)
@@ -75,7 +78,7 @@ def compare(scores: Scores, first: str, delta: float) -> pd.DataFrame:
 def table(frame: pd.DataFrame) -> pd.DataFrame:
     """What of `pairs` is printed, with the trials under their stage's name."""
     stage = frame["stage"].iloc[0] if len(frame) else "test"
-    return frame[PRINTED].assign(**{f"{stage}_trials": frame["trials"]})
+    return frame[printed(_PRINTED)].assign(**{f"{stage}_trials": frame["trials"]})
 
 
 def forest(frame: pd.DataFrame, first: str, alt: str) -> list[Picture]:

@@ -8,25 +8,26 @@ from collections.abc import Sequence
 import pandas as pd
 from markupsafe import Markup
 
-from analysis.page.tables import TRIALS, cells
+from analysis.page.tables import cells
+from analysis.table import Table
 
 _MINUS = re.compile(r"(?<![\w.])-(?=\d)")
 
 
-def tabular(frame: pd.DataFrame, caption: str, shares: bool = False) -> str:
+def tabular(table: Table, frame: pd.DataFrame) -> str:
     r"""The frame as a tabular, its caption as a comment above; ``\input`` takes it as it is.
 
-    Headings, units and digits are those of `cells`, which also says what ``shares`` is; columns
-    that name trials of the database are left out. What LaTeX would take for a command is escaped.
+    Headings, units and digits are those of `cells`; columns that name trials of the database are
+    left out. What LaTeX would take for a command is escaped.
     Needs ``\usepackage{booktabs}``; a table of LaTeX gives it its caption and its place.
     """
-    names = [name for name in frame if name not in TRIALS]
-    headings, rows = cells(frame[names], shares, _unlinked)
+    columns = [column for column in table.columns if column.stage is None]
+    headings, rows = cells(columns, frame, _unlinked)
     text = pd.DataFrame(rows, columns=headings).to_latex(
         index=False, escape=True, column_format="l" + "r" * (len(headings) - 1)
     )
     minus = _MINUS.sub("$-$", text)
-    return f"% {' '.join(caption.split())}\n% Needs \\usepackage{{booktabs}}.\n{minus}"
+    return f"% {' '.join(table.caption.split())}\n% Needs \\usepackage{{booktabs}}.\n{minus}"
 
 
 def _unlinked(stage: str, numbers: Sequence[int]) -> Markup:

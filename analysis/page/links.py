@@ -6,21 +6,17 @@ the stage and the trial's number.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable
 
 import pandas as pd
 from markupsafe import Markup, escape
 
 from analysis.study import Study
+from analysis.table import ACCURACY, SCHEDULE, Column, trials
+from analysis.wording import Sentence, Trials
+from study.spec import Stage
 
 _MANY = 12  # more links than that are folded away
-# "trial 12", "confirm trials 3, 8 and 13"
-_N = r"\d+\b(?!\.\d)"  # a whole number, not the beginning of a decimal
-_NUMBERS = re.compile(
-    rf"\b(?P<stage>confirm |test )?(?:trial (?P<one>{_N})|trials (?P<many>{_N}(?:, {_N})*"
-    rf"(?: and {_N})?))"
-)
 
 
 def anchor(slug: str, stage: str, trial: int) -> str:
@@ -43,19 +39,16 @@ def stages(study: Study) -> dict[str, Study]:
     return {stage: each for stage, each in found.items() if each is not None}
 
 
-def linked(text: str, slug: str, known: Collection[str]) -> Markup:
-    """The sentence, escaped, with a link on every trial number that the page has."""
-    parts, end = Markup(), 0
-    for match in _NUMBERS.finditer(text):
-        stage = (match["stage"] or "search").strip()
-        group = "one" if match["one"] else "many"
-        parts += escape(text[end : match.start(group)])
-        parts += Markup().join(
-            _link(slug, stage, int(piece), known) if piece.isdigit() else escape(piece)
-            for piece in re.split(r"(\d+)", match[group])
-        )
-        end = match.end(group)
-    return parts + escape(text[end:])
+def linked(sentence: Sentence, slug: str, known: Collection[str]) -> Markup:
+    """The sentence, escaped, with a link on every trial that it names and the page has."""
+    return Markup().join(_linked(part, slug, known) for part in sentence.parts)
+
+
+def _linked(part: str | Trials, slug: str, known: Collection[str]) -> Markup:
+    if isinstance(part, str):
+        return escape(part)
+    links = [_link(slug, part.stage, int(number), known) for number in part.numbers]
+    return Markup("{} {}").format(part.noun, Markup(", ").join(links))
 
 
 def trial_links(numbers: Iterable[int], slug: str, stage: str, known: Collection[str]) -> Markup:
@@ -82,3 +75,9 @@ def trial_rows(study: Study) -> pd.DataFrame:
     parameters = list(dict.fromkeys(name for name in names if frame[name].notna().any()))
     columns = ["trial", "state", "family", *parameters, "seed", "epochs_trained"]
     return frame[columns].assign(accuracy=frame["value"].astype(float))
+
+
+def trial_columns(rows: pd.DataFrame, stage: Stage) -> list[Column]:
+    """How `trial_rows` of a stage are printed; the parameters are those of the space."""
+    special = {"trial": trials("trial", stage), "family": SCHEDULE, "accuracy": ACCURACY[0]}
+    return [special.get(name, Column(name)) for name in map(str, rows.columns)]

@@ -10,19 +10,13 @@ from matplotlib.ticker import LogLocator, NullLocator
 from analysis.estimators.intervals import mean_by, paired_difference, prediction_interval
 from analysis.figures.axes import percent_ticks
 from analysis.figures.style import INK, Picture, canvas, panels, picture, spoken, style
-from analysis.reading.states import RESULTS
-from analysis.section import Estimates
+from analysis.section import About, Estimates
 from analysis.sections.schedules import draw_variants, rates_of
 from analysis.study import Study
+from analysis.table import NAME, PERCENT, PLAIN, YES_NO, Column, N, Table, Unit, interval
 from search_spaces import chapter as space
 from search_spaces.words.phrases import percent
-from study.spec import Stage
 
-TITLE = "The chapter's runs"
-QUESTION = space.QUESTION
-STAGE: Stage = "search"
-USES: tuple[str, ...] = RESULTS
-NEEDS = 3  # seeds of each run; two leave a t interval of 12.7 standard errors either way
 # Public PyTorch runs of the chapter's program, mean and SD over 4 or 5 of them: training loss
 # (running mean of the last epoch, nats) and test accuracy. 4 is assumed, the cautious number.
 PUBLISHED_N = 4
@@ -37,21 +31,54 @@ PUBLISHED = pd.DataFrame(
     columns=["run", "train_loss", "train_loss_sd", "test_accuracy", "test_accuracy_sd"],
 )
 METRICS = ("train_loss", "test_accuracy")
-TABLES = {
-    "train_loss": "Training loss of the last epoch (nats): mean with 95 % interval over the n "
-    f"seeds that learned, beside the published mean and SD (n taken as {PUBLISHED_N}) and the 95 % "
-    "prediction interval for a mean of as many runs as were measured.",
-    "test_accuracy": "Test accuracy after the last epoch, in the same way.",
-    "train_loss_differences": "Training loss as intended minus as published over common seeds that "
-    "learned under both, with 95 % interval.",
-    "test_accuracy_differences": "Test accuracy, in the same way (points).",
-}
+
+
+def _measured_columns(unit: Unit) -> tuple[Column, ...]:
+    """Of `compare`, with a mean in that unit."""
+    return (
+        *(Column("run", NAME), Column("variant", NAME), N, *_mean_columns(unit)),
+        *(Column("published", unit), Column("published_sd", unit), interval("predicted", unit)),
+        *(Column("within", YES_NO), Column("stalled", counts=True)),
+        Column("diverged", counts=True),
+    )
+
+
+def _mean_columns(unit: Unit) -> tuple[Column, ...]:
+    bounds = Column("low", unit, "95 % interval", high="high")
+    return Column("mean", unit), Column("sd", unit), bounds
+
+
+ABOUT = About(
+    title="The chapter's runs",
+    question=space.QUESTION,
+    needs=3,  # seeds of each run; two leave a t interval of 12.7 standard errors either way
+    tables={
+        "train_loss": Table(
+            "Training loss of the last epoch (nats): mean with 95 % interval over the n "
+            f"seeds that learned, beside the published mean and SD (n taken as {PUBLISHED_N}) and "
+            "the 95 % prediction interval for a mean of as many runs as were measured.",
+            _measured_columns(PLAIN),
+        ),
+        "test_accuracy": Table(
+            "Test accuracy after the last epoch, in the same way.", _measured_columns(PERCENT)
+        ),
+        "train_loss_differences": Table(
+            "Training loss as intended minus as published over common seeds that "
+            "learned under both, with 95 % interval.",
+            (Column("run", NAME), N, *_mean_columns(PLAIN)),
+        ),
+        "test_accuracy_differences": Table(
+            "Test accuracy, in the same way (points).",
+            (Column("run", NAME), N, *_mean_columns(PERCENT)),
+        ),
+    },
+)
 
 
 def estimate(study: Study) -> Estimates:
     """train_loss, test_accuracy: measured and published, a row for each run and variant;
     METRIC_differences: paired, a row for each run; seeds, curves, rates: what the figures draw."""
-    trials = study.ended(USES)
+    trials = study.ended(ABOUT.uses)
     runs = [run for run in space.RUNS if f"{run}/as-published" in set(study.spec.families)]
     found = {metric: compare(trials, metric) for metric in METRICS}
     first = trials.drop_duplicates("family").sort_values("family", key=_places)

@@ -26,26 +26,35 @@ from analysis.figures.style import (
     spoken,
 )
 from analysis.reading.states import TERMINAL
-from analysis.section import ENOUGH, SEED_SPREAD, Estimates
+from analysis.section import SEED_SPREAD, About, Estimates
 from analysis.study import Study
-from analysis.wording import points
+from analysis.table import BEST_TRIAL, OUTCOMES, PERCENT, SCHEDULE, Column, N, Table, interval
+from analysis.wording import Sentence, Trials, joined, points, sentence
 from search_spaces.words.phrases import count, percent
-from study.spec import Stage
 
-TITLE = "Accuracy against base rate"
-QUESTION = "Which base rates suit which schedule, and where does training diverge?"
-STAGE: Stage = "search"
-USES: tuple[str, ...] = TERMINAL
-NEEDS = ENOUGH
-TABLES = {
-    "families": "What became of the trials of each schedule. Accuracy of complete trials on "
-    "validation images; diverged share with its 95 % interval (Wilson)."
-}
+SUMMARY = (
+    *(N, Column("complete"), *OUTCOMES),
+    *(Column("diverged_share", PERCENT), interval("diverged", PERCENT)),
+    *(Column("best_accuracy", PERCENT), BEST_TRIAL, Column("median_accuracy", PERCENT)),
+)
+"""The columns of `families` behind the family."""
+ABOUT = About(
+    title="Accuracy against base rate",
+    question="Which base rates suit which schedule, and where does training diverge?",
+    uses=TERMINAL,
+    tables={
+        "families": Table(
+            "What became of the trials of each schedule. Accuracy of complete trials on "
+            "validation images; diverged share with its 95 % interval (Wilson).",
+            (SCHEDULE, *SUMMARY),
+        )
+    },
+)
 
 
 def estimate(study: Study) -> Estimates:
     """trials: a row for each slot that ended; families: their `summary`."""
-    trials = scored(study.ended(USES))
+    trials = scored(study.ended(ABOUT.uses))
     columns = ["family", "trial", "base_lr", "state", "accuracy"]
     return {"trials": trials[columns], "families": families(study)}
 
@@ -109,7 +118,7 @@ def draw(estimates: Estimates) -> list[Picture]:
                 figure,
                 "accuracy-by-rate",
                 "Validation accuracy of each complete trial against its base learning rate, one "
-                "mark and colour for each schedule. " + conclude(estimates),
+                f"mark and colour for each schedule. {conclude(estimates)}",
                 "Each mark is one training run. The accuracy axis is logarithmic in the error. "
                 "Runs that have no comparable accuracy stand below: a pruned run was stopped "
                 "early, a diverged one has no usable weights.",
@@ -117,21 +126,25 @@ def draw(estimates: Estimates) -> list[Picture]:
         ]
 
 
-def conclude(estimates: Estimates) -> str:
+def conclude(estimates: Estimates) -> Sentence:
     """The best trial of each schedule, best first, and how many diverged."""
     rows = estimates["families"].dropna(subset=["best_accuracy"])
     ended = estimates["trials"]
     lost = int((ended["state"] == "diverged").sum())
     diverged = f"{lost} of {count(len(ended), 'trial')} diverged"
     if rows.empty:
-        return f"No trial ran to its end; {diverged}."
+        return sentence(f"No trial ran to its end; {diverged}.")
     rates = ended.set_index("trial")["base_lr"]
-    best = "; ".join(
-        f"{spoken(row['family'])} {percent(row['best_accuracy'])} at "
-        f"{rates[row['best_trial']]:.2g} (trial {row['best_trial']})"
+    best = [
+        sentence(
+            f"{spoken(row['family'])} {percent(row['best_accuracy'])} at "
+            f"{rates[row['best_trial']]:.2g} (",
+            Trials([row["best_trial"]]),
+            ")",
+        )
         for row in rows.sort_values("best_accuracy", ascending=False).to_dict("records")
-    )
-    return f"Best single runs: {best}; {diverged}."
+    ]
+    return sentence("Best single runs: ", joined("; ", best), f"; {diverged}.")
 
 
 def close_call(gap: float) -> str:

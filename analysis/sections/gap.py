@@ -15,33 +15,34 @@ from analysis.estimators.learning_curves import gap_at_equal_loss
 from analysis.figures.axes import percent_ticks
 from analysis.figures.style import INK, Picture, canvas, picture, spoken, style
 from analysis.fresh_seeds.frames import chosen, ids, runs
-from analysis.reading.states import RESULTS
-from analysis.section import Estimates
+from analysis.section import About, Estimates
 from analysis.study import Study
+from analysis.table import LOSS, PERCENT, RUNS, SCHEDULE, TEST_RUNS, Column, N, Table, bounded
 from analysis.wording import points
-from study.spec import Stage
 
-TITLE = "Generalization gap at equal training loss"
-QUESTION = "At the same training loss, does one schedule generalize better than another?"
-STAGE: Stage = "confirm"
-USES: tuple[str, ...] = RESULTS
-NEEDS = 3
-TABLES = {
-    "gaps": "Validation minus training error of the chosen configurations where their training "
-    "loss first reaches a loss that all of them reach: mean with 95 % interval over seeds; norm "
-    "of all weights there; and test minus training error at the end, where losses differ. Diverged "
-    "and stalled runs are left out."
-}
-_COLUMNS = [
-    *("family", "n", "gap_accuracy", "gap_accuracy_low", "gap_accuracy_high"),
-    *("weight_norm", "train_loss"),
-    *("test_gap_accuracy", "test_gap_accuracy_low", "test_gap_accuracy_high"),
-    *("confirm_trials", "test_trials"),
-]
+ABOUT = About(
+    title="Generalization gap at equal training loss",
+    question="At the same training loss, does one schedule generalize better than another?",
+    stage="confirm",
+    needs=3,
+    tables={
+        "gaps": Table(
+            "Validation minus training error of the chosen configurations where their training "
+            "loss first reaches a loss that all of them reach: mean with 95 % interval over seeds; "
+            "norm of all weights there; and test minus training error at the end, where losses "
+            "differ. Diverged and stalled runs are left out.",
+            (
+                *(SCHEDULE, N, *bounded("gap_accuracy", PERCENT)),
+                *(Column("weight_norm"), Column("train_loss", LOSS)),
+                *(*bounded("test_gap_accuracy", PERCENT), RUNS, TEST_RUNS),
+            ),
+        )
+    },
+)
 
 
 def estimate(study: Study) -> Estimates:
-    """gaps: a row for each family; see TABLES."""
+    """gaps: a row for each family; see ABOUT."""
     arms = chosen(study)
     found = runs(study)
     mine = found[found["origin"].isin(arms["origin"]) & (found["role"] == "candidate")]
@@ -55,7 +56,7 @@ def estimate(study: Study) -> Estimates:
         for family in gaps["family"]
     ]
     frame = gaps.join(at_end).assign(confirm_trials=pd.Series(trials, gaps.index, dtype=object))
-    return {"gaps": frame.reindex(columns=_COLUMNS).sort_values("gap_accuracy")}
+    return {"gaps": frame.reindex(columns=ABOUT.tables["gaps"].names).sort_values("gap_accuracy")}
 
 
 def _at_end(study: Study, family: object) -> dict[str, object]:

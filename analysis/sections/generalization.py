@@ -8,25 +8,31 @@ from scipy import stats
 
 from analysis.figures.axes import scatter_families
 from analysis.figures.style import INK, Picture, canvas, family_legend, picture, spoken
-from analysis.section import ENOUGH, Estimates
+from analysis.section import About, Estimates
 from analysis.study import Study
-from study.spec import Stage
+from analysis.table import LOSS, SCHEDULE, Column, N, Table
 
-TITLE = "Generalization gap"
-QUESTION = "At the same training loss, does one schedule generalize better than another?"
-STAGE: Stage = "search"
-USES: tuple[str, ...] = ("complete",)
-NEEDS = ENOUGH
-TABLES = {
-    "gaps": "Medians of complete trials, and Spearman's rank correlation of gap and training "
-    "loss within the schedule. Losses in nats."
-}
+ABOUT = About(
+    title="Generalization gap",
+    question="At the same training loss, does one schedule generalize better than another?",
+    uses=("complete",),
+    tables={
+        "gaps": Table(
+            "Medians of complete trials, and Spearman's rank correlation of gap and training "
+            "loss within the schedule. Losses in nats.",
+            (
+                *(SCHEDULE, N, Column("median_train_loss", LOSS), Column("median_gap", LOSS)),
+                Column("rank_correlation"),
+            ),
+        )
+    },
+)
 
 
 def estimate(study: Study) -> Estimates:
     """trials: family, trial, train_loss and gap (validation minus training loss) in nats after the
     last epoch; families: their medians and rank correlation (NaN for fewer than three trials)."""
-    complete = study.ended(USES)
+    complete = study.ended(ABOUT.uses)
     trials = complete[["family", "trial", "train_loss"]].assign(
         gap=complete["val_loss"] - complete["train_loss"]
     )
@@ -35,8 +41,7 @@ def estimate(study: Study) -> Estimates:
         (family, len(group), group["train_loss"].median(), group["gap"].median(), _rank(group))
         for family, group in trials.groupby("family", sort=False)
     ]
-    columns = ["family", "n", "median_train_loss", "median_gap", "rank_correlation"]
-    return {"trials": trials, "gaps": pd.DataFrame(rows, columns=columns)}
+    return {"trials": trials, "gaps": pd.DataFrame(rows, columns=ABOUT.tables["gaps"].names)}
 
 
 def _rank(group: pd.DataFrame) -> float:

@@ -10,29 +10,20 @@ from optuna.trial import FixedTrial
 
 from analysis.figures.style import Picture, canvas, picture, spoken, style
 from analysis.reading.states import RESULTS
-from analysis.section import Estimates
+from analysis.section import About, Estimates
 from analysis.study import Study
+from analysis.table import NAME, PERCENT, SCHEDULE, Column, N, Table
 from search_spaces.config import Ranges
 from search_spaces.words.phrases import percent
-from study.spec import Stage, StudySpec
+from study.spec import StudySpec
 
-TITLE = "Parameter importance"
-QUESTION = "Within a schedule, which sampled parameter mattered most for a good result?"
-STAGE: Stage = "search"
-USES: tuple[str, ...] = RESULTS
 EVALUATOR = "PED-ANOVA, best quarter of the trials"
 QUANTILE = 0.25
 # Five trials in the best quarter, which is what the evaluator's authors advise as the least.
 NEEDS = 20
-TABLES = {"importance": f"Share of each parameter within its schedule ({EVALUATOR})."}
 
 
-def estimate(study: Study) -> Estimates:
-    """importance: see `importance`."""
-    return {"importance": importance(study.trials, study.spec.ranges)}
-
-
-def concerned(spec: StudySpec) -> list[str]:
+def _concerned(spec: StudySpec) -> list[str]:
     """The families with two sampled parameters, which can be compared."""
     return [family for family in spec.families if len(_sampled(spec, family)) > 1]
 
@@ -41,6 +32,25 @@ def _sampled(spec: StudySpec, family: str) -> list[str]:
     trial = FixedTrial({name: each.low for name, each in spec.ranges.items()})
     spec.suggest(trial, family, spec.budget)
     return [name for name in trial.params if name in spec.ranges and not spec.ranges[name].fixed]
+
+
+ABOUT = About(
+    title="Parameter importance",
+    question="Within a schedule, which sampled parameter mattered most for a good result?",
+    needs=NEEDS,
+    concerned=_concerned,
+    tables={
+        "importance": Table(
+            f"Share of each parameter within its schedule ({EVALUATOR}).",
+            (SCHEDULE, N, Column("parameter", NAME), Column("importance", PERCENT)),
+        )
+    },
+)
+
+
+def estimate(study: Study) -> Estimates:
+    """importance: see `importance`."""
+    return {"importance": importance(study.trials, study.spec.ranges)}
 
 
 def draw(estimates: Estimates) -> list[Picture]:
@@ -110,7 +120,7 @@ def importance(trials: pd.DataFrame, ranges: Ranges) -> pd.DataFrame:
             continue
         shares = _shares(group, names, ranges) if len(group) >= NEEDS else {}
         rows += [(family, len(group), name, shares.get(name)) for name in names]
-    frame = pd.DataFrame(rows, columns=["family", "n", "parameter", "importance"])
+    frame = pd.DataFrame(rows, columns=ABOUT.tables["importance"].names)
     return frame.astype({"importance": float})
 
 

@@ -8,26 +8,34 @@ from matplotlib.ticker import MaxNLocator
 
 from analysis.figures.axes import accuracy_axis
 from analysis.figures.style import PALE, Picture, by_family, on, panels, picture, spoken, style
-from analysis.section import ENOUGH, Estimates
+from analysis.section import About, Estimates
 from analysis.study import Study
+from analysis.table import PERCENT, SCHEDULE, Column, N, Table
 from search_spaces.words.phrases import percent
-from study.spec import Stage
 
-TITLE = "Learning curves"
-QUESTION = "How does validation accuracy develop during training under each schedule?"
-STAGE: Stage = "search"
-USES: tuple[str, ...] = ("complete",)
-NEEDS = ENOUGH
-TABLES = {
-    "milestones": "Median validation accuracy of complete trials after a quarter, a half and all "
-    "of training, with the quartiles at the end."
-}
+ABOUT = About(
+    title="Learning curves",
+    question="How does validation accuracy develop during training under each schedule?",
+    uses=("complete",),
+    tables={
+        "milestones": Table(
+            "Median validation accuracy of complete trials after a quarter, a half and all "
+            "of training, with the quartiles at the end.",
+            (
+                *(SCHEDULE, N, Column("accuracy_after_quarter", PERCENT)),
+                *(Column("accuracy_after_half", PERCENT), Column("median_accuracy", PERCENT)),
+                Column("lower_quartile_accuracy", PERCENT),
+                Column("upper_quartile_accuracy", PERCENT),
+            ),
+        )
+    },
+)
 
 
 def estimate(study: Study) -> Estimates:
     """curves: family, epoch (done, from 1), n, median_accuracy and quartiles over the complete
     trials; best: the curve of each family's best trial; milestones: some of these in a table."""
-    complete = study.ended(USES)
+    complete = study.ended(ABOUT.uses)
     curves = study.curves[study.curves["trial"].isin(complete["trial"])]
     best = complete.sort_values("value").drop_duplicates("family", keep="last")["trial"]
     leading = curves.loc[curves["trial"].isin(best), ["family", "trial", "epoch", "val_accuracy"]]
@@ -60,11 +68,7 @@ def _milestones(curves: pd.DataFrame) -> pd.DataFrame:
         }
         end = by_epoch.loc[last]
         rows.append({"family": family, "n": int(end.pop("n")), **early, **end})
-    columns = ["family", "n", "accuracy_after_quarter", "accuracy_after_half"]
-    return pd.DataFrame(
-        rows,
-        columns=[*columns, "median_accuracy", "lower_quartile_accuracy", "upper_quartile_accuracy"],
-    )
+    return pd.DataFrame(rows, columns=ABOUT.tables["milestones"].names)
 
 
 def learning_curves(curves: pd.DataFrame, ax: Axes | None = None) -> Axes:
@@ -90,7 +94,7 @@ def learning_curves(curves: pd.DataFrame, ax: Axes | None = None) -> Axes:
     'epochs trained'
     """
     ax, curves = on(ax), by_family(curves)
-    found = bands(curves[curves["state"].isin(USES)])
+    found = bands(curves[curves["state"].isin(ABOUT.uses)])
     for name, own in found.groupby("family", sort=False):
         draw_band(ax, own, str(name))
     accuracy_axis(ax, found[["lower_quartile_accuracy", "upper_quartile_accuracy"]])

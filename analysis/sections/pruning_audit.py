@@ -24,31 +24,40 @@ from optuna.trial import TrialState, create_trial
 from analysis.estimators.intervals import mean_interval
 from analysis.figures.fitting import outside_legend
 from analysis.figures.style import INK, Picture, canvas, picture
-from analysis.reading.states import RESULTS
-from analysis.section import ENOUGH, Estimates
+from analysis.section import About, Estimates
 from analysis.study import Study
+from analysis.table import PERCENT, SCHEDULE, Column, N, Table, bounded
 from search_spaces.words.phrases import count, percent
 from study.records import attributes
-from study.spec import Pruner, Stage, StudySpec
+from study.spec import Pruner, StudySpec
 from study.storage.views import storage_of, study_id
 from study.trials.pruners import make_pruner
 
-TITLE = "Pruning audit"
-QUESTION = "What would pruning have cost and saved on this bank?"
-STAGE: Stage = "search"
-USES: tuple[str, ...] = RESULTS
-NEEDS = ENOUGH
 PRUNERS: tuple[Pruner, ...] = tuple(name for name in get_args(Pruner) if name != "none")
 USUAL = "percentile"  # what a search has unless it is told otherwise
 MEASURES = ("epochs_saved_share", "best_lost_share", "regret_in_accuracy", "false_prune_share")
-TABLES = {
-    "audit": "Pruners, and stopping all trials of a schedule but the best at one epoch: means over "
-    "schedules with 95 % intervals. Epochs saved: share of those trained. Best lost: share of "
-    "random orders in which the best trial of a schedule was stopped. Regret: best final accuracy "
-    "minus the best among trials that ran to their end. False prune: share of the best quarter "
-    "that was stopped.",
-    "audit_by_schedule": "The pruners within each schedule: means over random orders.",
-}
+_RULE = Column("rule")
+ABOUT = About(
+    title="Pruning audit",
+    question="What would pruning have cost and saved on this bank?",
+    tables={
+        "audit": Table(
+            "Pruners, and stopping all trials of a schedule but the best at one epoch: means over "
+            "schedules with 95 % intervals. Epochs saved: share of those trained. Best lost: share "
+            "of random orders in which the best trial of a schedule was stopped. Regret: best "
+            "final accuracy minus the best among trials that ran to their end. False prune: share "
+            "of the best quarter that was stopped.",
+            (
+                *(_RULE, Column("schedules")),
+                *(column for name in MEASURES for column in bounded(name, PERCENT)),
+            ),
+        ),
+        "audit_by_schedule": Table(
+            "The pruners within each schedule: means over random orders.",
+            (_RULE, SCHEDULE, N, *(Column(name, PERCENT) for name in MEASURES)),
+        ),
+    },
+)
 MOST = 40  # trials of a schedule in one order; of a larger bank each order draws other ones
 WORK = 10_000  # epochs to replay with each pruner, 2 to 3 s for all of them
 ORDERS = (4, 40)  # at least and at most
@@ -98,7 +107,7 @@ def bank(study: Study) -> dict[str, list[Curve]]:
         for trial, group in known.groupby("trial")
     }
     found: dict[str, list[Curve]] = {family: [] for family in study.spec.families}
-    for row in study.ended(USES).dropna(subset=["value"]).to_dict("records"):
+    for row in study.ended(ABOUT.uses).dropna(subset=["value"]).to_dict("records"):
         scores, epochs = reports.get(row["trial"], {}), int(row["epochs_trained"])
         if row["state"] == "diverged":
             scores = {epoch: score for epoch, score in scores.items() if epoch < epochs - 1}
@@ -225,10 +234,9 @@ def over_schedules(found: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
             spread |= {f"{name}_least": group[name].min(), f"{name}_most": group[name].max()}
         means.append(mean)
         spreads.append(spread)
-    bounds = [f"{name}{bound}" for name in MEASURES for bound in ("", "_low", "_high")]
     ends = [f"{name}_{end}" for name in MEASURES for end in ("least", "most")]
     return (
-        pd.DataFrame(means, columns=["rule", "schedules", *bounds]),
+        pd.DataFrame(means, columns=ABOUT.tables["audit"].names),
         pd.DataFrame(spreads, columns=["rule", *ends]),
     )
 

@@ -16,22 +16,30 @@ from pydantic import ValidationError
 from analysis.figures import style as look
 from analysis.figures.fitting import fit, outside_legend
 from analysis.figures.style import Picture, canvas, on, panels, picture, spoken, style
-from analysis.section import Estimates
+from analysis.section import About, Estimates
 from analysis.study import Study
+from analysis.table import BASE_LR, PERCENT, SCHEDULE, Column, Table, trials
+from analysis.wording import Sentence, Trials, joined, sentence
 from search_spaces.config import TrialConfig
 from search_spaces.schedules.base import Schedule
 from study.files import draft
-from study.spec import Stage
 
-TITLE = "The schedules themselves"
-QUESTION = "Which learning rates did the best trial of each schedule train with?"
-STAGE: Stage = "search"
-USES: tuple[str, ...] = ("complete",)
-NEEDS = 1  # a description of one trial, not an estimate
-TABLES = {
-    "chosen": "The best complete trial of each schedule and the rates it trained with: the mean is "
-    "over all updates, and missing where it was not recorded."
-}
+ABOUT = About(
+    title="The schedules themselves",
+    question="Which learning rates did the best trial of each schedule train with?",
+    uses=("complete",),
+    needs=1,  # a description of one trial, not an estimate
+    tables={
+        "chosen": Table(
+            "The best complete trial of each schedule and the rates it trained with: the mean is "
+            "over all updates, and missing where it was not recorded.",
+            (
+                *(SCHEDULE, trials("trial"), Column("accuracy", PERCENT)),
+                *(BASE_LR, Column("final_lr"), Column("mean_lr")),
+            ),
+        )
+    },
+)
 _GRID = 25  # points an epoch
 _DASHES = ("-", "--", ":", "-.")
 
@@ -98,7 +106,7 @@ def schedule_shapes(
 
 def estimate(study: Study) -> Estimates:
     """chosen: each family's best complete trial; rates: family, trial, epoch (a fraction), rate."""
-    complete = study.ended(USES).sort_values("value")
+    complete = study.ended(ABOUT.uses).sort_values("value")
     best = complete.drop_duplicates("family", keep="last")
     order = {family: place for place, family in enumerate(study.spec.families)}
     best = best.sort_values("family", key=lambda names: names.map(order))
@@ -152,7 +160,7 @@ def draw(estimates: Estimates) -> list[Picture]:
             _picture(
                 figure,
                 "Learning rate against epoch of the best trial of each schedule. "
-                + conclude(estimates),
+                f"{conclude(estimates)}",
                 "The best complete trial of each schedule, by validation accuracy.",
             )
         ]
@@ -194,14 +202,17 @@ def _picture(figure: Figure, alt: str, caption: str) -> Picture:
     return picture(figure, "schedules", alt, caption)
 
 
-def conclude(estimates: Estimates) -> str:
+def conclude(estimates: Estimates) -> Sentence | str:
     """Base and final rate of each family's best trial."""
     rows = estimates["chosen"]
     if rows.empty:
         return "No trial ran to its end, so that there is no best one."
-    found = "; ".join(
-        f"{spoken(row['family'])} from {row['base_lr']:.2g} to {row['final_lr']:.2g} "
-        f"(trial {row['trial']})"
+    found = [
+        sentence(
+            f"{spoken(row['family'])} from {row['base_lr']:.2g} to {row['final_lr']:.2g} (",
+            Trials([row["trial"]]),
+            ")",
+        )
         for row in rows.to_dict("records")
-    )
-    return f"The best trials' rates, base to last: {found}."
+    ]
+    return sentence("The best trials' rates, base to last: ", joined("; ", found), ".")

@@ -9,20 +9,27 @@ from analysis.estimators.outcomes import budget
 from analysis.figures.fitting import outside_legend
 from analysis.figures.style import INK, Picture, canvas, picture, spoken
 from analysis.reading.states import TERMINAL
-from analysis.section import Estimates
+from analysis.section import About, Estimates
 from analysis.study import Study
+from analysis.table import SCHEDULE, Column, Table
 from search_spaces.words.phrases import count, percent
-from study.spec import Stage
 
-TITLE = "Budget"
-QUESTION = "How many epochs did the study spend, and how many did pruning save?"
-STAGE: Stage = "search"
-USES: tuple[str, ...] = (*TERMINAL, "failed", "interrupted")
-NEEDS = 0  # an account, not an estimate
-TABLES = {
-    "epochs": "Epochs by schedule: asked for, trained, saved by pruning, unspent because training "
-    "diverged, and lost to attempts that failed or were interrupted."
-}
+ABOUT = About(
+    title="Budget",
+    question="How many epochs did the study spend, and how many did pruning save?",
+    uses=(*TERMINAL, "failed", "interrupted"),
+    needs=0,  # an account, not an estimate
+    tables={
+        "epochs": Table(
+            "Epochs by schedule: asked for, trained, saved by pruning, unspent because training "
+            "diverged, and lost to attempts that failed or were interrupted.",
+            (
+                *(SCHEDULE, Column("asked"), Column("trained"), Column("saved_by_pruning")),
+                *(Column("unspent_by_divergence"), Column("lost")),
+            ),
+        )
+    },
+)
 _PARTS = {
     "trained": ("trained", "#4477aa"),
     "saved_by_pruning": ("saved by pruning", "#ccbb44"),

@@ -12,22 +12,30 @@ from analysis.figures.style import Picture, canvas, picture, spoken, style
 from analysis.fresh_seeds.frames import chosen, ids, on_test
 from analysis.reading.predictive import WEIGHTS
 from analysis.reading.states import RESULTS
-from analysis.section import Estimates
+from analysis.section import About, Estimates
 from analysis.study import Study
+from analysis.table import ORIGIN, PERCENT, SCHEDULE, TEST_RUNS, N, Table, bounded
 from search_spaces.words.phrases import percent
-from study.spec import Stage
 
-TITLE = "The chosen configurations on the test images"
-QUESTION = "How accurate is each schedule's configuration on images that chose nothing?"
-STAGE: Stage = "test"
-USES: tuple[str, ...] = RESULTS
-NEEDS = 3
-TABLES = {
-    "winners": "Test accuracy of the configuration that validation chose for each schedule: mean "
-    "over fresh seeds with a 95 % interval for new seeds and new test images; read once a run, "
-    "after training. Best epoch: by validation accuracy, which flatters noisy rates. Averaged: the "
-    "horizon-free average of the weights. A diverged run counts as a guess.",
-}
+ABOUT = About(
+    title="The chosen configurations on the test images",
+    question="How accurate is each schedule's configuration on images that chose nothing?",
+    stage="test",
+    needs=3,
+    tables={
+        "winners": Table(
+            "Test accuracy of the configuration that validation chose for each schedule: mean "
+            "over fresh seeds with a 95 % interval for new seeds and new test images; read once a "
+            "run, after training. Best epoch: by validation accuracy, which flatters noisy rates. "
+            "Averaged: the horizon-free average of the weights. A diverged run counts as a guess.",
+            (
+                *(SCHEDULE, ORIGIN, N),
+                *(column for each in WEIGHTS for column in bounded(f"{each}_accuracy", PERCENT)),
+                TEST_RUNS,
+            ),
+        )
+    },
+)
 _MARKS = {"last": "o", "averaged": "s", "best": "^"}
 
 

@@ -11,34 +11,47 @@ from analysis.figures.axes import accuracy_axis
 from analysis.figures.style import Picture, panels, picture, spoken, style
 from analysis.fresh_seeds import ladder, pairs
 from analysis.fresh_seeds.missing import missing, said
-from analysis.questions.cosine.literature import literature
-from analysis.reading.states import RESULTS, TERMINAL
-from analysis.section import Estimates
+from analysis.questions.cosine.literature import LITERATURE, literature
+from analysis.reading.states import TERMINAL
+from analysis.section import About, Estimates
 from analysis.study import Study
+from analysis.table import Table
 from search_spaces import cosine as space
 from search_spaces.words.phrases import percent
-from study.spec import Stage
 
-TITLE = "Cosine against each other schedule"
-QUESTION = space.QUESTION
-STAGE: Stage = "confirm"
-USES: tuple[str, ...] = RESULTS
-NEEDS = 3
 FIRST = "cosine"
-TABLES = {
-    "pairs": "Cosine minus each other schedule, the chosen configurations paired by seed: mean "
-    "difference with its 95 % interval for new seeds and, where test images were read, new images; "
-    "the interval after Holm's correction over these pairs, which decides better and worse; share "
-    "of seeds on which cosine wins (Wilson); the verdict on cosine; how many more seeds would "
-    "resolve it.",
-    "slopes": "By how many points cosine's lead over each other schedule changes with every "
-    "doubling of the problem (images x epochs), on validation images: least-squares slope, mean "
-    "over seeds with 95 % interval. Rates were tuned at the full size.",
-    "ladder": "Cosine minus each other schedule by size of the problem, on validation images: mean "
-    "over seeds with 95 % interval; pairs with a lost run are left out.",
-    "literature": "From the literature, not measured here: top-1 accuracy on ImageNet, single "
-    "published values without intervals.",
-}
+ABOUT = About(
+    title="Cosine against each other schedule",
+    question=space.QUESTION,
+    stage="confirm",
+    needs=3,
+    tables={
+        "pairs": Table(
+            "Cosine minus each other schedule, the chosen configurations paired by seed: mean "
+            "difference with its 95 % interval for new seeds and, where test images were read, new "
+            "images; the interval after Holm's correction over these pairs, which decides better "
+            "and worse; share of seeds on which cosine wins (Wilson); the verdict on cosine; how "
+            "many more seeds would resolve it.",
+            pairs.COLUMNS,
+        ),
+        "slopes": Table(
+            "By how many points cosine's lead over each other schedule changes with every "
+            "doubling of the problem (images x epochs), on validation images: least-squares slope, "
+            "mean over seeds with 95 % interval. Rates were tuned at the full size.",
+            ladder.SLOPE_COLUMNS,
+        ),
+        "ladder": Table(
+            "Cosine minus each other schedule by size of the problem, on validation images: mean "
+            "over seeds with 95 % interval; pairs with a lost run are left out.",
+            ladder.COLUMNS,
+        ),
+        "literature": Table(
+            "From the literature, not measured here: top-1 accuracy on ImageNet, single "
+            "published values without intervals.",
+            LITERATURE,
+        ),
+    },
+)
 
 
 def estimate(study: Study) -> Estimates:
@@ -68,7 +81,7 @@ def draw(estimates: Estimates) -> list[Picture]:
     forest = pairs.forest(
         comparison,
         FIRST,
-        "Cosine minus each other schedule with intervals, a row each. " + conclude(estimates),
+        f"Cosine minus each other schedule with intervals, a row each. {conclude(estimates)}",
     )
     delta = float(comparison["delta"].iloc[0]) if len(comparison) else 0.0
     return [*_tuning(estimates["curves"]), *forest, *ladder.steps(estimates, FIRST, delta)]

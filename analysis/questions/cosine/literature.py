@@ -7,7 +7,12 @@ from __future__ import annotations
 
 import pandas as pd
 
-_COLUMNS = ["model", "schedule", "published_accuracy", "cosine_published_accuracy", "source"]
+from analysis.table import PERCENT, Column
+
+LITERATURE = (
+    *(Column("model"), Column("schedule"), Column("published_accuracy", PERCENT)),
+    *(Column("cosine_published_accuracy", PERCENT), Column("source")),
+)
 _ENTRIES = [
     (
         "ResNet-50",
@@ -24,4 +29,4 @@ def literature() -> pd.DataFrame:
     """A row for each published pair: model, schedule that cosine was set against, top-1 validation
     accuracies on ImageNet (shares) of that schedule and of cosine, source. Single published values
     without intervals."""
-    return pd.DataFrame(_ENTRIES, columns=_COLUMNS)
+    return pd.DataFrame(_ENTRIES, columns=[column.name for column in LITERATURE])

@@ -9,30 +9,34 @@ from analysis.estimators.outcomes import scored
 from analysis.figures.axes import accuracy_axis
 from analysis.figures.style import INK, Picture, canvas, picture, spoken, style
 from analysis.reading.states import TERMINAL
-from analysis.section import ENOUGH, Estimates
-from analysis.sections.by_rate import close_call, families
+from analysis.section import About, Estimates
+from analysis.sections.by_rate import SUMMARY, close_call, families
 from analysis.study import Study
-from analysis.wording import points
+from analysis.table import PERCENT, SCHEDULE, Column, Table
+from analysis.wording import Sentence, Trials, points, sentence
 from search_spaces import cosine as space
 from search_spaces.words.phrases import count, percent
-from study.spec import Stage
 
-TITLE = "Cosine and the other schedules"
-QUESTION = space.QUESTION
-STAGE: Stage = "search"
-USES: tuple[str, ...] = TERMINAL
-NEEDS = ENOUGH
 PAIRED_SD = 0.007  # of the difference of two schedules over common seeds, on this task
-TABLES = {
-    "ranking": "Schedules by their best single run, each with the same number of trials. "
-    "Validation accuracy of complete trials; diverged share with its 95 % interval (Wilson)."
-}
+ABOUT = About(
+    title="Cosine and the other schedules",
+    question=space.QUESTION,
+    uses=TERMINAL,
+    tables={
+        "ranking": Table(
+            "Schedules by their best single run, each with the same number of trials. "
+            "Validation accuracy of complete trials; diverged share with its 95 % interval "
+            "(Wilson).",
+            (SCHEDULE, Column("behind_accuracy", PERCENT, "behind the best"), *SUMMARY),
+        )
+    },
+)
 
 
 def estimate(study: Study) -> Estimates:
     """trials: family, trial, state, accuracy; ranking: `summary` of each family, best first, with
     ``behind``, the distance of its best accuracy from the best of all."""
-    trials = scored(study.ended(USES))[["family", "trial", "state", "accuracy"]]
+    trials = scored(study.ended(ABOUT.uses))[["family", "trial", "state", "accuracy"]]
     ranking = families(study).sort_values("best_accuracy", ascending=False)
     behind = ranking["best_accuracy"].max() - ranking["best_accuracy"]
     ranking.insert(1, "behind_accuracy", behind)
@@ -66,7 +70,7 @@ def draw(estimates: Estimates) -> list[Picture]:
                 figure,
                 "ranking",
                 "Validation accuracy of the complete trials of each schedule, a row each, the "
-                "schedule with the best single run on top. " + conclude(estimates),
+                f"schedule with the best single run on top. {conclude(estimates)}",
                 "Each mark is one complete trial; a bar marks the median of the schedule. n counts "
                 "complete trials. The spread comes from rates and other parameters, not from "
                 "seeds alone. The accuracy axis is logarithmic in the error.",
@@ -74,34 +78,35 @@ def draw(estimates: Estimates) -> list[Picture]:
         ]
 
 
-def conclude(estimates: Estimates) -> str:
+def conclude(estimates: Estimates) -> Sentence | str:
     """Cosine's place, the gap, and what it would take to tell."""
     known = estimates["ranking"].dropna(subset=["best_accuracy"]).reset_index(drop=True)
     if known.empty:
         return "No trial ran to its end, so that no schedule can be judged."
     first = known.iloc[0]
-    head = f"Best single run: {_run(first)}"
+    head = sentence("Best single run: ", _run(first))
     cosine = known[known["family"] == "cosine"]
     if len(known) == 1 or cosine.empty:
-        return f"{head}; there is no pair with cosine to compare."
+        return sentence(head, "; there is no pair with cosine to compare.")
     at = int(cosine.index[0])
     other = known.iloc[1] if at == 0 else cosine.iloc[0]
     gap = float(first["best_accuracy"] - other["best_accuracy"])
-    place = f"next is {_run(other)}"
+    place = sentence("next is ", _run(other))
     if at > 0:
-        place = f"cosine is number {at + 1} of {len(known)} with {_score(other)}"
-    text = f"{head}; {place}, {points(gap)} behind, {close_call(gap)}"
+        place = sentence(f"cosine is number {at + 1} of {len(known)} with ", _score(other))
+    end = f", {points(gap)} behind, {close_call(gap)}"
     if gap > 0:
-        text += (
+        end += (
             "; to tell such a gap takes about "
             f"{count(seeds_needed(gap, PAIRED_SD), 'fresh seed')} each"
         )
-    return text + "."
+    return sentence(head, "; ", place, f"{end}.")
 
 
-def _run(row: pd.Series) -> str:
-    return f"{spoken(row['family'])} {_score(row)}"
+def _run(row: pd.Series) -> Sentence:
+    return sentence(f"{spoken(row['family'])} ", _score(row))
 
 
-def _score(row: pd.Series) -> str:
-    return f"{percent(row['best_accuracy'])} (trial {row['best_trial']}, best of {row['n']})"
+def _score(row: pd.Series) -> Sentence:
+    trial = Trials([row["best_trial"]])
+    return sentence(f"{percent(row['best_accuracy'])} (", trial, f", best of {row['n']})")

@@ -20,36 +20,67 @@ from analysis.fresh_seeds.frames import by_seed, chosen, ids, runs
 from analysis.fresh_seeds.missing import missing, said
 from analysis.questions.fixed_rate.figures import gap_figure, learning_figure, response_figure
 from analysis.reading.states import RESULTS
-from analysis.section import Estimates
+from analysis.section import About, Estimates
 from analysis.sections.test_accuracy import accuracies, with_interval
 from analysis.study import Study
-from analysis.wording import listed, numbered
+from analysis.table import (
+    ACCURACY,
+    BASE_LR,
+    ORIGIN,
+    OUTCOMES,
+    PERCENT,
+    RUNS,
+    SCHEDULE,
+    TEST_RUNS,
+    YES_NO,
+    Column,
+    N,
+    Table,
+    bounded,
+)
+from analysis.wording import Sentence, Trials, listed, sentence
 from search_spaces import fixed_rate as space
 from search_spaces.words.phrases import count
-from study.spec import Stage
 
-TITLE = "The best fixed rate on fresh seeds"
-QUESTION = space.QUESTION
-STAGE: Stage = "confirm"
-USES: tuple[str, ...] = RESULTS
-NEEDS = 3
-TABLES = {
-    "rates": "Each rate over fresh seeds: mean accuracy on validation images and on the training "
-    "images of the last epoch, of the runs that were not lost, with 95 % intervals; "
-    "the best of several means flatters itself. In the best "
-    "set: cannot be told from the best mean, lost runs counted with their own score or, if they "
-    "diverged, as a guess (one-sided paired t tests at 5 %, Bonferroni).",
-    "lost": "The rate at which half of the runs are lost, at the best rate and above: a bracket "
-    "where the rates keep lost and other runs apart, else a fit with its 95 % interval.",
-    "tested": "The chosen rate on the test images: mean over fresh seeds with a 95 % interval for "
-    "new seeds and new test images.",
-}
+ABOUT = About(
+    title="The best fixed rate on fresh seeds",
+    question=space.QUESTION,
+    stage="confirm",
+    needs=3,
+    tables={
+        "rates": Table(
+            "Each rate over fresh seeds: mean accuracy on validation images and on the training "
+            "images of the last epoch, of the runs that were not lost, with 95 % intervals; "
+            "the best of several means flatters itself. In the best "
+            "set: cannot be told from the best mean, lost runs counted with their own score or, if "
+            "they diverged, as a guess (one-sided paired t tests at 5 %, Bonferroni).",
+            (
+                *(BASE_LR, N, Column("complete"), *OUTCOMES, *ACCURACY),
+                *bounded("train_accuracy", PERCENT),
+                *(Column("in_best_set", YES_NO), Column("best", YES_NO), RUNS),
+            ),
+        ),
+        "lost": Table(
+            "The rate at which half of the runs are lost, at the best rate and above: a bracket "
+            "where the rates keep lost and other runs apart, else a fit with its 95 % interval.",
+            (
+                *(Column("runs_that"), N, Column("lost"), *bounded("base_lr")),
+                *(Column("fitted", YES_NO), RUNS),
+            ),
+        ),
+        "tested": Table(
+            "The chosen rate on the test images: mean over fresh seeds with a 95 % interval for "
+            "new seeds and new test images.",
+            (SCHEDULE, ORIGIN, N, BASE_LR, *ACCURACY, TEST_RUNS),
+        ),
+    },
+)
 _LOSSES = {"diverged": ("diverged",), "diverged or stalled": ("diverged", "stalled")}
 _MEAN = {"mean": "accuracy", "low": "accuracy_low", "high": "accuracy_high"}
 
 
 def estimate(study: Study) -> Estimates:
-    """rates: a row for each rate, see TABLES; peak: the fields of `responses.peak` as base_lr,
+    """rates: a row for each rate, see ABOUT; peak: the fields of `responses.peak` as base_lr,
     base_lr_low and base_lr_high, and best_lr, the tested rate with the best mean; lost: `half_lost`
     for each way to be lost; tested: the chosen rate; seeds: single runs; curves: `_curves`;
     missing: runs without a result."""
@@ -169,11 +200,12 @@ def draw(estimates: Estimates) -> list[Picture]:
     rates = estimates["rates"]
     if rates.empty:
         return []
-    found = [response_figure(estimates, conclude(estimates)), learning_figure(estimates["curves"])]
+    verdict = str(conclude(estimates))
+    found = [response_figure(estimates, verdict), learning_figure(estimates["curves"])]
     return [*found, gap_figure(rates)] if rates["accuracy"].notna().any() else found
 
 
-def conclude(estimates: Estimates) -> str:
+def conclude(estimates: Estimates) -> Sentence | str:
     """The best rate with its interval and score, what cannot be told from it, where runs are lost,
     and what the chosen rate reaches on the test images."""
     rates = estimates["rates"]
@@ -182,30 +214,31 @@ def conclude(estimates: Estimates) -> str:
         return f"No run on fresh seeds has a result{left}."
     if not rates["complete"].any():
         return f"Every run was lost, at each of {count(len(rates), 'fixed rate')}{left}."
-    return (
-        f"{_best(rates, estimates['peak'].iloc[0])}; {_ties(rates)}; "
-        f"{_edge(estimates['lost'].to_dict('records')[-1])}; {_test(estimates['tested'])}{left}."
-    )
+    best = _best(rates, estimates["peak"].iloc[0])
+    edge = _edge(estimates["lost"].to_dict("records")[-1])
+    return sentence(best, f"; {_ties(rates)}; ", edge, "; ", _test(estimates["tested"]), f"{left}.")
 
 
-def _best(rates: pd.DataFrame, top: pd.Series) -> str:
+def _best(rates: pd.DataFrame, top: pd.Series) -> Sentence:
     best = rates[rates["best"]].to_dict("records")[0]
-    trials = numbered("confirm trial", best["confirm_trials"])
-    tried = (
+    tried = sentence(
         f"{_named(best)} is the best of {count(len(rates), 'tested rate')}, with a validation "
-        f"accuracy of {with_interval(best, 'accuracy')} over {count(best['complete'], 'seed')} "
-        f"({trials})"
+        f"accuracy of {with_interval(best, 'accuracy')} over {count(best['complete'], 'seed')} (",
+        Trials(best["confirm_trials"], "confirm"),
+        ")",
     )
     low, high = top["base_lr_low"], top["base_lr_high"]
     if not np.isnan(low):
         peak = f"{top['base_lr']:.2g} (95 % interval {low:.2g} to {high:.2g})"
-        return f"The best fixed rate is {peak}: {tried}"
+        return sentence(f"The best fixed rate is {peak}: ", tried)
     if top["n"] < 2:
-        return f"{tried}; one seed gives the best rate no interval"
-    if top["at_edge"]:
+        why = "one seed gives the best rate no interval"
+    elif top["at_edge"]:
         end = f"{top['base_lr']:.2g}"
-        return f"{tried}; the rates that lost no run end at {end}, and the best may lie beyond"
-    return f"{tried}; scores around it are too flat, or too few, to give the best rate an interval"
+        why = f"the rates that lost no run end at {end}, and the best may lie beyond"
+    else:
+        why = "scores around it are too flat, or too few, to give the best rate an interval"
+    return sentence(tried, f"; {why}")
 
 
 def _named(row: Mapping[Hashable, Any]) -> str:
@@ -225,7 +258,7 @@ def _ties(rates: pd.DataFrame) -> str:
     return f"{listed(tied)} cannot be told from it" if tied else "every other rate is worse"
 
 
-def _edge(lost: Mapping[Any, Any]) -> str:
+def _edge(lost: Mapping[Any, Any]) -> Sentence | str:
     """Where half of the runs are lost; low and high bound it, as far as they are known."""
     at, low, high = (lost[name] for name in ("base_lr", "base_lr_low", "base_lr_high"))
     if not lost["lost"]:
@@ -235,16 +268,18 @@ def _edge(lost: Mapping[Any, Any]) -> str:
     if not lost["fitted"] and not np.isnan(low * high):
         return f"half of the runs are lost between {low:.2g} and {high:.2g}"
     were = "was" if lost["lost"] == 1 else "were"
-    trials = numbered("confirm trial", lost["confirm_trials"])
-    return f"{lost['lost']} of {count(lost['n'], 'run')} there and above {were} lost ({trials})"
+    gone = f"{lost['lost']} of {count(lost['n'], 'run')} there and above {were} lost ("
+    return sentence(gone, Trials(lost["confirm_trials"], "confirm"), ")")
 
 
-def _test(tested: pd.DataFrame) -> str:
+def _test(tested: pd.DataFrame) -> Sentence | str:
     if tested.empty:
         return "no chosen rate has met the test images yet"
     row = tested.to_dict("records")[0]
-    return (
-        f"the chosen {row['base_lr']:.2g} (trial {row['origin_trial']}) reaches "
-        f"{with_interval(row, 'accuracy')} on the test images "
-        f"({numbered('test trial', row['test_trials'])})"
+    return sentence(
+        f"the chosen {row['base_lr']:.2g} (",
+        Trials([row["origin_trial"]]),
+        f") reaches {with_interval(row, 'accuracy')} on the test images (",
+        Trials(row["test_trials"], "test"),
+        ")",
     )

@@ -12,34 +12,43 @@ from analysis.estimators.outcomes import divergence_edge, scored
 from analysis.figures.axes import rate_figure
 from analysis.figures.style import INK, Picture, picture
 from analysis.reading.states import TERMINAL
-from analysis.section import ENOUGH, Estimates
+from analysis.section import About, Estimates
 from analysis.sections import by_rate
 from analysis.study import Study
-from analysis.wording import points
+from analysis.table import BASE_LR, PERCENT, Column, Table, trials
+from analysis.wording import Sentence, Trials, points, sentence
 from search_spaces import fixed_rate as space
 from search_spaces.words.phrases import count, percent
-from study.spec import Stage
 
-TITLE = "The best fixed rate"
-QUESTION = space.QUESTION
-STAGE: Stage = "search"
-USES: tuple[str, ...] = TERMINAL
-NEEDS = ENOUGH
-SHOWS = (by_rate,)  # sections whose figure this answer has
 # Trial numbers that may be missing, and that a row must not turn into floats.
 EDGE_TYPES = {"survivor": "Int64", "diverger": "Int64"}
 CLOSE = 0.005  # a rate comes close to the best if its accuracy is within half a point of it
-TABLES = {
-    "close": f"The best rate and those within {points(CLOSE)} of its validation accuracy "
-    "(single runs).",
-    "edge": "Where divergence begins: the largest rate that survived, the smallest that did not.",
-}
+ABOUT = About(
+    title="The best fixed rate",
+    question=space.QUESTION,
+    uses=TERMINAL,
+    shows=(by_rate,),
+    tables={
+        "close": Table(
+            f"The best rate and those within {points(CLOSE)} of its validation accuracy "
+            "(single runs).",
+            (trials("trial"), BASE_LR, Column("accuracy", PERCENT), Column("replicate")),
+        ),
+        "edge": Table(
+            "Where divergence begins: the largest rate that survived, the smallest that did not.",
+            (
+                *(Column("largest_survived"), trials("survivor")),
+                *(Column("smallest_diverged"), trials("diverger")),
+            ),
+        ),
+    },
+)
 
 
 def estimate(study: Study) -> Estimates:
     """trials: trial, base_lr, state, accuracy, seed of all that ended; close: the best of them and
     those within CLOSE, best first; edge: one row, the fields of `divergence_edge`."""
-    trials = scored(study.ended(USES))
+    trials = scored(study.ended(ABOUT.uses))
     columns = ["family", "trial", "base_lr", "state", "accuracy", "replicate"]
     trials = trials[columns].reset_index(drop=True)
     close = trials[trials["accuracy"] >= trials["accuracy"].max() - CLOSE]
@@ -74,7 +83,7 @@ def draw(estimates: Estimates) -> list[Picture]:
                 figure,
                 "best-fixed-rate",
                 "Validation accuracy of each complete trial against its constant rate. "
-                + conclude(estimates),
+                f"{conclude(estimates)}",
                 f"Each mark is one training run. Shaded: the rates within {points(CLOSE)} of the "
                 "best. Dotted: the smallest rate that diverged. The accuracy axis is logarithmic "
                 "in the error; runs without a comparable accuracy stand below.",
@@ -82,35 +91,40 @@ def draw(estimates: Estimates) -> list[Picture]:
         ]
 
 
-def conclude(estimates: Estimates) -> str:
+def conclude(estimates: Estimates) -> Sentence:
     """The best rate, which come close, and where divergence begins."""
     trials, close = estimates["trials"], estimates["close"]
     edge = _edge(estimates["edge"].to_dict("records")[0])
     if close.empty:
-        return f"None of {count(len(trials), 'constant rate')} trained to the end; {edge}."
+        none = f"None of {count(len(trials), 'constant rate')} trained to the end; "
+        return sentence(none, edge, ".")
     best, others = close.to_dict("records")[0], len(close) - 1
     near = "no other rate comes"
     if others:
         low, high = close["base_lr"].min(), close["base_lr"].max()
         near = f"{count(others, 'other trial')} between {low:.2g} and {high:.2g} "
         near += "comes" if others == 1 else "come"
-    return (
+    return sentence(
         f"Best of {count(len(trials), 'constant rate')}: {best['base_lr']:.2g} with "
-        f"{percent(best['accuracy'])} validation accuracy (trial {best['trial']}); {near} within "
-        f"{points(CLOSE)} of it; {edge}."
+        f"{percent(best['accuracy'])} validation accuracy (",
+        Trials([best["trial"]]),
+        f"); {near} within {points(CLOSE)} of it; ",
+        edge,
+        ".",
     )
 
 
-def _edge(edge: Mapping[Hashable, Any]) -> str:
-    survived, diverged = edge["largest_survived"], edge["smallest_diverged"]
-    if np.isnan(diverged):
-        return "no rate diverged"
-    if np.isnan(survived):
-        return f"the smallest rate that diverged is {diverged:.2g} (trial {edge['diverger']})"
-    between = f"{survived:.2g} (trial {edge['survivor']})"
-    if survived < diverged:
-        return f"divergence begins between {between} and {diverged:.2g} (trial {edge['diverger']})"
-    return (
-        f"rates from {diverged:.2g} (trial {edge['diverger']}) on can diverge, although {between} "
-        "did not"
-    )
+def _edge(edge: Mapping[Hashable, Any]) -> Sentence:
+    if np.isnan(edge["smallest_diverged"]):
+        return sentence("no rate diverged")
+    diverged = _rate(edge["smallest_diverged"], edge["diverger"])
+    if np.isnan(edge["largest_survived"]):
+        return sentence("the smallest rate that diverged is ", diverged)
+    survived = _rate(edge["largest_survived"], edge["survivor"])
+    if edge["largest_survived"] < edge["smallest_diverged"]:
+        return sentence("divergence begins between ", survived, " and ", diverged)
+    return sentence("rates from ", diverged, " on can diverge, although ", survived, " did not")
+
+
+def _rate(rate: float, trial: int) -> Sentence:
+    return sentence(f"{rate:.2g} (", Trials([trial]), ")")

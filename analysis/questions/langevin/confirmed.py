@@ -18,43 +18,71 @@ from analysis.questions.langevin import exact
 from analysis.questions.langevin.figures import by_temperature
 from analysis.reading.predictive import MEASURES, SAMPLED, measured
 from analysis.reading.states import RESULTS
-from analysis.section import Estimates
+from analysis.section import About, Estimates
 from analysis.study import Study
+from analysis.table import ACCURACY, RUNS, SCHEDULE, TEST_RUNS, Column, N, Table, bounded, interval
 from analysis.wording import listed
 from search_spaces import langevin as space
 from search_spaces.config import Arm
 from study.spec import Stage
 
-TITLE = "Optimization and sampling"
-QUESTION = space.QUESTION
-STAGE: Stage = "confirm"
-USES: tuple[str, ...] = RESULTS
-NEEDS = 3
 FIRST = "sgd"
 NATS = 0.01
 """Differences of calibrated NLL within +- this do not matter."""
-TABLES = {
-    "methods": "The chosen configuration of each method, by what it predicts with (samples: how "
-    "many it averages): accuracy; negative log likelihood in nats, calibrated by a temperature "
-    "fitted on validation images, and as it is; Brier score; expected calibration error over 15 "
-    "equally wide bins of confidence. Means over seeds with 95 % intervals for new seeds; a "
-    "diverged run counts as a guess.",
-    "pairs": "SGD minus each sampler, paired by seed: mean difference of accuracy with its 95 % "
-    "interval for new seeds and, where test images were read, new images; the interval after "
-    "Holm's correction, which decides better and worse; share of seeds on which SGD wins (Wilson); "
-    "the verdict on SGD; how many more seeds would resolve it.",
-    "likelihood": "The same in calibrated NLL (nats): above 0 SGD is worse. Student's intervals "
-    f"for new seeds on the same images; differences within +-{NATS} do not matter.",
-    "temperatures": "SGLD with everything but its temperature the same, on validation images: "
-    "means over seeds with 95 % intervals; behind: calibrated NLL minus that at temperature 0, "
-    "paired by seed.",
-    "noise": "The temperature that a minibatch's own noise would have at a run's last rate if "
-    "minibatches were drawn with replacement, lr N tr(C) / (2 n d), from the trace of the "
-    "covariance C of one image's gradient: mean over runs with 95 % interval. Shuffled epochs add "
-    "less.",
-    "distances": "The mixture's samples against its exact posterior: total variation of the "
-    "marginals, and the share of the mode with theta2 < 0.",
-}
+_QUALITY = (
+    *(N, Column("diverged", counts=True), *ACCURACY, *bounded("calibrated_nll")),
+    *(*bounded("nll"), *bounded("brier"), *bounded("ece")),
+)
+"""Of `means`."""
+ABOUT = About(
+    title="Optimization and sampling",
+    question=space.QUESTION,
+    stage="confirm",
+    needs=3,
+    tables={
+        "methods": Table(
+            "The chosen configuration of each method, by what it predicts with (samples: how "
+            "many it averages): accuracy; negative log likelihood in nats, calibrated by a "
+            "temperature fitted on validation images, and as it is; Brier score; expected "
+            "calibration error over 15 equally wide bins of confidence. Means over seeds with 95 % "
+            "intervals for new seeds; a diverged run counts as a guess.",
+            (SCHEDULE, *_QUALITY, Column("samples"), RUNS, TEST_RUNS),
+        ),
+        "pairs": Table(
+            "SGD minus each sampler, paired by seed: mean difference of accuracy with its 95 % "
+            "interval for new seeds and, where test images were read, new images; the interval "
+            "after Holm's correction, which decides better and worse; share of seeds on which SGD "
+            "wins (Wilson); the verdict on SGD; how many more seeds would resolve it.",
+            pairs.COLUMNS,
+        ),
+        "likelihood": Table(
+            "The same in calibrated NLL (nats): above 0 SGD is worse. Student's intervals "
+            f"for new seeds on the same images; differences within +-{NATS} do not matter.",
+            (
+                *(SCHEDULE, N, *bounded("difference_nll"), interval("adjusted_nll")),
+                *(Column("verdict"), Column("further_seeds")),
+            ),
+        ),
+        "temperatures": Table(
+            "SGLD with everything but its temperature the same, on validation images: "
+            "means over seeds with 95 % intervals; behind: calibrated NLL minus that at "
+            "temperature 0, paired by seed.",
+            (Column("temperature"), *_QUALITY, *bounded("behind_nll"), RUNS),
+        ),
+        "noise": Table(
+            "The temperature that a minibatch's own noise would have at a run's last rate if "
+            "minibatches were drawn with replacement, lr N tr(C) / (2 n d), from the trace of the "
+            "covariance C of one image's gradient: mean over runs with 95 % interval. Shuffled "
+            "epochs add less.",
+            (SCHEDULE, N, *bounded("temperature"), Column("last_lr")),
+        ),
+        "distances": Table(
+            "The mixture's samples against its exact posterior: total variation of the "
+            "marginals, and the share of the mode with theta2 < 0.",
+            exact.COLUMNS,
+        ),
+    },
+)
 
 
 def estimate(study: Study) -> Estimates:
@@ -179,8 +207,7 @@ def _noise(judged: pd.DataFrame) -> pd.DataFrame:
         found = mean_interval(own["noise_temperature"])
         low, high = max(found.low, 0.0), found.high
         rows.append((family, found.n, found.mean, low, high, own["final_lr"].mean()))
-    columns = ["family", "n", "temperature", "temperature_low", "temperature_high", "last_lr"]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=ABOUT.tables["noise"].names)
 
 
 def draw(estimates: Estimates) -> list[Picture]:
@@ -188,7 +215,7 @@ def draw(estimates: Estimates) -> list[Picture]:
     forest = pairs.forest(
         estimates["comparison"],
         FIRST,
-        "SGD minus each sampler with intervals, a row each. " + conclude(estimates),
+        f"SGD minus each sampler with intervals, a row each. {conclude(estimates)}",
     )
     along = by_temperature(estimates["temperatures"], estimates["beside"], _along_words(estimates))
     return [*exact.draw(estimates), *along, *forest]

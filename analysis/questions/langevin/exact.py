@@ -17,12 +17,19 @@ from analysis.estimators.intervals import LEVEL, t_quantile
 from analysis.figures.fitting import outside_legend
 from analysis.figures.style import INK, Picture, canvas, picture
 from analysis.section import Estimates
+from analysis.table import PERCENT, Column
 from study.values import LARGEST, floats, integer, mapping, number, text
 
 VARIANCES = [
     *("batches", "temperature", "step", "predicted"),
     *("measured", "measured_low", "measured_high", "ratio", "chains"),
 ]
+COLUMNS = (
+    *(Column("theta1_distance"), Column("theta2_distance")),
+    *(Column("second_share", PERCENT), Column("exact_second_share", PERCENT)),
+    *(Column("second_share_se", PERCENT), Column("chains"), Column("outside")),
+)
+"""Of `distances`."""
 _COLOURS = ("#0072b2", "#e69f00", "#d55e00")
 _TITLES = {
     "full": "all data",

@@ -9,29 +9,35 @@ from analysis.figures.axes import accuracy_axis, temperature_axis
 from analysis.figures.style import Picture, canvas, family_legend, picture, spoken, style
 from analysis.questions.langevin import exact
 from analysis.reading.predictive import measured
-from analysis.reading.states import RESULTS
-from analysis.section import ENOUGH, Estimates
+from analysis.section import About, Estimates
 from analysis.study import Study
+from analysis.table import BASE_LR, PERCENT, SCHEDULE, Column, Table, trials
+from analysis.wording import Sentence, Trials, joined, sentence
 from search_spaces import langevin as space
 from search_spaces.words.phrases import percent
-from study.spec import Stage
 
-TITLE = "Methods and temperatures"
-QUESTION = space.QUESTION
-STAGE: Stage = "search"
-USES: tuple[str, ...] = RESULTS
-NEEDS = ENOUGH
-TABLES = {
-    "best": "The trial of each method with the highest validation accuracy of what its samples "
-    "predict together (single runs).",
-}
+ABOUT = About(
+    title="Methods and temperatures",
+    question=space.QUESTION,
+    tables={
+        "best": Table(
+            "The trial of each method with the highest validation accuracy of what its samples "
+            "predict together (single runs).",
+            (
+                *(SCHEDULE, trials("trial"), BASE_LR, Column("temperature")),
+                *(Column("prior_precision"), Column("accuracy", PERCENT)),
+                *(Column("calibrated_nll"), Column("brier"), Column("ece")),
+            ),
+        )
+    },
+)
 
 
 def estimate(study: Study) -> Estimates:
     """trials: family, trial, base_lr, temperature (0 where a method has none), state, accuracy,
     calibrated_nll, brier, ece; best: the best complete one of each family; and `exact.estimates`,
     unless fresh seeds show them."""
-    found = measured(study.ended(USES), study.predictive, "val")
+    found = measured(study.ended(ABOUT.uses), study.predictive, "val")
     warm = found.get("temperature", pd.Series(0.0, index=found.index)).fillna(0.0)
     columns = ["family", "trial", "base_lr", "temperature", "prior_precision", "state"]
     found = found.assign(temperature=warm).reindex(
@@ -86,14 +92,18 @@ def _by_temperature(estimates: Estimates) -> list[Picture]:
         ]
 
 
-def conclude(estimates: Estimates) -> str:
+def conclude(estimates: Estimates) -> Sentence | str:
     """The best trial of each method."""
     best = estimates["best"].dropna(subset=["accuracy"])
     if best.empty:
         return "No trial ran to its end, so that nothing can be compared."
-    found = ", ".join(
-        f"{spoken(row['family'])} {percent(row['accuracy'])} (trial {row['trial']}"
-        + (f", temperature {row['temperature']:.2g})" if row["temperature"] > 0 else ")")
+    found = [
+        sentence(
+            f"{spoken(row['family'])} {percent(row['accuracy'])} (",
+            Trials([row["trial"]]),
+            f", temperature {row['temperature']:.2g})" if row["temperature"] > 0 else ")",
+        )
         for row in best.to_dict("records")
-    )
-    return f"Best trials, by the accuracy of what they predict: {found}."
+    ]
+    head = "Best trials, by the accuracy of what they predict: "
+    return sentence(head, joined(", ", found), ".")

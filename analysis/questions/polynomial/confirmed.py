@@ -19,29 +19,61 @@ from analysis.fresh_seeds.frames import by_seed, ids, runs
 from analysis.fresh_seeds.missing import missing, said
 from analysis.questions.polynomial.figures import loss_figure, map_figure, mean_rate_figure
 from analysis.reading.states import RESULTS
-from analysis.section import Estimates
+from analysis.section import About, Estimates
 from analysis.study import Study
-from analysis.wording import listed, numbered
+from analysis.table import (
+    ACCURACY,
+    BASE_LR,
+    OUTCOMES,
+    PERCENT,
+    RUNS,
+    YES_NO,
+    Column,
+    N,
+    Table,
+    bounded,
+)
+from analysis.wording import Sentence, Trials, listed, sentence
 from search_spaces import polynomial as space
 from search_spaces.words.phrases import count, percent
-from study.spec import Stage
 
-TITLE = "The exponent of the decay on fresh seeds"
-QUESTION = space.QUESTION
-STAGE: Stage = "confirm"
-USES: tuple[str, ...] = RESULTS
-NEEDS = 3
-TABLES = {
-    "exponents": "Each exponent of the polynomial at its tuned base rate, that is the one with the "
-    "best mean among those that lost no run: validation accuracy over fresh seeds with 95 % t "
-    "interval, and the epochs until half of the seeds reach the target, which is the lowest of "
-    "these mean accuracies (Kaplan-Meier; not reached counts as censored).",
-    "pairs": "The best exponent against each other one at tuned rates: paired difference in "
-    "validation accuracy over common seeds with 95 % interval, P(best > other) with Wilson's, "
-    "and the verdict of the one rule (Holm over these pairs).",
-    "cells": "Validation accuracy of every exponent and base rate: mean over the seeds that were "
-    "not lost, with 95 % interval, and the mean rate of the schedule.",
-}
+_EXPONENT = Column("exponent")
+ABOUT = About(
+    title="The exponent of the decay on fresh seeds",
+    question=space.QUESTION,
+    stage="confirm",
+    needs=3,
+    tables={
+        "exponents": Table(
+            "Each exponent of the polynomial at its tuned base rate, that is the one with the "
+            "best mean among those that lost no run: validation accuracy over fresh seeds with "
+            "95 % t interval, and the epochs until half of the seeds reach the target, which is "
+            "the lowest of these mean accuracies (Kaplan-Meier; not reached counts as censored).",
+            (
+                *(_EXPONENT, BASE_LR, N, *ACCURACY, Column("reached")),
+                *(*bounded("epochs_to_target"), Column("target_accuracy", PERCENT), RUNS),
+            ),
+        ),
+        "pairs": Table(
+            "The best exponent against each other one at tuned rates: paired difference in "
+            "validation accuracy over common seeds with 95 % interval, P(best > other) with "
+            "Wilson's, and the verdict of the one rule (Holm over these pairs).",
+            (
+                *(Column("first"), Column("second"), N, *bounded("difference_accuracy", PERCENT)),
+                *bounded("superiority_share", PERCENT),
+                *(Column("verdict"), Column("further_seeds"), RUNS),
+            ),
+        ),
+        "cells": Table(
+            "Validation accuracy of every exponent and base rate: mean over the seeds that were "
+            "not lost, with 95 % interval, and the mean rate of the schedule.",
+            (
+                *(_EXPONENT, BASE_LR, N, Column("complete"), *OUTCOMES, *ACCURACY),
+                *(Column("mean_lr"), Column("in_grid", YES_NO), RUNS),
+            ),
+        ),
+    },
+)
 _PAIR = {
     "mean": "difference_accuracy",
     "low": "difference_accuracy_low",
@@ -54,7 +86,7 @@ _MEAN = {"mean": "accuracy", "low": "accuracy_low", "high": "accuracy_high"}
 
 
 def estimate(study: Study) -> Estimates:
-    """exponents, pairs, cells: see TABLES; a cell is in the grid if its exponent was tried at as
+    """exponents, pairs, cells: see ABOUT; a cell is in the grid if its exponent was tried at as
     many base rates as any. peaks: `peak` of the exponent at the tuned rates and at one fixed base
     rate (`_fixed`); share: `mean_rate_share` of the grid; losses: training loss by epoch at the
     tuned rates over seeds; missing: runs without a result."""
@@ -169,7 +201,7 @@ def draw(estimates: Estimates) -> list[Picture]:
     """The map of exponent and base rate, training loss at tuned rates, score against mean rate."""
     if estimates["cells"]["accuracy"].isna().all():
         return []
-    found = [map_figure(estimates, conclude(estimates))]
+    found = [map_figure(estimates, str(conclude(estimates)))]
     if len(estimates["losses"]):
         found.append(loss_figure(estimates["losses"]))
     if _rates_unknown(estimates):
@@ -177,7 +209,7 @@ def draw(estimates: Estimates) -> list[Picture]:
     return [*found, mean_rate_figure(estimates["cells"], _share(estimates))]
 
 
-def conclude(estimates: Estimates) -> str:
+def conclude(estimates: Estimates) -> Sentence | str:
     """Which exponents can be told apart at tuned rates, by how much, where the peak lies, and what
     the mean rate explains."""
     lacking = estimates["missing"]
@@ -193,10 +225,11 @@ def conclude(estimates: Estimates) -> str:
             f"Only exponent {_text(row['exponent'])} has a base rate that lost no run, so that "
             f"there is none to compare it with{left}."
         )
-    return f"{_compared(estimates)}; {_peaked(estimates)}; {_share(estimates)}{left}."
+    end = f"; {_peaked(estimates)}; {_share(estimates)}{left}."
+    return sentence(_compared(estimates), end)
 
 
-def _compared(estimates: Estimates) -> str:
+def _compared(estimates: Estimates) -> Sentence:
     """The pairs by verdict, and the widest difference with its interval."""
     pairs, frame = estimates["pairs"], estimates["exponents"]
     names = frame["exponent"].map(_text)
@@ -207,12 +240,12 @@ def _compared(estimates: Estimates) -> str:
         for verdict, words in _WORDS.items()
         if len(group := pairs[pairs["verdict"] == verdict])
     ]
-    return (
+    return sentence(
         f"At tuned rates exponent {_text(best['exponent'])} has the best validation accuracy, "
-        f"{percent(best['accuracy'])} at base rate {best['base_lr']:.2g}{_end(best, estimates)} "
-        f"({numbered('confirm trial', best['confirm_trials'])}): it is "
-        f"{'; it is '.join(verdicts)}; its lead over the worst, {worst['second']}, "
-        f"is {_difference(worst)}{_seeds(pairs)}"
+        f"{percent(best['accuracy'])} at base rate {best['base_lr']:.2g}{_end(best, estimates)} (",
+        Trials(best["confirm_trials"], "confirm"),
+        f"): it is {'; it is '.join(verdicts)}; its lead over the worst, {worst['second']}, "
+        f"is {_difference(worst)}{_seeds(pairs)}",
     )
 
 

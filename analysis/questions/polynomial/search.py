@@ -11,29 +11,37 @@ from analysis.figures.axes import accuracy_axis
 from analysis.figures.maps import rate_map
 from analysis.figures.style import Picture, by_family, on, panels, picture, spoken, style
 from analysis.reading.states import TERMINAL
-from analysis.section import ENOUGH, Estimates
+from analysis.section import About, Estimates
 from analysis.sections.by_rate import families
 from analysis.study import Study
+from analysis.table import BEST_TRIAL, PERCENT, SCHEDULE, Column, N, Table, bounded, interval
+from analysis.wording import Sentence, Trials, joined, sentence
 from search_spaces import polynomial as space
 from search_spaces.words.phrases import percent
-from study.spec import Stage
 
-TITLE = "The exponent of the decay"
-QUESTION = space.QUESTION
-STAGE: Stage = "search"
-USES: tuple[str, ...] = TERMINAL
-NEEDS = ENOUGH
 BINS = 4
-TABLES = {
-    "exponents": "Validation accuracy of complete trials by exponent; the mean with its 95 % t "
-    "interval. Base rates vary within a bin, so that a mean describes this search.",
-}
+ABOUT = About(
+    title="The exponent of the decay",
+    question=space.QUESTION,
+    uses=TERMINAL,
+    tables={
+        "exponents": Table(
+            "Validation accuracy of complete trials by exponent; the mean with its 95 % t "
+            "interval. Base rates vary within a bin, so that a mean describes this search.",
+            (
+                *(SCHEDULE, interval("exponent", heading="exponent"), N, Column("complete")),
+                *(Column("diverged", counts=True), Column("best_accuracy", PERCENT), BEST_TRIAL),
+                *bounded("mean_accuracy", PERCENT),
+            ),
+        )
+    },
+)
 
 
 def estimate(study: Study) -> Estimates:
     """trials: family, trial, base_lr, exponent, state, accuracy; exponents: `binned` by exponent in
     BINS bins of equal ratio; families: their `summary`."""
-    trials = _with_exponent(study.ended(USES))
+    trials = _with_exponent(study.ended(ABOUT.uses))
     columns = ["family", "trial", "base_lr", "exponent", "state", "accuracy", "value"]
     return {
         "trials": trials[columns],
@@ -53,23 +61,9 @@ def _exponents(trials: pd.DataFrame) -> pd.DataFrame:
     bins = [
         _bins(group).assign(family=family) for family, group in trials.groupby("family", sort=False)
     ]
-    frame = pd.concat(bins, ignore_index=True) if bins else pd.DataFrame(columns=_COLUMNS)
-    return frame[_COLUMNS]
-
-
-_COLUMNS = [
-    "family",
-    "exponent_low",
-    "exponent_high",
-    "n",
-    "complete",
-    "diverged",
-    "best_accuracy",
-    "best_trial",
-    "mean_accuracy",
-    "mean_accuracy_low",
-    "mean_accuracy_high",
-]
+    columns = ABOUT.tables["exponents"].names
+    frame = pd.concat(bins, ignore_index=True) if bins else pd.DataFrame(columns=columns)
+    return frame[columns]
 
 
 def exponent_of(trials: pd.DataFrame) -> pd.Series:
@@ -99,7 +93,7 @@ def draw(estimates: Estimates) -> list[Picture]:
     trials = estimates["trials"]
     if trials["accuracy"].isna().all():
         return []
-    return [_by_exponent(trials, estimates["exponents"], conclude(estimates)), _map(trials)]
+    return [_by_exponent(trials, estimates["exponents"], str(conclude(estimates))), _map(trials)]
 
 
 def _by_exponent(trials: pd.DataFrame, exponents: pd.DataFrame, verdict: str) -> Picture:
@@ -185,7 +179,7 @@ def _map(trials: pd.DataFrame) -> Picture:
         )
 
 
-def conclude(estimates: Estimates) -> str:
+def conclude(estimates: Estimates) -> Sentence | str:
     """The best exponent of each family, and how much the best of other ranges differ."""
     exponents = estimates["exponents"].dropna(subset=["best_accuracy"])
     trials = estimates["trials"]
@@ -196,16 +190,16 @@ def conclude(estimates: Estimates) -> str:
         best = group.sort_values("best_accuracy").iloc[-1]
         own = trials[trials["trial"] == best["best_trial"]].iloc[0]
         text = (
-            f"best {spoken(str(family))}: exponent {own['exponent']:.2g} at base rate "
-            f"{own['base_lr']:.2g} with {percent(best['best_accuracy'])} (trial "
-            f"{best['best_trial']})"
+            f"{'best' if found else 'Best'} {spoken(str(family))}: exponent "
+            f"{own['exponent']:.2g} at base rate {own['base_lr']:.2g} with "
+            f"{percent(best['best_accuracy'])} ("
         )
+        others = ""
         if len(group) > 1:
             low, high = group["best_accuracy"].min(), group["best_accuracy"].max()
-            text += (
+            others = (
                 f"; the best of {len(group)} ranges of exponents lie between {percent(low)} and "
                 f"{percent(high)}"
             )
-        found.append(text)
-    sentence = "; ".join(found)
-    return sentence[0].upper() + sentence[1:] + "."
+        found.append(sentence(text, Trials([best["best_trial"]]), f"){others}"))
+    return sentence(joined("; ", found), ".")

@@ -17,27 +17,40 @@ from analysis.fresh_seeds.pairs import exact
 from analysis.questions.warmup import figures as warmup_figures
 from analysis.questions.warmup import layers
 from analysis.questions.warmup.layers import length
-from analysis.reading.states import RESULTS
-from analysis.section import Estimates
+from analysis.section import About, Estimates
 from analysis.study import Study
-from analysis.wording import numbered, points
+from analysis.table import BASE_LR, PERCENT, RUNS, YES_NO, Column, N, Table, bounded, interval
+from analysis.wording import Sentence, Trials, points, sentence
 from search_spaces import warmup as space
 from search_spaces.words.phrases import count, percent
-from study.spec import Stage
 
-TITLE = "How long warmup should last"
-QUESTION = space.QUESTION
-STAGE: Stage = "confirm"
-USES: tuple[str, ...] = RESULTS
-NEEDS = 3
-TABLES = {
-    "lengths": "Each length of warmup (epochs) at its own best base rate among those at which no "
-    "run was lost: mean validation accuracy with 95 % interval over seeds; how far it lies "
-    "behind the best length on the same seeds, and the most that may be (one-sided 95 % bound): "
-    "not inferior where that is within the margin; how many more seeds would resolve the pair.",
-    "usable": "Largest base rate of the grid at which no run was lost, and smallest at which one "
-    "diverged or stalled, by length of warmup (epochs).",
-}
+_WARMUP = Column("warmup")
+ABOUT = About(
+    title="How long warmup should last",
+    question=space.QUESTION,
+    stage="confirm",
+    needs=3,
+    tables={
+        "lengths": Table(
+            "Each length of warmup (epochs) at its own best base rate among those at which no "
+            "run was lost: mean validation accuracy with 95 % interval over seeds; how far it lies "
+            "behind the best length on the same seeds, and the most that may be (one-sided 95 % "
+            "bound): not inferior where that is within the margin; how many more seeds would "
+            "resolve the pair.",
+            (
+                *(_WARMUP, BASE_LR, N, *bounded("mean_accuracy", PERCENT)),
+                Column("behind_accuracy", PERCENT, "behind the best"),
+                interval("behind_accuracy_90", PERCENT, "behind the best, 90 % interval"),
+                *(Column("not_inferior", YES_NO), Column("further_seeds"), RUNS),
+            ),
+        ),
+        "usable": Table(
+            "Largest base rate of the grid at which no run was lost, and smallest at which one "
+            "diverged or stalled, by length of warmup (epochs).",
+            (_WARMUP, Column("largest_usable"), Column("smallest_lossy"), RUNS),
+        ),
+    },
+)
 _KEY = ["warmup", "base_lr"]
 Row = Mapping[Hashable, Any]
 
@@ -57,7 +70,7 @@ def grid_runs(study: Study) -> pd.DataFrame:
 
 def estimate(study: Study) -> Estimates:
     """cells: `response` by warmup and base rate; usable: `largest_usable` from the smallest tuned
-    rate on; lengths: see TABLES; scores, seeds: see `_scores`; layers: `layers.moved`; facts: one
+    rate on; lengths: see ABOUT; scores, seeds: see `_scores`; layers: `layers.moved`; facts: one
     row: family, seeds, delta, shortest and best (NaN where nothing can be said); missing."""
     found = on_grid(grid_runs(study), study.stage("confirm").curves, study.delta)
     return found | {"missing": missing(study)}
@@ -150,7 +163,7 @@ def draw(estimates: Estimates) -> list[Picture]:
     cells = estimates["cells"]
     if cells.empty:
         return []
-    end = conclude(estimates)
+    end = str(conclude(estimates))
     return [
         warmup_figures.survival(cells, end),
         *warmup_figures.usable(
@@ -161,71 +174,79 @@ def draw(estimates: Estimates) -> list[Picture]:
     ]
 
 
-def conclude(estimates: Estimates) -> str:
+def conclude(estimates: Estimates) -> Sentence | str:
     """The shortest length shown to be as good as the best, and how the usable rate moves."""
     facts, usable = estimates["facts"].to_dict("records")[0], estimates["usable"]
     if estimates["cells"].empty:
         return "No grid of warmup and base rate was trained on fresh seeds yet."
-    text = f"{_shortest(facts, estimates['lengths'])}; {_largest(usable)}"
-    return f"{text}{said(estimates['missing'])}."
+    end = f"; {_largest(usable)}{said(estimates['missing'])}."
+    return sentence(_shortest(facts, estimates["lengths"]), end)
 
 
-def _shortest(facts: Row, lengths: pd.DataFrame) -> str:
+def _shortest(facts: Row, lengths: pd.DataFrame) -> Sentence | str:
     if np.isnan(facts["best"]):
         return "Every length of warmup lost a run at every base rate"
     rows = {float(row["warmup"]): row for row in lengths.to_dict("records")}
     best = rows[facts["best"]]
     if len(rows) == 1:
-        return f"Only {length(facts['best'])} was tried, {_reached(best)}"
+        return sentence(f"Only {length(facts['best'])} was tried, ", _reached(best))
     if facts["seeds"] < 2:
-        return (
-            f"The best is {length(facts['best'])}, {_reached(best)}, but one seed decides nothing"
-        )
+        head = f"The best is {length(facts['best'])}, "
+        return sentence(head, _reached(best), ", but one seed decides nothing")
     if np.isnan(facts["shortest"]) or facts["shortest"] == facts["best"]:
         return _none_shorter(facts, rows)
     found = rows[facts["shortest"]]
-    return (
+    return sentence(
         f"Shortest warmup shown to be not inferior within {points(facts['delta'])}, each length at "
-        f"its best base rate under {_decay(facts)}: {_tuned(found)}, "
-        f"{_difference(found)} to {length(best['warmup'])}, {_reached(best)}"
+        f"its best base rate under {_decay(facts)}: ",
+        _tuned(found),
+        f", {_difference(found)} to {length(best['warmup'])}, ",
+        _reached(best),
     )
 
 
-def _none_shorter(facts: Row, rows: Mapping[float, Row]) -> str:
+def _none_shorter(facts: Row, rows: Mapping[float, Row]) -> Sentence:
     """That no length below the best is shown to be as good, and what the shortest would take."""
     best, first = rows[facts["best"]], rows[min(rows)]
     if first is best:
-        return (
+        head = (
             f"The shortest of {len(rows)} lengths, each at its best base rate under "
-            f"{_decay(facts)}, is the best: {length(best['warmup'])}, {_reached(best)}{_next(rows)}"
+            f"{_decay(facts)}, is the best: {length(best['warmup'])}, "
         )
-    if np.isnan(first["behind_accuracy"]):
-        told = f"{length(first['warmup'])} lost a run at every base rate"
-    else:
-        told = f"{_tuned(first)} has {_difference(first)}"
-        if first["behind_accuracy_90_high"] < -facts["delta"]:
-            told += ", which is inferior"
-        elif not pd.isna(first["further_seeds"]) and first["further_seeds"] > 0:
-            more = int(first["further_seeds"])
-            told += f", and it takes about {count(more, 'more seed')} to tell"
-    return (
-        f"No warmup shorter than the best, {length(best['warmup'])}, {_reached(best)}, is shown to "
-        f"be not inferior within {points(facts['delta'])} under {_decay(facts)}: {told}"
+        return sentence(head, _reached(best), _next(rows))
+    return sentence(
+        f"No warmup shorter than the best, {length(best['warmup'])}, ",
+        _reached(best),
+        f", is shown to be not inferior within {points(facts['delta'])} under {_decay(facts)}: ",
+        _behind(first, facts["delta"]),
     )
 
 
-def _next(rows: Mapping[float, Row]) -> str:
+def _behind(row: Row, delta: float) -> Sentence | str:
+    """What is known of a length that is not shown to be as good as the best."""
+    if np.isnan(row["behind_accuracy"]):
+        return f"{length(row['warmup'])} lost a run at every base rate"
+    end = ""
+    if row["behind_accuracy_90_high"] < -delta:
+        end = ", which is inferior"
+    elif not pd.isna(row["further_seeds"]) and row["further_seeds"] > 0:
+        more = int(row["further_seeds"])
+        end = f", and it takes about {count(more, 'more seed')} to tell"
+    return sentence(_tuned(row), f" has {_difference(row)}{end}")
+
+
+def _next(rows: Mapping[float, Row]) -> Sentence | str:
     """How far the next best length lies behind the best, which is the shortest."""
     others = [rows[each] for each in sorted(rows)[1:]]
     known = [row for row in others if not np.isnan(row["behind_accuracy"])]
     if not known:
         return "; every longer one lost a run at every base rate"
     row = max(known, key=lambda each: float(each["behind_accuracy"]))
-    return f"; next is {_tuned(row)} with {_difference(row)} to it"
+    return sentence("; next is ", _tuned(row), f" with {_difference(row)} to it")
 
 
-def _tuned(row: Row) -> str:
-    return f"{length(row['warmup'])} at {row['base_lr']:.2g}{_runs(row)}"
+def _tuned(row: Row) -> Sentence:
+    return sentence(f"{length(row['warmup'])} at {row['base_lr']:.2g}", _runs(row))
 
 
 def _decay(facts: Row) -> str:
@@ -233,18 +254,17 @@ def _decay(facts: Row) -> str:
     return "a constant rate" if family == "constant" else f"{family} decay"
 
 
-def _reached(row: Row) -> str:
+def _reached(row: Row) -> Sentence:
     value, low, high = (row[f"mean_accuracy{end}"] for end in ("", "_low", "_high"))
     text = f"{percent(value)} validation accuracy at {row['base_lr']:.2g}"
     if not np.isnan(low):
         text += f" (95 % interval {percent(low)} to {percent(high)})"
-    return text + _runs(row)
+    return sentence(text, _runs(row))
 
 
-def _runs(row: Row) -> str:
-    """The numbers of a row's runs, as the report links them."""
-    trials = row["confirm_trials"]
-    return f" ({numbered('confirm trial', trials)})"
+def _runs(row: Row) -> Sentence:
+    """A row's runs, in brackets."""
+    return sentence(" (", Trials(row["confirm_trials"], "confirm"), ")")
 
 
 def _difference(row: Row) -> str:

@@ -9,50 +9,47 @@ from analysis.estimators.outcomes import binned, divergence_edge, scored
 from analysis.figures.maps import rate_map
 from analysis.figures.style import Picture, picture, spoken
 from analysis.reading.states import TERMINAL
-from analysis.section import ENOUGH, Estimates
+from analysis.section import About, Estimates
 from analysis.study import Study
+from analysis.table import BEST_TRIAL, PERCENT, Column, N, Table, interval
+from analysis.wording import Sentence, Trials, sentence
 from search_spaces import warmup as space
 from search_spaces.words.phrases import count, percent
-from study.spec import Stage
 
-TITLE = "The length of warmup"
-QUESTION = space.QUESTION
-STAGE: Stage = "search"
-USES: tuple[str, ...] = TERMINAL
-NEEDS = ENOUGH
 BINS = 3
-TABLES = {
-    "lengths": "Survival and validation accuracy by length of warmup (epochs), all schedules "
-    "together; diverged share with its 95 % interval (Wilson). Largest survived and smallest "
-    "diverged are base rates.",
-}
-_COLUMNS = [
-    "warmup_low",
-    "warmup_high",
-    "n",
-    "diverged",
-    "diverged_share",
-    "diverged_low",
-    "diverged_high",
-    "largest_survived",
-    "smallest_diverged",
-    "best_accuracy",
-    "best_trial",
-]
+ABOUT = About(
+    title="The length of warmup",
+    question=space.QUESTION,
+    uses=TERMINAL,
+    tables={
+        "lengths": Table(
+            "Survival and validation accuracy by length of warmup (epochs), all schedules "
+            "together; diverged share with its 95 % interval (Wilson). Largest survived and "
+            "smallest diverged are base rates.",
+            (
+                *(interval("warmup", heading="warmup"), N, Column("diverged", counts=True)),
+                *(Column("diverged_share", PERCENT), interval("diverged", PERCENT)),
+                *(Column("largest_survived"), Column("smallest_diverged")),
+                *(Column("best_accuracy", PERCENT), BEST_TRIAL),
+            ),
+        )
+    },
+)
 
 
 def estimate(study: Study) -> Estimates:
     """trials: family, trial, base_lr, warmup (epochs), state, accuracy; lengths: `binned` by warmup
     in BINS equal bins, with the `divergence_edge` of each."""
-    trials = scored(study.ended(USES)).dropna(subset=["warmup", "base_lr"])
+    trials = scored(study.ended(ABOUT.uses)).dropna(subset=["warmup", "base_lr"])
     columns = ["family", "trial", "base_lr", "warmup", "state", "accuracy", "value"]
     trials = trials[columns].reset_index(drop=True)
     return {"trials": trials, "lengths": _lengths(trials)}
 
 
 def _lengths(trials: pd.DataFrame) -> pd.DataFrame:
+    columns = ABOUT.tables["lengths"].names
     if trials.empty:
-        return pd.DataFrame(columns=_COLUMNS)
+        return pd.DataFrame(columns=columns)
     longest = trials["warmup"].max()
     edges = np.linspace(0.0, longest, BINS + 1) if longest > 0 else np.zeros(2)
     lengths = binned(trials, "warmup", edges.tolist()).rename(
@@ -68,7 +65,7 @@ def _lengths(trials: pd.DataFrame) -> pd.DataFrame:
         )
         for row in lengths.itertuples()
     ]
-    return lengths.join(pd.DataFrame(found, lengths.index))[_COLUMNS]
+    return lengths.join(pd.DataFrame(found, lengths.index))[columns]
 
 
 def draw(estimates: Estimates) -> list[Picture]:
@@ -83,7 +80,7 @@ def draw(estimates: Estimates) -> list[Picture]:
                 figure,
                 "rate-and-warmup",
                 "Map of base rate and length of warmup, a panel for each schedule; colour is the "
-                "validation accuracy, crosses diverged. " + conclude(estimates),
+                f"validation accuracy, crosses diverged. {conclude(estimates)}",
                 "Each mark is one trial: filled ones are complete, open ones were pruned or "
                 "stalled, crosses diverged. If warmup makes larger rates usable, the crosses "
                 "retreat to the right as warmup grows.",
@@ -91,24 +88,26 @@ def draw(estimates: Estimates) -> list[Picture]:
         ]
 
 
-def conclude(estimates: Estimates) -> str:
+def conclude(estimates: Estimates) -> Sentence | str:
     """The best length with its rate, and which rates survived without and with warmup."""
     trials, lengths = estimates["trials"], estimates["lengths"]
     known = trials.dropna(subset=["accuracy"])
     if known.empty:
         return "No trial ran to its end, so that no length of warmup can be judged."
     best = known.sort_values("accuracy").iloc[-1]
-    text = (
+    text = sentence(
         f"Best single run: {count(best['warmup'], 'epoch', 2)} of warmup to a base rate of "
-        f"{best['base_lr']:.2g} under {spoken(best['family'])}, {percent(best['accuracy'])} "
-        f"(trial {best['trial']})"
+        f"{best['base_lr']:.2g} under {spoken(best['family'])}, {percent(best['accuracy'])} (",
+        Trials([best["trial"]]),
+        ")",
     )
     if len(lengths) < 2:
-        return text + "; there is no other length to compare."
+        return sentence(text, "; there is no other length to compare.")
     short, long = lengths.iloc[0], lengths.iloc[-1]
-    return (
-        f"{text}; with warmups below {count(short['warmup_high'], 'epoch', 2)} "
-        f"{_survival(short)}, with {long['warmup_low']:.2g} or more {_survival(long)}."
+    return sentence(
+        text,
+        f"; with warmups below {count(short['warmup_high'], 'epoch', 2)} "
+        f"{_survival(short)}, with {long['warmup_low']:.2g} or more {_survival(long)}.",
     )
 
 

@@ -52,7 +52,7 @@ def test_no_sentence_of_the_product_makes_its_own_plural() -> None:
         "len(counts)",
         "len(scores)",
         "images:,}",  # of a written model, as many as the budget has
-        "section.STAGE",
+        "about.stage",
         "steps_per_epoch:,}",
     )
     root = Path(__file__).parents[3]

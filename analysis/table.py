@@ -1,0 +1,120 @@
+"""Table: an estimate that the report prints, and how each of its columns is printed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from analysis.figures.style import spoken
+from study.spec import Stage
+
+
+@dataclass(frozen=True)
+class Unit:
+    """write: a value that is not missing as text; mark: what a heading says of it."""
+
+    write: Callable[[Any], str]
+    mark: str = ""
+
+
+def _short(value: Any) -> str:
+    if not isinstance(value, float):
+        return str(value)
+    return _whole(value) or f"{value:.3g}"
+
+
+def _three_decimals(value: float) -> str:
+    return _whole(float(value)) or f"{value:.3f}"
+
+
+def _whole(value: float) -> str:
+    """A number without a fraction; empty for others."""
+    return f"{value:.0f}" if value.is_integer() and abs(value) < 1e15 else ""
+
+
+PLAIN = Unit(_short)
+"""Words and whole numbers as they are, other numbers to three digits."""
+PERCENT = Unit(lambda share: f"{100 * share:.1f}", " (%)")
+LOSS = Unit(_three_decimals)
+"""In nats, and differences of losses."""
+NAME = Unit(lambda name: spoken(str(name)))
+"""Of a schedule, a run, a parameter."""
+YES_NO = Unit(lambda value: "yes" if value else "no")
+
+
+@dataclass(frozen=True)
+class Column:
+    """One printed column.
+
+    name: the frame's column. heading: words for it, the name's own without. high: where ``name``
+    holds lower bounds, the column of the upper ones; both are printed as ``a to b``. stage: that of
+    the trials whose numbers it holds, one or a list of them; a page links them. counts: of an
+    outcome, so that it is left out where no row has any.
+    """
+
+    name: str
+    unit: Unit = PLAIN
+    heading: str = ""
+    high: str = ""
+    stage: Stage | None = None
+    counts: bool = False
+
+    @property
+    def names(self) -> list[str]:
+        """The frame's columns that it prints."""
+        return [self.name, self.high] if self.high else [self.name]
+
+    @property
+    def title(self) -> str:
+        """What stands above it."""
+        return (self.heading or _words(self.name)) + self.unit.mark
+
+
+@dataclass(frozen=True)
+class Table:
+    """A printed estimate. columns: in order; a frame may lack some."""
+
+    caption: str
+    columns: Sequence[Column]
+
+    @property
+    def names(self) -> list[str]:
+        """See `printed`."""
+        return printed(self.columns)
+
+
+def printed(columns: Iterable[Column]) -> list[str]:
+    """The frame's columns that those print, in order."""
+    return [name for column in columns for name in column.names]
+
+
+def interval(name: str, unit: Unit = PLAIN, heading: str = "") -> Column:
+    """Bounds in ``NAME_low`` and ``NAME_high``: of the 95 % interval, without another heading."""
+    heading = heading or f"{_words(name)} 95 % interval"
+    return Column(f"{name}_low", unit, heading, high=f"{name}_high")
+
+
+def bounded(name: str, unit: Unit = PLAIN, heading: str = "") -> tuple[Column, Column]:
+    """A value, and its `interval`."""
+    return Column(name, unit, heading), interval(name, unit)
+
+
+def trials(name: str, stage: Stage = "search", heading: str = "") -> Column:
+    """Numbers of trials of a stage."""
+    return Column(name, heading=heading, stage=stage)
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+SCHEDULE = Column("family", NAME, "schedule")
+N = Column("n")
+BASE_LR = Column("base_lr")
+OUTCOMES = tuple(Column(each, counts=True) for each in ("diverged", "stalled", "pruned", "failed"))
+ACCURACY = bounded("accuracy", PERCENT)
+BEST_TRIAL = trials("best_trial")
+RUNS = trials("confirm_trials", "confirm", "runs")
+TEST_RUNS = trials("test_trials", "test", "test runs")
+ORIGIN = trials("origin_trial", heading="trial of the search")
