@@ -117,6 +117,13 @@ def find(section: Section, study: Study) -> Finding:
     )
 
 
+def printed(finding: Finding) -> dict[str, Table]:
+    """The tables that have a row."""
+    return {
+        name: table for name, table in finding.tables.items() if not finding.estimates[name].empty
+    }
+
+
 def basis(study: Study, states: Sequence[str]) -> str:
     """How many trials of which states a section rests on, and which it leaves out."""
     used = study.ended(states)

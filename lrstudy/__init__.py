@@ -30,8 +30,8 @@ from search_spaces.schedules.horizon import Cosine, Polynomial, WarmupStableDeca
 from search_spaces.schedules.text import parse_schedule
 
 if TYPE_CHECKING:
+    from analysis.answers import estimates
     from analysis.reading.loading import load
-    from analysis.report import estimates
     from analysis.study import Study
     from lrstudy import figures
     from study.storage.urls import StorageError
@@ -59,7 +59,7 @@ __all__ = [
 _AT_FIRST_USE = {
     "StorageError": "study.storage.urls",
     "Study": "analysis.study",
-    "estimates": "analysis.report",
+    "estimates": "analysis.answers",
     "load": "analysis.reading.loading",
 }
 

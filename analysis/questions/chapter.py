@@ -13,7 +13,19 @@ from analysis.figures.style import INK, Picture, canvas, panels, picture, spoken
 from analysis.section import About, Estimates
 from analysis.sections.schedules import draw_variants, rates_of
 from analysis.study import Study
-from analysis.table import NAME, PERCENT, PLAIN, YES_NO, Column, N, Table, Unit, interval
+from analysis.table import (
+    DIVERGED,
+    NAME,
+    PERCENT,
+    PLAIN,
+    STALLED,
+    YES_NO,
+    Column,
+    N,
+    Table,
+    Unit,
+    interval,
+)
 from search_spaces import chapter as space
 from search_spaces.words.phrases import percent
 
@@ -38,8 +50,8 @@ def _measured_columns(unit: Unit) -> tuple[Column, ...]:
     return (
         *(Column("run", NAME), Column("variant", NAME), N, *_mean_columns(unit)),
         *(Column("published", unit), Column("published_sd", unit), interval("predicted", unit)),
-        *(Column("within", YES_NO), Column("stalled", counts=True)),
-        Column("diverged", counts=True),
+        *(Column("within", YES_NO), STALLED),
+        DIVERGED,
     )
 
 

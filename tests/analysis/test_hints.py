@@ -14,7 +14,8 @@ import typer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.report import report_study, write_report
+from analysis.page.study_report import report_study
+from analysis.report import write_report
 from analysis.study import load_study
 from study.cli.application import app
 from study.storage import hints

@@ -14,11 +14,12 @@ import pandas as pd
 import pytest
 
 from analysis import report
+from analysis.answers import ANSWERS
 from analysis.page.naming import slug
 from analysis.reading.database import split_name
 from analysis.reading.frames import load
 from analysis.reading.loading import tidy
-from analysis.report import ANSWERS, write_report
+from analysis.report import write_report
 from search_spaces.spaces import CHAPTER, SPACES
 from study.storage.urls import StorageError
 from tests.analysis.conftest import Plant, plant_stages, plant_study
@@ -71,7 +72,7 @@ def written(everything: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_space_has_an_answer() -> None:
     assert set(ANSWERS) == set(SPACES)
-    assert all(ANSWERS[name].QUESTION == SPACES[name].QUESTION for name in SPACES)
+    assert all(ANSWERS[name].ABOUT.question == SPACES[name].QUESTION for name in SPACES)
 
 
 def test_the_page_needs_no_network_and_no_script(written: Path) -> None:

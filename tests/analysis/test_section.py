@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from analysis.figures.style import spoken
+from analysis.page.study_report import report_study
 from analysis.progress import progress
 from analysis.reading.states import TERMINAL
 from analysis.reading.studies import studies
-from analysis.report import report_study
 from analysis.section import ENOUGH, basis, caution, counted
 from analysis.study import load_study
 from analysis.wording import points

@@ -26,11 +26,12 @@ from analysis.study import Study
 from analysis.table import (
     ACCURACY,
     BASE_LR,
+    DIVERGED,
     ORIGIN,
-    OUTCOMES,
     PERCENT,
     RUNS,
     SCHEDULE,
+    STALLED,
     TEST_RUNS,
     YES_NO,
     Column,
@@ -55,7 +56,7 @@ ABOUT = About(
             "set: cannot be told from the best mean, lost runs counted with their own score or, if "
             "they diverged, as a guess (one-sided paired t tests at 5 %, Bonferroni).",
             (
-                *(BASE_LR, N, Column("complete"), *OUTCOMES, *ACCURACY),
+                *(BASE_LR, N, Column("complete"), *(DIVERGED, STALLED), *ACCURACY),
                 *bounded("train_accuracy", PERCENT),
                 *(Column("in_best_set", YES_NO), Column("best", YES_NO), RUNS),
             ),

@@ -20,7 +20,18 @@ from analysis.reading.predictive import MEASURES, SAMPLED, measured
 from analysis.reading.states import RESULTS
 from analysis.section import About, Estimates
 from analysis.study import Study
-from analysis.table import ACCURACY, RUNS, SCHEDULE, TEST_RUNS, Column, N, Table, bounded, interval
+from analysis.table import (
+    ACCURACY,
+    DIVERGED,
+    RUNS,
+    SCHEDULE,
+    TEST_RUNS,
+    Column,
+    N,
+    Table,
+    bounded,
+    interval,
+)
 from analysis.wording import listed
 from search_spaces import langevin as space
 from search_spaces.config import Arm
@@ -30,7 +41,7 @@ FIRST = "sgd"
 NATS = 0.01
 """Differences of calibrated NLL within +- this do not matter."""
 _QUALITY = (
-    *(N, Column("diverged", counts=True), *ACCURACY, *bounded("calibrated_nll")),
+    *(N, DIVERGED, *ACCURACY, *bounded("calibrated_nll")),
     *(*bounded("nll"), *bounded("brier"), *bounded("ece")),
 )
 """Of `means`."""

@@ -24,9 +24,10 @@ from analysis.study import Study
 from analysis.table import (
     ACCURACY,
     BASE_LR,
-    OUTCOMES,
+    DIVERGED,
     PERCENT,
     RUNS,
+    STALLED,
     YES_NO,
     Column,
     N,
@@ -68,7 +69,7 @@ ABOUT = About(
             "Validation accuracy of every exponent and base rate: mean over the seeds that were "
             "not lost, with 95 % interval, and the mean rate of the schedule.",
             (
-                *(_EXPONENT, BASE_LR, N, Column("complete"), *OUTCOMES, *ACCURACY),
+                *(_EXPONENT, BASE_LR, N, Column("complete"), *(DIVERGED, STALLED), *ACCURACY),
                 *(Column("mean_lr"), Column("in_grid", YES_NO), RUNS),
             ),
         ),

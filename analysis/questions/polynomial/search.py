@@ -14,7 +14,17 @@ from analysis.reading.states import TERMINAL
 from analysis.section import About, Estimates
 from analysis.sections.by_rate import families
 from analysis.study import Study
-from analysis.table import BEST_TRIAL, PERCENT, SCHEDULE, Column, N, Table, bounded, interval
+from analysis.table import (
+    BEST_TRIAL,
+    DIVERGED,
+    PERCENT,
+    SCHEDULE,
+    Column,
+    N,
+    Table,
+    bounded,
+    interval,
+)
 from analysis.wording import Sentence, Trials, joined, sentence
 from search_spaces import polynomial as space
 from search_spaces.words.phrases import percent
@@ -30,7 +40,7 @@ ABOUT = About(
             "interval. Base rates vary within a bin, so that a mean describes this search.",
             (
                 *(SCHEDULE, interval("exponent", heading="exponent"), N, Column("complete")),
-                *(Column("diverged", counts=True), Column("best_accuracy", PERCENT), BEST_TRIAL),
+                *(DIVERGED, Column("best_accuracy", PERCENT), BEST_TRIAL),
                 *bounded("mean_accuracy", PERCENT),
             ),
         )
@@ -185,7 +195,7 @@ def conclude(estimates: Estimates) -> Sentence | str:
     trials = estimates["trials"]
     if exponents.empty:
         return "No trial ran to its end, so that no exponent can be judged."
-    found = []
+    found: list[Sentence] = []
     for family, group in exponents.groupby("family", sort=False):
         best = group.sort_values("best_accuracy").iloc[-1]
         own = trials[trials["trial"] == best["best_trial"]].iloc[0]

@@ -11,7 +11,7 @@ from analysis.figures.style import Picture, picture, spoken
 from analysis.reading.states import TERMINAL
 from analysis.section import About, Estimates
 from analysis.study import Study
-from analysis.table import BEST_TRIAL, PERCENT, Column, N, Table, interval
+from analysis.table import BEST_TRIAL, DIVERGED, PERCENT, Column, N, Table, interval
 from analysis.wording import Sentence, Trials, sentence
 from search_spaces import warmup as space
 from search_spaces.words.phrases import count, percent
@@ -27,7 +27,7 @@ ABOUT = About(
             "together; diverged share with its 95 % interval (Wilson). Largest survived and "
             "smallest diverged are base rates.",
             (
-                *(interval("warmup", heading="warmup"), N, Column("diverged", counts=True)),
+                *(interval("warmup", heading="warmup"), N, DIVERGED),
                 *(Column("diverged_share", PERCENT), interval("diverged", PERCENT)),
                 *(Column("largest_survived"), Column("smallest_diverged")),
                 *(Column("best_accuracy", PERCENT), BEST_TRIAL),

@@ -113,9 +113,9 @@ def test_before_the_test_nothing_is_said_of_test_images(tmp_path: Path) -> None:
     found = load_study(plant_stages(path, "fixed_rate", stages=("confirm",)), "fixed_rate")
     assert stages.on_test(found, "last").accuracy.empty
     finding = find(test_accuracy, found)
-    assert finding.verdict == "No chosen configuration has met the test images yet."
+    assert str(finding.verdict) == "No chosen configuration has met the test images yet."
     assert finding.pictures == []
-    assert find(gap, found).verdict.startswith("No chosen configuration has a complete run")
+    assert str(find(gap, found).verdict).startswith("No chosen configuration has a complete run")
 
 
 def test_one_seed_has_no_interval_and_asks_for_more(tmp_path: Path) -> None:
@@ -123,12 +123,12 @@ def test_one_seed_has_no_interval_and_asks_for_more(tmp_path: Path) -> None:
     plant_study(path, "fixed_rate", 8, everything="complete")
     found = load_study(plant_stages(path, "fixed_rate", seeds=1), "fixed_rate")
     finding = find(test_accuracy, found)
-    assert "(one seed, no interval)" in finding.verdict
+    assert "(one seed, no interval)" in str(finding.verdict)
     assert str(finding.caution) == (
         "Too few to conclude: 1 seed. To add seeds: lrstudy confirm fixed_rate --seeds 3 "
         f"--storage {found.storage}"
     )
-    assert "(constant, one seed)" in find(gap, found).verdict
+    assert "(constant, one seed)" in str(find(gap, found).verdict)
 
 
 def test_the_gap_is_taken_at_one_loss_that_all_reach(study: Study) -> None:

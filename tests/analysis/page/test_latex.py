@@ -15,6 +15,7 @@ import pytest
 from analysis.figures.style import canvas, picture
 from analysis.page.latex import tabular
 from analysis.report import write_report
+from analysis.table import PERCENT, RUNS, SCHEDULE, Column, N, Table, bounded
 from tests.analysis.conftest import plant_stages, plant_study
 from tests.analysis.test_report import page
 
@@ -29,10 +30,11 @@ FRAME = pd.DataFrame(
         "confirm_trials": [[1, 2], [3]],
     }
 )
+COLUMNS = (SCHEDULE, N, *bounded("difference_accuracy", PERCENT), Column("verdict"), RUNS)
 
 
 def test_a_tabular_is_what_latex_reads() -> None:
-    text = tabular(FRAME, "Means\nwith\n95 % intervals.")
+    text = tabular(Table("Means\nwith\n95 % intervals.", COLUMNS), FRAME)
     comments, body = text.splitlines()[:2], text.splitlines()[2:]
     assert comments == [
         "% Means with 95 % intervals.",
@@ -96,7 +98,9 @@ def test_latex_compiles_every_table(written: Path, tmp_path: Path) -> None:
         if os.environ.get("LRSTUDY_LATEX") == "required":
             pytest.fail(missing)
         pytest.skip(missing)
-    (tmp_path / "odd.tex").write_text(tabular(FRAME, "100 % & more"), encoding="utf-8")
+    (tmp_path / "odd.tex").write_text(
+        tabular(Table("100 % & more", COLUMNS), FRAME), encoding="utf-8"
+    )
     inputs = "\n\n".join(
         f"\\input{{{path.as_posix()}}}"
         for path in [*sorted(written.glob("tables/*.tex")), tmp_path / "odd.tex"]

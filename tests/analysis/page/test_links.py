@@ -6,8 +6,18 @@ import re
 
 import pytest
 
-from analysis.page.links import anchor, anchors, linked, stages, trial_links, trial_rows
+from analysis.page.links import (
+    anchor,
+    anchors,
+    linked,
+    stages,
+    trial_columns,
+    trial_links,
+    trial_rows,
+)
 from analysis.study import load_study
+from analysis.table import printed
+from analysis.wording import Sentence, Trials, sentence
 from tests.analysis.conftest import Plant, plant_stages
 
 KNOWN = frozenset(
@@ -15,29 +25,34 @@ KNOWN = frozenset(
 )
 
 
-def links(text: str) -> list[str]:
+def links(text: Sentence) -> list[str]:
     return re.findall(r'href="#s-([a-z]+-\d+)"', linked(text, "s", KNOWN))
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("best: 0.3 (trial 12), 83.1 %", ["search-12"]),
-        ("trial 1, 40 of 50 diverged", ["search-1"]),
-        ("confirm trials 3, 8 and 13, 40 %", ["confirm-3", "confirm-8", "confirm-13"]),
-        ("test trial 2; trials 4, 5", ["test-2", "search-4", "search-5"]),
-        ("trials 3, 8, 12.5 %", ["search-3", "search-8"]),
-        ("trial 99 is not on the page", []),
-        ("8 trials with 5 seeds", []),
+        (sentence("best: 0.3 (", Trials([12]), "), 83.1 %"), ["search-12"]),
+        (sentence(Trials([1]), ", 40 of 50 diverged"), ["search-1"]),
+        (
+            sentence(Trials([3, 8, 13], "confirm"), ", 40 %"),
+            ["confirm-3", "confirm-8", "confirm-13"],
+        ),
+        (
+            sentence(Trials([2], "test"), "; ", Trials([4, 5])),
+            ["test-2", "search-4", "search-5"],
+        ),
+        (sentence(Trials([99]), " is not on the page"), []),
+        (sentence("what looks like trial 3 is text"), []),
     ],
 )
-def test_numbers_of_trials_become_links(text: str, expected: list[str]) -> None:
+def test_trials_become_links_and_the_text_stays(text: Sentence, expected: list[str]) -> None:
     assert links(text) == expected
-    assert re.sub(r"<[^>]*>", "", linked(text, "s", KNOWN)) == text
+    assert re.sub(r"<[^>]*>", "", linked(text, "s", KNOWN)) == str(text)
 
 
 def test_the_rest_is_escaped() -> None:
-    assert linked("<b> trial 3 & <i>", "s", KNOWN) == (
+    assert linked(sentence("<b> ", Trials([3]), " & <i>"), "s", KNOWN) == (
         '&lt;b&gt; trial <a href="#s-search-3">3</a> &amp; &lt;i&gt;'
     )
 
@@ -65,3 +80,7 @@ def test_every_attempt_of_every_stage_has_an_anchor_and_a_row(plant: Plant) -> N
     assert rows["search"].columns.tolist() == [
         *("trial", "state", "family", "base_lr", "seed", "epochs_trained", "accuracy")
     ]
+    for stage, frame in rows.items():
+        columns = trial_columns(frame, stage)  # type: ignore[arg-type]
+        assert printed(columns) == frame.columns.tolist()
+        assert [each.stage for each in columns if each.stage] == [stage]

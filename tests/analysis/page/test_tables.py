@@ -10,30 +10,52 @@ import pytest
 from markupsafe import Markup
 
 from analysis.page.tables import NONE, cells, text
+from analysis.table import (
+    BEST_TRIAL,
+    LOSS,
+    NAME,
+    OUTCOMES,
+    PERCENT,
+    PLAIN,
+    RUNS,
+    SCHEDULE,
+    TEST_RUNS,
+    YES_NO,
+    Column,
+    N,
+    Unit,
+    bounded,
+    interval,
+)
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "shares", "expected"),
+    ("unit", "value", "expected"),
     [
-        ("family", "multi_factor", False, "multi-factor"),
-        ("best_accuracy", 0.8766, False, "87.7"),
-        ("diverged_share", 1.0, False, "100.0"),
-        ("mean", 0.8766, True, "87.7"),
-        ("mean", 0.8766, False, "0.877"),
-        ("train_loss", 0.14, False, "0.140"),
-        ("smallest_lossy", 0.6, False, "0.6"),  # a rate, no loss
-        ("base_lr", 0.012345, False, "0.0123"),
-        ("n", 12, True, "12"),
-        ("trained", 36.0, False, "36"),
-        ("best_trial", pd.NA, False, NONE),
-        ("mean", np.nan, True, NONE),
-        ("within", True, True, "yes"),
-        ("within", np.bool_(False), True, "no"),
-        ("run", "warmup_cosine", True, "warmup-cosine"),
+        (NAME, "multi_factor", "multi-factor"),
+        (NAME, "warmup_cosine/as-published", "warmup-cosine, as-published"),
+        (PERCENT, 0.8766, "87.7"),
+        (PERCENT, 1.0, "100.0"),
+        (PERCENT, -0.134, "-13.4"),
+        (LOSS, 0.14, "0.140"),
+        (LOSS, 0.0, "0"),
+        (PLAIN, 0.8766, "0.877"),
+        (PLAIN, 0.6, "0.6"),
+        (PLAIN, 0.012345, "0.0123"),
+        (PLAIN, 12, "12"),
+        (PLAIN, 1961547765, "1961547765"),
+        (PLAIN, 36.0, "36"),
+        (PLAIN, 1e20, "1e+20"),
+        (PLAIN, "better", "better"),
+        (PLAIN, pd.NA, NONE),
+        (PERCENT, np.nan, NONE),
+        (YES_NO, True, "yes"),
+        (YES_NO, np.bool_(False), "no"),
+        (YES_NO, pd.NA, NONE),
     ],
 )
-def test_text(name: str, value: object, shares: bool, expected: str) -> None:
-    assert text(name, value, shares) == expected
+def test_text(unit: Unit, value: object, expected: str) -> None:
+    assert text(unit, value) == expected
 
 
 def links(stage: str, numbers: Sequence[int]) -> Markup:
@@ -48,7 +70,7 @@ def test_columns_of_trials_become_links() -> None:
             "test_trials": [[4], [5]],
         }
     )
-    assert cells(frame, False, links) == (
+    assert cells([BEST_TRIAL, RUNS, TEST_RUNS], frame, links) == (
         ["best trial", "runs", "test runs"],
         [["search:3", "confirm:1,2", "test:4"], [NONE, NONE, "test:5"]],
     )
@@ -68,7 +90,12 @@ def test_bounds_become_one_column() -> None:
             "high": [2.0],
         }
     )
-    headings, rows = cells(frame, False, links)
+    columns = [
+        *(SCHEDULE, N, *bounded("mean_accuracy", PERCENT)),
+        interval("exponent", heading="exponent"),
+        Column("low", heading="95 % interval", high="high"),
+    ]
+    headings, rows = cells(columns, frame, links)
     assert headings == [
         "schedule",
         "n",
@@ -80,15 +107,19 @@ def test_bounds_become_one_column() -> None:
     assert rows == [["cosine", "3", "90.0", "89.0 to 91.0", "0.5 to 1", NONE]]
 
 
-def test_an_interval_of_another_level_says_so() -> None:
-    frame = pd.DataFrame({"behind_accuracy_90_low": [-0.134], "behind_accuracy_90_high": [0.0895]})
-    heading = "behind the best, 90 % interval (%)"
-    assert cells(frame, False, links) == ([heading], [["-13.4 to 8.9"]])
+def test_the_order_is_that_of_the_columns_and_only_they_are_printed() -> None:
+    frame = pd.DataFrame({"n": [3], "hidden": [1], "accuracy": [0.5]})
+    columns = [Column("accuracy", PERCENT), Column("absent"), N]
+    assert cells(columns, frame, links) == (["accuracy (%)", "n"], [["50.0", "3"]])
 
 
-def test_shares_are_per_cent_in_heading_and_cell() -> None:
-    frame = pd.DataFrame({"run": ["cosine"], "n": [3], "mean": [0.9], "within": [True]})
-    assert cells(frame, True, links) == (
-        ["run", "n", "mean (%)", "within"],
-        [["cosine", "3", "90.0", "yes"]],
-    )
+def test_an_outcome_that_no_trial_had_is_left_out() -> None:
+    frame = pd.DataFrame({"diverged": [0, 0], "stalled": [0, 2], "failed": [1, 0]})
+    expected = (["stalled", "failed"], [["0", "1"], ["2", "0"]])
+    assert cells(OUTCOMES, frame, links) == expected
+
+
+def test_columns_of_one_heading_are_both_printed() -> None:
+    frame = pd.DataFrame({"accuracy": [0.5], "other": [0.25]})
+    columns = [Column("accuracy", PERCENT), Column("other", PERCENT, "accuracy")]
+    assert cells(columns, frame, links) == (["accuracy (%)"] * 2, [["50.0", "25.0"]])

@@ -16,7 +16,8 @@ import pytest
 from optuna.trial import TrialState
 from scipy import stats
 
-from analysis.report import sections_of, write_report
+from analysis.answers import sections_of
+from analysis.report import write_report
 from analysis.section import find
 from analysis.sections import pruning_audit as audit
 from analysis.sections.pruning_audit import (
@@ -311,13 +312,13 @@ def test_a_bank_has_the_section_and_other_searches_have_not(plant: Plant) -> Non
     study = load_study(url, "cosine")
     assert audit in sections_of(study)
     finding = find(audit, study)
-    assert finding.verdict.startswith("Over 6 schedules, percentile would have saved ")
+    assert str(finding.verdict).startswith("Over 6 schedules, percentile would have saved ")
     assert finding.caution is not None
     assert finding.caution.reason.startswith(
         "Too few to conclude: every schedule needs 20 trials here"
     )
     (picture,) = finding.pictures
-    assert picture.alt.endswith(finding.verdict)
+    assert picture.alt.endswith(str(finding.verdict))
     assert set(finding.estimates["audit_by_schedule"]["family"]) == set(study.spec.families)
     for name, frame in audit.estimate(study).items():
         pd.testing.assert_frame_equal(frame, finding.estimates[name])
@@ -331,12 +332,12 @@ def test_the_report_of_a_bank_prints_and_stores_the_audit(plant: Plant, tmp_path
     out = tmp_path / "out"
     page = write_report(url, ["fixed_rate"], out).read_text(encoding="utf-8")
     found = json.loads((out / "findings.json").read_text())["fixed_rate"]["findings"][-1]
-    assert (found["title"], found["question"]) == (audit.TITLE, audit.QUESTION)
+    assert (found["title"], found["question"]) == (audit.ABOUT.title, audit.ABOUT.question)
     rows = {row["rule"]: row for row in found["estimates"]["audit"]}
     epochs = make_spec("fixed_rate", 12).budget.epochs
     assert list(rows) == [*PRUNERS, *(f"stop at epoch {i}" for i in range(1, epochs))]
     assert rows["median"]["epochs_saved_share_low"] is None  # a single schedule has no interval
-    assert audit.QUESTION in page
+    assert audit.ABOUT.question in page
     assert "<td>stop at epoch 1</td>" in page
     assert found["verdict"].startswith("Over 1 schedule, percentile would have saved ")
     assert "interval" not in found["verdict"]
@@ -358,7 +359,7 @@ def test_where_nothing_could_be_stopped_nothing_is_saved(
     plant: Plant, options: dict[str, Any]
 ) -> None:
     finding = find(audit, load_study(plant("cosine", 18, **BANK, **options), "cosine"))
-    assert finding.verdict.startswith(
+    assert str(finding.verdict).startswith(
         "Over 6 schedules, percentile would have saved 0.0 % of the epochs and lost"
     )
     assert (finding.estimates["audit"]["epochs_saved_share"] == 0).all()

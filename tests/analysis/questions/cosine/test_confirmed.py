@@ -260,7 +260,7 @@ def test_planted_effects_come_back_from_a_database(planted: Study) -> None:
     [slope] = found["slopes"].to_dict("records")
     assert slope["per_doubling_accuracy_low"] < PER_DOUBLING < slope[HIGH]
     assert "with each doubling of the problem (images x epochs) its difference to constant" in (
-        finding.verdict
+        str(finding.verdict)
     )
     assert [each.name for each in finding.pictures] == [
         "tuning-curves",
@@ -268,8 +268,8 @@ def test_planted_effects_come_back_from_a_database(planted: Study) -> None:
         "ladder",
     ]
     assert found["curves"]["banded"].any()
-    for name, caption in finding.tables.items():
-        assert caption.endswith(".")
+    for name, table in finding.tables.items():
+        assert table.caption.endswith(".")
         assert name == "literature" or "trials" in found[name].columns[-1]
     for each in finding.pictures:
         assert each.alt.endswith(".")
@@ -286,11 +286,15 @@ def test_earlier_stages_alone_are_answered_too(planted: Study) -> None:
     wide = by_seed(candidates, "family")
     assert pair["difference_accuracy"] == pytest.approx((wide["cosine"] - wide["constant"]).mean())
     assert no_test.estimates["pairs"]["confirm_trials"].iloc[0] == sorted(candidates["trial"])
-    assert no_test.verdict.startswith("On the validation images, over 3 fresh seeds, cosine is ")
+    assert str(no_test.verdict).startswith(
+        "On the validation images, over 3 fresh seeds, cosine is "
+    )
     nothing = find(cosine, replace(planted, test=None, confirm=None))
-    assert nothing.verdict.startswith("There is no pair with cosine on fresh seeds yet; ")
+    assert str(nothing.verdict).startswith("There is no pair with cosine on fresh seeds yet; ")
     assert [each.name for each in nothing.pictures] == ["tuning-curves"]
     lost = replace(planted.confirm, trials=planted.confirm.trials.assign(state="diverged"))
     found = find(cosine, replace(planted, test=None, confirm=lost))
-    assert "how the difference changes with the size of the problem is not known" in found.verdict
-    assert "nan" not in found.verdict
+    assert "how the difference changes with the size of the problem is not known" in str(
+        found.verdict
+    )
+    assert "nan" not in str(found.verdict)

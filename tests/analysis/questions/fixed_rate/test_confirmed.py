@@ -60,13 +60,13 @@ def test_a_planted_study_is_answered(study: Study) -> None:
         "gap-by-fixed-rate",
     ]
     assert edge["base_lr_low"] <= EDGE < edge["base_lr_high"]
-    assert f"between {edge['base_lr_low']:.2g} and {edge['base_lr_high']:.2g}" in found.verdict
+    assert f"between {edge['base_lr_low']:.2g} and {edge['base_lr_high']:.2g}" in str(found.verdict)
     best = rates[rates["best"]].iloc[0]
     assert best["accuracy"] == rates["accuracy"].max()
     assert best["in_best_set"]
-    assert f"{100 * best['accuracy']:.1f} % (" in found.verdict
+    assert f"{100 * best['accuracy']:.1f} % (" in str(found.verdict)
     tested = estimates["tested"].iloc[0]
-    assert f"reaches {100 * tested['accuracy']:.1f} % (" in found.verdict
+    assert f"reaches {100 * tested['accuracy']:.1f} % (" in str(found.verdict)
     assert study.test is not None
     assert tested["accuracy"] == pytest.approx(study.test.trials["test_accuracy"].mean())
     assert tested["accuracy_low"] < tested["accuracy"] < tested["accuracy_high"]
@@ -185,7 +185,7 @@ def first_seeds(n: int) -> Callable[[pd.DataFrame], pd.DataFrame]:
 def test_what_is_missing_is_said(
     study: Study, change: Callable[[pd.DataFrame], pd.DataFrame], words: str
 ) -> None:
-    verdict = find(fixed_rate, confirmed(study, change)).verdict
+    verdict = str(find(fixed_rate, confirmed(study, change)).verdict)
     assert re.search(words, verdict)
     assert not re.search(r"nan|None|<NA>|\.\.", verdict)
     assert verdict.endswith(".")
@@ -195,16 +195,16 @@ def test_what_is_missing_is_said(
 @pytest.mark.usefixtures("unrendered")
 def test_without_later_stages_nothing_is_claimed(study: Study) -> None:
     untested = find(fixed_rate, replace(study, test=None))
-    assert "; no chosen rate has met the test images yet." in untested.verdict
+    assert "; no chosen rate has met the test images yet." in str(untested.verdict)
     nothing = find(fixed_rate, replace(study, confirm=None, test=None))
-    assert nothing.verdict == "No run on fresh seeds has a result."
+    assert str(nothing.verdict) == "No run on fresh seeds has a result."
     assert not nothing.pictures
 
 
 def test_one_test_seed_has_no_interval(study: Study) -> None:
     assert study.test is not None
     one = replace(study.test, trials=study.test.trials[:1])
-    verdict = fixed_rate.conclude(fixed_rate.estimate(replace(study, test=one)))
+    verdict = str(fixed_rate.conclude(fixed_rate.estimate(replace(study, test=one))))
     assert (
         "% (one seed, no interval) on the test images (test trial 0); 4 of 5 test runs" in verdict
     )
@@ -269,7 +269,7 @@ REST = (
     ],
 )
 def test_verdicts_about_the_best_rate(values: dict[str, object], verdict: str) -> None:
-    assert fixed_rate.conclude(peak_of(**values)) == verdict
+    assert str(fixed_rate.conclude(peak_of(**values))) == verdict
 
 
 @pytest.mark.parametrize(
@@ -297,7 +297,7 @@ def test_verdicts_about_the_edge(changes: dict[str, object], words: str) -> None
     estimates = peak_of()
     lost = estimates["lost"].to_dict("records")[0] | changes
     estimates["lost"] = pd.DataFrame([lost])
-    assert f"; {words}; " in fixed_rate.conclude(estimates)
+    assert f"; {words}; " in str(fixed_rate.conclude(estimates))
 
 
 def test_only_stages_that_lack_runs_are_named() -> None:

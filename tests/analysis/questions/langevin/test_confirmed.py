@@ -440,7 +440,7 @@ def test_planted_effects_come_back_from_a_database(study: Study) -> None:
     swa = nll.loc["swa"]
     assert swa["difference_nll_low"] < SURPRISED < swa["difference_nll_high"]
     assert swa["verdict"] == "worse"
-    assert "in calibrated NLL (nats, less is better) it is worse than " in finding.verdict
+    assert "in calibrated NLL (nats, less is better) it is worse than " in str(finding.verdict)
     along_ = found["temperatures"].set_index("temperature")
     assert {*GRID} < {*along_.index}  # the candidate's own temperature besides
     # Of about equal temperatures either may come out best.
@@ -450,20 +450,22 @@ def test_planted_effects_come_back_from_a_database(study: Study) -> None:
         assert along_.loc[temperature, "behind_nll"] == pytest.approx(truth, abs=0.01)
     [noise] = found["noise"][found["noise"]["family"] == "sgd"].to_dict("records")
     assert noise["temperature"] == pytest.approx(NOISE, rel=0.1)
-    assert "the noise of SGD's minibatches would be a temperature of 0.0002 (" in finding.verdict
+    assert "the noise of SGD's minibatches would be a temperature of 0.0002 (" in str(
+        finding.verdict
+    )
     methods = found["methods"].set_index("family")
     assert methods.index[-1] == "sgd"  # the most nats come last
     assert methods["samples"].to_dict() == {"sgld": 4, "swa": 4, "sgd": 1}
     assert (methods["n"] == 4).all()
     names = ["temperature", "sgd-against-others"]
     assert [each.name for each in finding.pictures] == names
-    for name in finding.tables:
-        assert finding.tables[name].endswith(".")
+    for name, table in finding.tables.items():
+        assert table.caption.endswith(".")
         assert name in found
     for each in finding.pictures:
         assert each.alt.endswith(".")
         assert each.caption.endswith(".")
-    assert not re.search(r"\bnan\b|None|<NA>|\.\.", finding.verdict)
+    assert not re.search(r"\bnan\b|None|<NA>|\.\.", str(finding.verdict))
 
 
 @pytest.mark.usefixtures("unrendered")
@@ -491,27 +493,27 @@ def test_earlier_stages_and_missing_runs_are_said(study: Study) -> None:
     assert study.confirm is not None
     assert study.test is not None
     no_test = find(langevin, replace(study, test=None))
-    assert no_test.verdict.startswith("On the validation images, over 4 fresh seeds, sgd is ")
+    assert str(no_test.verdict).startswith("On the validation images, over 4 fresh seeds, sgd is ")
     assert "confirm_trials" in no_test.estimates["methods"]
     nothing = find(langevin, replace(study, test=None, confirm=None))
-    assert nothing.verdict == "There is no pair with SGD on fresh seeds yet."
+    assert str(nothing.verdict) == "There is no pair with SGD on fresh seeds yet."
     assert nothing.pictures == []
     few = replace(study.confirm, trials=study.confirm.trials[:9])
     some = find(langevin, replace(study, test=None, confirm=few))
-    assert "confirm runs have no result" in some.verdict
-    assert not re.search(r"\bnan\b|None|<NA>", some.verdict)
+    assert "confirm runs have no result" in str(some.verdict)
+    assert not re.search(r"\bnan\b|None|<NA>", str(some.verdict))
     lost = study.test.trials.assign(state="diverged", value=0.1)
     gone = find(langevin, replace(study, test=replace(study.test, trials=lost)))
     assert set(gone.estimates["likelihood"]["verdict"]) == {"equivalent"}
     assert gone.estimates["methods"]["calibrated_nll"].tolist() == pytest.approx([np.log(10)] * 3)
-    assert not re.search(r"\bnan\b|None|<NA>", gone.verdict)
+    assert not re.search(r"\bnan\b|None|<NA>", str(gone.verdict))
     pairs_gone = {name: no_test.estimates[name][:0] for name in ("comparison", "comparison_nll")}
     words = langevin.conclude(no_test.estimates | pairs_gone)
     assert words.startswith("There is no pair with SGD on fresh seeds yet; of SGLD's temperatures ")
     silent = replace(study.test, predictive=study.test.predictive[:0])
     found = find(langevin, replace(study, test=silent))
     assert found.estimates["likelihood"].empty
-    assert "calibrated NLL (nats" not in found.verdict
+    assert "calibrated NLL (nats" not in str(found.verdict)
     assert found.estimates["methods"]["accuracy"].isna().all()
 
 
@@ -527,7 +529,7 @@ def test_a_report_has_the_section_its_pictures_and_its_numbers(
         written = write_report(url, ["langevin"], tmp_path / name)
         values = json.loads((written.parent / "findings.json").read_text(encoding="utf-8"))
         finding = values["langevin"]["findings"][0]
-        assert (finding["title"], finding["stage"]) == (langevin.TITLE, "confirm")
+        assert (finding["title"], finding["stage"]) == (langevin.ABOUT.title, "confirm")
         assert finding["question"] == "How are optimization and sampling connected?"
         text = page(written).text
         assert finding["verdict"] in text

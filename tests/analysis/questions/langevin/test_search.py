@@ -192,7 +192,7 @@ def test_the_best_of_each_method_is_its_best_complete_trial(study: Study) -> Non
         assert best.loc[family, "trial"] == own.loc[own["value"].idxmax(), "trial"]
     cold = best.loc[["sgd", "swa", "snapshots"], "temperature"]
     assert (cold == 0).all()
-    verdict = langevin.conclude(found)
+    verdict = str(langevin.conclude(found))
     for row in found["best"].to_dict("records"):
         assert f"{row['family']} {100 * row['accuracy']:.1f} % (trial {row['trial']}" in verdict
     assert "nan" not in verdict
@@ -206,9 +206,9 @@ def test_a_lost_trial_is_not_the_best_of_its_method(study: Study) -> None:
     )
     found = langevin.estimate(replace(study, trials=trials))
     assert "swa" not in set(found["best"]["family"])
-    assert "swa" not in langevin.conclude(found)
+    assert "swa" not in str(langevin.conclude(found))
     nothing = langevin.estimate(replace(study, trials=trials.assign(state="diverged", value=0.1)))
-    assert langevin.conclude(nothing) == (
+    assert str(langevin.conclude(nothing)) == (
         "No trial ran to its end, so that nothing can be compared."
     )
     assert langevin.draw(nothing) == []
@@ -230,7 +230,7 @@ def test_marks_are_the_trials_numbers_and_zero_has_its_place(
     monkeypatch.setattr(langevin, "picture", keep)
     found = langevin.estimate(study)
     [picture] = langevin.draw(found)
-    assert langevin.conclude(found) in picture.alt
+    assert str(langevin.conclude(found)) in picture.alt
     complete = found["trials"][found["trials"]["state"] == "complete"]
     coldest = complete.loc[complete["temperature"] > 0, "temperature"].min()
     for marks, (low, high), name in zip(shown, limits, ("accuracy", "calibrated_nll"), strict=True):
@@ -273,7 +273,7 @@ def test_a_search_alone_is_reported_with_its_picture_and_numbers(
     url = plant(NAME, 10, everything="complete")
     path = write_report(url, [NAME], tmp_path / "out")
     values = json.loads((path.parent / "findings.json").read_text(encoding="utf-8"))[NAME]
-    [finding] = [each for each in values["findings"] if each["title"] == langevin.TITLE]
+    [finding] = [each for each in values["findings"] if each["title"] == langevin.ABOUT.title]
     assert finding["figures"] == ["figures/langevin-temperature.png"]
     trials = load(url, NAME)[0]
     assert finding["estimates"]["best"][0]["accuracy"] == pytest.approx(trials["value"].max())
@@ -305,7 +305,9 @@ def test_a_value_in_any_place_leaves_the_other_trials_as_they_are(
     after = found["trials"].set_index("trial").drop(index=victims, errors="ignore")
     pd.testing.assert_frame_equal(after, before)
     assert not np.isinf(found["trials"].select_dtypes(float)).any(axis=None)
-    assert langevin.conclude(found).startswith("Best trials, by the accuracy of what they predict:")
+    assert str(langevin.conclude(found)).startswith(
+        "Best trials, by the accuracy of what they predict:"
+    )
     if text in DRAWN:
         [picture] = langevin.draw(found)
         assert "nan" not in picture.alt

@@ -67,8 +67,8 @@ def test_a_planted_study_is_answered(study: Study) -> None:
     assert worst["difference_accuracy"] == pytest.approx(planted, abs=0.006)
     share = estimates["share"].iloc[0]
     assert 0 <= share["low"] <= share["share"] <= share["high"] <= 1
-    assert f"the mean rate alone explains {100 * share['share']:.1f} %" in found.verdict
-    assert f"At tuned rates exponent {worst['first']} has the best" in found.verdict
+    assert f"the mean rate alone explains {100 * share['share']:.1f} %" in str(found.verdict)
+    assert f"At tuned rates exponent {worst['first']} has the best" in str(found.verdict)
 
 
 def test_numbers_are_those_of_the_runs(study: Study) -> None:
@@ -98,7 +98,9 @@ def test_numbers_are_those_of_the_runs(study: Study) -> None:
 @pytest.mark.usefixtures("unrendered")
 def test_runs_recorded_before_the_mean_rate_was_do_not_pretend_one(study: Study) -> None:
     found = find(polynomial, confirmed(study, lambda trials: trials.assign(mean_lr=np.nan)))
-    assert "what the mean rate explains is not known: these runs did not record it" in found.verdict
+    assert "what the mean rate explains is not known: these runs did not record it" in str(
+        found.verdict
+    )
     assert "score-by-mean-rate" not in [picture.name for picture in found.pictures]
 
 
@@ -194,9 +196,9 @@ def test_what_is_missing_is_said(
     study: Study, change: Callable[[pd.DataFrame], pd.DataFrame], words: str
 ) -> None:
     found = find(polynomial, confirmed(study, change))
-    assert re.search(words, found.verdict)
-    assert not re.search(r"\bnan\b|None|<NA>|\.\.", found.verdict)
-    assert found.verdict.endswith(".")
+    assert re.search(words, str(found.verdict))
+    assert not re.search(r"\bnan\b|None|<NA>|\.\.", str(found.verdict))
+    assert str(found.verdict).endswith(".")
     for picture in found.pictures:
         assert picture.alt.endswith(".")
         assert picture.caption.endswith(".")
@@ -204,7 +206,7 @@ def test_what_is_missing_is_said(
 
 def test_without_a_confirm_stage_nothing_is_claimed(study: Study) -> None:
     found = find(polynomial, replace(study, confirm=None, test=None))
-    assert found.verdict == "No polynomial run on fresh seeds has a result."
+    assert str(found.verdict) == "No polynomial run on fresh seeds has a result."
     assert not found.pictures
 
 
@@ -248,7 +250,7 @@ def test_the_verdict_in_full() -> None:
         "losses": pd.DataFrame({"mean": [0.5]}),
         "missing": pd.DataFrame({"stage": ["confirm"], "planned": [6], "missing": [1]}),
     }
-    assert polynomial.conclude(found) == (
+    assert str(polynomial.conclude(found)) == (
         "At tuned rates exponent 1 has the best validation accuracy, 85.0 % at base rate 0.4, "
         "the lowest tried (confirm trials 0, 3): it is better than 4; it is not told apart from "
         "2; its lead over the worst, 4, is 5.00 points (95 % interval 4.00 to 6.00, 5 seeds), and "

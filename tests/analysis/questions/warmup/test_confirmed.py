@@ -154,7 +154,7 @@ def test_the_rate_above_the_tuned_ones_is_shown_where_all_of_them_lose_runs() ->
 @pytest.mark.usefixtures("unrendered")
 def test_the_verdict_says_what_is_shown(runs: pd.DataFrame, starts: str, ends: str) -> None:
     found = estimates(runs)
-    verdict = warmup.conclude(found)
+    verdict = str(warmup.conclude(found))
     assert verdict.startswith(starts)
     assert verdict.endswith(ends)
     pictures = warmup.draw(found)
@@ -167,7 +167,7 @@ def test_the_verdict_names_the_seeds_it_takes_and_the_runs_that_are_missing() ->
     runs = grid(np.random.default_rng(2), behind=0.004, noise=0.004, lengths=(0.0, 1.0))
     found = estimates(runs, left=3)
     more = int(found["lengths"].set_index("warmup").loc[0.0, "further_seeds"])
-    verdict = warmup.conclude(found)
+    verdict = str(warmup.conclude(found))
     assert more > 0
     assert f", and it takes about {more} more seed{'' if more == 1 else 's'} to tell; " in verdict
     assert verdict.endswith("; 3 of 80 confirm runs have no result.")
@@ -176,7 +176,7 @@ def test_the_verdict_names_the_seeds_it_takes_and_the_runs_that_are_missing() ->
 def test_one_common_seed_gives_no_interval() -> None:
     runs = grid(np.random.default_rng(2), seeds=2, behind=0.01, lengths=(0.0, 1.0))
     found = estimates(runs[(runs["replicate"] == 0) | (runs["warmup"] == 1)])
-    assert "has a paired difference of -1.00 points (one seed); " in warmup.conclude(found)
+    assert "has a paired difference of -1.00 points (one seed); " in str(warmup.conclude(found))
 
 
 def test_layers_are_compared_at_the_highest_rate_that_both_lengths_survived() -> None:
@@ -243,20 +243,20 @@ def test_planted_effects_come_back_from_a_database(planted: Study) -> None:
         "layers",
     ]
     assert "as far with 2 epochs of warmup as with no warmup." in finding.pictures[-1].alt
-    assert "nan" not in finding.verdict
-    for name, caption in finding.tables.items():
-        assert caption.endswith(".")
+    assert "nan" not in str(finding.verdict)
+    for name, table in finding.tables.items():
+        assert table.caption.endswith(".")
         assert "confirm_trials" in found[name]
 
 
 @pytest.mark.usefixtures("unrendered")
 def test_without_a_grid_nothing_breaks(planted: Study) -> None:
     nothing = find(warmup, replace(planted, confirm=None))
-    assert nothing.verdict == NO_RUN
+    assert str(nothing.verdict) == NO_RUN
     assert nothing.pictures == []
     assert planted.confirm is not None
     failed = replace(planted.confirm, trials=planted.confirm.trials.assign(state="failed"))
     without = find(warmup, replace(planted, confirm=failed))
     left = missing(replace(planted, confirm=failed))["missing"].iloc[0]
-    assert without.verdict == NO_RUN
+    assert str(without.verdict) == NO_RUN
     assert left == len(failed.trials)

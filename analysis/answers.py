@@ -1,0 +1,81 @@
+"""The registry of sections: which ones speak of a study.
+
+A section of any study has one line in _SEARCH; an answer to a question has one in ANSWERS, by the
+name of its space, and one in CONFIRMED if fresh seeds answer it as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from analysis.questions import chapter
+from analysis.questions.cosine import confirmed as fresh_cosine
+from analysis.questions.cosine import search as cosine
+from analysis.questions.fixed_rate import confirmed as fresh_fixed_rate
+from analysis.questions.fixed_rate import search as fixed_rate
+from analysis.questions.langevin import confirmed as fresh_langevin
+from analysis.questions.langevin import search as langevin
+from analysis.questions.polynomial import confirmed as fresh_polynomial
+from analysis.questions.polynomial import search as polynomial
+from analysis.questions.warmup import confirmed as fresh_warmup
+from analysis.questions.warmup import search as warmup
+from analysis.section import Estimates, Section
+from analysis.sections import (
+    by_rate,
+    gap,
+    generalization,
+    importance,
+    learning,
+    pruning_audit,
+    schedules,
+    spending,
+    test_accuracy,
+)
+from analysis.study import Study
+
+ANSWERS: Mapping[str, Section] = {
+    "fixed_rate": fixed_rate,
+    "polynomial": polynomial,
+    "cosine": cosine,
+    "warmup": warmup,
+    "langevin": langevin,
+    "chapter": chapter,
+}
+CONFIRMED: Mapping[str, Section] = {
+    "fixed_rate": fresh_fixed_rate,
+    "polynomial": fresh_polynomial,
+    "cosine": fresh_cosine,
+    "warmup": fresh_warmup,
+    "langevin": fresh_langevin,
+}
+_SEARCH: tuple[Section, ...] = (
+    by_rate,
+    learning,
+    schedules,
+    generalization,
+    importance,
+    spending,
+)
+
+
+def answers_of(study: Study) -> Sequence[Section]:
+    """What answers the study's question: fresh seeds, where they were run, before the search."""
+    searched = ANSWERS[study.spec.space]
+    if study.confirm is None:
+        return (searched,)
+    return (CONFIRMED[study.spec.space], test_accuracy, gap, searched)
+
+
+def sections_of(study: Study) -> Sequence[Section]:
+    """What every search of this kind is asked, besides its own question."""
+    if study.spec.designed:
+        return (spending,)
+    shown = ANSWERS[study.spec.space].ABOUT.shows
+    asked = tuple(section for section in _SEARCH if section not in shown)
+    return (*asked, pruning_audit) if study.spec.bank else asked
+
+
+def estimates(study: Study) -> Estimates:
+    """The frames behind the report's answer to the study's question, by name: from fresh seeds
+    where they were run, else from the search. `lrstudy.figures` says which figure takes which."""
+    return answers_of(study)[0].estimate(study)

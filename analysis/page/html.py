@@ -1,0 +1,52 @@
+"""The report as one HTML file, pictures embedded."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+
+import jinja2
+import pandas as pd
+
+from analysis.figures.style import Picture
+from analysis.page.glossary import explainer
+from analysis.page.links import linked, trial_columns, trial_links
+from analysis.page.study_report import STAGES, StudyReport
+from analysis.page.tables import cells
+from analysis.section import printed
+from analysis.table import Column
+from search_spaces.spaces import CHAPTER
+
+
+def render_page(reports: Sequence[StudyReport], latex: bool = False) -> str:
+    """The HTML file. latex: name the files for a paper beside what they hold."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("analysis.page"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["source"] = _source
+    environment.filters["cells"] = _cells
+    environment.filters["zip"] = zip
+    environment.filters["explained"] = explainer()
+    environment.filters |= {"printed": printed, "trial_columns": trial_columns}
+    environment.filters["linked"] = lambda text, report: linked(text, report.slug, report.anchors)
+    template = environment.get_template("report.html.j2")
+    return template.render(reports=reports, latex=latex, chapter=CHAPTER, STAGES=STAGES)
+
+
+def _cells(
+    columns: Sequence[Column], frame: pd.DataFrame, report: StudyReport
+) -> tuple[list[str], list[list[str]]]:
+    return cells(
+        columns,
+        frame,
+        lambda stage, numbers: trial_links(numbers, report.slug, stage, report.anchors),
+    )
+
+
+def _source(picture: Picture) -> str:
+    """The picture as a data URI."""
+    return f"data:image/svg+xml;base64,{base64.b64encode(picture.svg).decode()}"

@@ -1,0 +1,110 @@
+"""StudyReport: what the report says of one study."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import pandas as pd
+
+from analysis.answers import answers_of, sections_of
+from analysis.page.links import anchors, stages, trial_rows
+from analysis.page.provenance import facts
+from analysis.reading.plausible import left_out, not_counted
+from analysis.section import Caution, Finding, agreeing, find
+from analysis.study import Study
+from search_spaces.words.phrases import count
+
+STAGES = {"search": "Search", "confirm": "Fresh seeds", "test": "Test images"}
+
+
+@dataclass(frozen=True)
+class StudyReport:
+    """What the report says of a study.
+
+    slug: its name for files and anchors; label: for people, with the storage where two studies have
+    the same name. facts: how each stage was measured. trials: of each stage,
+    a row for every trial. anchors: names of these rows on the page.
+    """
+
+    slug: str
+    label: str
+    study: Study
+    answer: Finding
+    sections: Sequence[Finding]
+    facts: Mapping[str, Mapping[str, str]]
+    trials: Mapping[str, pd.DataFrame]
+    anchors: frozenset[str]
+
+    @property
+    def findings(self) -> list[Finding]:
+        """The answer and the sections."""
+        return [self.answer, *self.sections]
+
+    @property
+    def exercise(self) -> int | None:
+        """The number of the question among the chapter's exercises."""
+        return self.study.spec.search_space.EXERCISE
+
+    @property
+    def unconfirmed(self) -> Caution | None:
+        """Where only a search was run: what that means, and the next command that leads to an
+        answer."""
+        study = self.study
+        if study.confirm is not None or study.spec.designed:
+            return None
+        reason = "A search ranks single runs, chosen on the images that judge them."
+        if study.left:
+            return Caution(reason, "To finish it", study.command("resume"))
+        if study.ended(["complete"]).empty:
+            total = str(study.spec.trials + len(study.spec.families))
+            more = study.command("resume", "--trials", total)
+            return Caution(reason, "None is complete. To add trials", more)
+        answer = "For an answer that would survive other seeds"
+        return Caution(reason, answer, study.command("confirm"))
+
+    @property
+    def not_counted(self) -> list[str]:
+        """What each stage left out because it contradicts what was recorded, a sentence each."""
+        begun = stages(self.study).items()
+        found = {stage: not_counted(left_out(each.attempts)) for stage, each in begun}
+        return [f"{STAGES[stage]}: {note}" for stage, note in found.items() if note is not None]
+
+    @property
+    def budget(self) -> str:
+        """What the search that tuned them spent."""
+        spec = self.study.spec
+        each = count(spec.turn(spec.trials), "trial")
+        return f"{each} of {count(spec.budget.epochs, 'epoch')} for each schedule"
+
+    def attempts(self, stage: str) -> str:
+        """What the rows of a stage are, of which a trial that was repeated has several."""
+        rows, planned = len(self.trials[stage]), stages(self.study)[stage].spec.trials
+        return f"{count(rows, 'attempt')} at {count(planned, 'trial')}"
+
+    def stem(self, finding: Finding, name: str) -> str:
+        """What the files of a picture or table of that name are called, without a suffix."""
+        stage = "" if finding.stage == "search" else f"{finding.stage}-"
+        return f"{self.slug}-{stage}{name}"
+
+
+def report_study(study: Study, slug: str, label: str) -> StudyReport:
+    """All findings of a study."""
+    answers = [find(section, study) for section in answers_of(study)]
+    if study.confirm is not None:
+        title = answers[-1].title
+        title = f"The search: {title[0].lower()}{title[1:]}"
+        answers[-1] = replace(answers[-1], title=title)
+    others = [find(section, study) for section in sections_of(study)]
+    answer, *sections = agreeing([*answers, *others], study)
+    begun = stages(study)
+    return StudyReport(
+        slug=slug,
+        label=label,
+        study=study,
+        answer=answer,
+        sections=sections,
+        facts={stage: facts(each) for stage, each in begun.items()},
+        trials={stage: trial_rows(each) for stage, each in begun.items()},
+        anchors=anchors(study, slug),
+    )

@@ -1,0 +1,78 @@
+"""Every column of every printed estimate is declared, and every declared one is estimated."""
+
+from __future__ import annotations
+
+import pytest
+
+from analysis.answers import ANSWERS, CONFIRMED, answers_of, sections_of
+from analysis.questions.langevin import confirmed as langevin
+from analysis.questions.langevin import exact
+from analysis.study import load_study
+from analysis.table import Table, bounded, interval, printed
+from tests.golden import golden
+
+# Estimates of what `lrstudy sample` leaves in a study, which no planted one has.
+SAMPLED = {"distances"}
+
+
+@pytest.fixture(scope="module")
+def estimated(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, str, Table, list[str]]]:
+    """Section, name, table and the frame's columns of all that a report of studies of every kind,
+    with all of their stages, prints."""
+    url = golden.restore(golden.PLANTED, tmp_path_factory.mktemp("golden") / "planted.db")
+    found = []
+    for study in (load_study(url, name) for name in golden.REPORTED):
+        for section in (*answers_of(study), *sections_of(study)):
+            frames = section.estimate(study)
+            for name, table in section.ABOUT.tables.items():
+                if not frames[name].empty:
+                    columns = [str(each) for each in frames[name].columns]
+                    found.append((section.ABOUT.title, name, table, columns))
+    return found
+
+
+@pytest.mark.integration
+def test_no_column_is_printed_by_accident_or_left_out(
+    estimated: list[tuple[str, str, Table, list[str]]],
+) -> None:
+    for title, name, table, columns in estimated:
+        assert (title, name, set(columns) - set(table.names)) == (title, name, set())
+
+
+@pytest.mark.integration
+def test_every_declared_column_is_one_of_the_estimate(
+    estimated: list[tuple[str, str, Table, list[str]]],
+) -> None:
+    known: dict[tuple[str, str], set[str]] = {}
+    tables = {}
+    for title, name, table, columns in estimated:
+        known.setdefault((title, name), set()).update(columns)
+        tables[title, name] = table
+    for place, table in tables.items():
+        assert (place, set(table.names) - known[place]) == (place, set())
+    sections = [*ANSWERS.values(), *CONFIRMED.values()]
+    declared = {(each.ABOUT.title, name) for each in sections for name in each.ABOUT.tables}
+    assert {name for _, name in declared - tables.keys()} <= SAMPLED
+
+
+def test_the_distances_of_a_mixture_are_declared() -> None:
+    sides = {"theta1": [-1.0, 0.0, 1.0], "theta2": [-1.0, 0.0, 1.0]}
+    even = [[0.25, 0.25], [0.25, 0.25]]
+    found = {**sides, "posterior": even, "samples": even, "chains": 2, "negative_sd": 0.1}
+    frame = exact.distances(exact.bins(found), found)
+    assert frame.columns.tolist() == langevin.ABOUT.tables["distances"].names
+
+
+def test_no_table_prints_a_column_twice_or_two_under_one_heading() -> None:
+    for section in (*ANSWERS.values(), *CONFIRMED.values()):
+        for table in section.ABOUT.tables.values():
+            assert len(table.names) == len(set(table.names))
+            titles = [column.title for column in table.columns]
+            assert len(titles) == len(set(titles))
+            assert table.caption.endswith(".")
+
+
+def test_a_value_and_its_interval() -> None:
+    assert printed(bounded("accuracy")) == ["accuracy", "accuracy_low", "accuracy_high"]
+    assert [each.title for each in bounded("accuracy")] == ["accuracy", "accuracy 95 % interval"]
+    assert interval("exponent", heading="exponent").title == "exponent"
