@@ -80,21 +80,44 @@ Flag = Annotated[bool | None, BeforeValidator(_flag)]
 Nested = Annotated[Any, BeforeValidator(_nested)]
 
 
-class ClaimRecord(BaseModel):
-    """What of a trial the claim of a slot reads; see `TrialRecord`."""
+class _Record(BaseModel):
+    """Some of what a trial writes; the names of the fields are the keys of its attributes."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class OutcomeRecord(_Record):
+    """What of a trial says what became of it; see `TrialRecord`."""
 
     slot: Whole = None
     outcome: Words = None
     interrupted: Flag = None
+
+
+class ClaimRecord(OutcomeRecord):
+    """What of a trial the claim of a slot reads; see `TrialRecord`."""
+
     host: Words = None
     pid: Whole = None
     born: Words = None
     claim: Words = None
 
 
-class TrialRecord(ClaimRecord):
+class CorrectnessRecord(_Record):
+    """What of a trial tells of the test images; see `TrialRecord`."""
+
+    test: Nested = None
+    test_correct: Nested = None
+
+
+class PredictiveRecord(_Record):
+    """What of a trial tells of sampled weights; see `TrialRecord`."""
+
+    predictive: Nested = None
+    gradient_noise: Nested = None
+
+
+class TrialRecord(ClaimRecord, CorrectnessRecord, PredictiveRecord):
     """What a trial has written so far; None where it has not, or where another type stands there:
     whoever can write to the database may have put anything into it.
 
@@ -128,10 +151,6 @@ class TrialRecord(ClaimRecord):
     diverged_epoch: Whole = None
     error: Words = None
     epochs_restored: Whole = None
-    test: Nested = None
-    test_correct: Nested = None
-    predictive: Nested = None
-    gradient_noise: Nested = None
 
 
 KINDS: dict[str, Kind] = {

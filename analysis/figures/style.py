@@ -164,6 +164,11 @@ def family_mark(family: str) -> Line2D:
     return Line2D([], [], linestyle="", color=colour, marker=mark, label=spoken(family))
 
 
+def line_style(family: str) -> str:
+    """Of a family's line: dashed for the variant that was published, else whole."""
+    return "--" if family.partition("/")[2] == "as-published" else "-"
+
+
 def spoken(family: str) -> str:
     """A family's name for a person: ``multi_factor`` as ``multi-factor``."""
     return family.replace("_", "-").replace("/", ", ")

@@ -9,7 +9,7 @@ from matplotlib.ticker import LogLocator, NullLocator
 
 from analysis.estimators.intervals import mean_by, paired_difference, prediction_interval
 from analysis.figures.axes import percent_ticks
-from analysis.figures.style import INK, Picture, canvas, panels, picture, spoken, style
+from analysis.figures.style import INK, Picture, canvas, line_style, panels, picture, spoken, style
 from analysis.section import About, Estimates
 from analysis.sections.schedules import draw_variants, rates_of
 from analysis.study import Study
@@ -236,9 +236,8 @@ def _losses(curves: pd.DataFrame) -> Picture:
     with panels(runs.nunique(), 1.7) as (figure, axes):
         for one, (run, group) in zip(axes, curves.groupby(runs, sort=False), strict=True):
             for family, own in group.groupby("family", sort=False):
-                dash = "--" if str(family).endswith("as-published") else "-"
                 colour = style(str(run))[0]
-                one.plot(own["epoch"], own["mean"], color=colour, linestyle=dash)
+                one.plot(own["epoch"], own["mean"], color=colour, linestyle=line_style(str(family)))
                 one.fill_between(
                     own["epoch"], own["lowest"], own["highest"], color=colour, alpha=0.15
                 )

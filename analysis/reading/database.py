@@ -7,7 +7,7 @@ trials that takes seconds where these queries take tenths.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -148,7 +148,7 @@ def _stored(values: pd.Series, kinds: pd.Series) -> pd.Series:
 def attributes(
     connection: Connection,
     identity: int,
-    keys: Sequence[str] | None = None,
+    keys: Collection[str] | None = None,
     *,
     besides: Sequence[str] = (),
     source: sa.TableClause = ATTRIBUTES,

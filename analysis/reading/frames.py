@@ -34,11 +34,19 @@ from study.trials.sampler import FAMILY_PARAM
 from study.values import floats, integer, mapping, number, share, text
 
 _SERIES = [f.name for f in fields(EpochRecord) if f.name not in ("weight_norm", "distance")]
-_METRICS = [name for name in _SERIES if name.split("_")[0] in ("train", "val", "averaged")]
-_TEST = (
-    *("loss", "accuracy", "averaged_loss", "averaged_accuracy"),
-    *("best_loss", "best_accuracy", "best_epoch", "images"),
-)
+_LOSSES = ("train_loss", "val_loss", "averaged_val_loss")
+_ACCURACIES = ("train_accuracy", "val_accuracy", "averaged_val_accuracy")
+_METRICS = [name for name in _SERIES if name in (*_LOSSES, *_ACCURACIES)]
+_TEST: dict[str, Kind] = {
+    "loss": number,
+    "accuracy": share,
+    "averaged_loss": number,
+    "averaged_accuracy": share,
+    "best_loss": number,
+    "best_accuracy": share,
+    "best_epoch": integer,
+    "images": integer,
+}
 _SPLITS = ("val", "test")
 _VERSIONS = ("lrstudy", "python", "torch", "optuna")
 _ELSEWHERE = ("test_correct", "gradient_noise")  # read by `correctness` and `predictive`
@@ -84,7 +92,7 @@ def _facts(known: dict[str, Any]) -> dict[str, Any]:
         "epochs": integer(config.get("epochs")),
         "base_lr": number(schedule.get("base_lr")),
         "warmup": number(schedule.get("warmup")),
-        **{f"test_{name}": _measured(name, test.get(name)) for name in _TEST},
+        **{f"test_{name}": kind(test.get(name)) for name, kind in _TEST.items()},
         **{f"sampled_{split}_accuracy": _sampled_accuracy(record, split) for split in _SPLITS},
         "samples_weights": bool(mapping(config.get("weight_sampling"))),
         **{f"version_{name}": text(versions.get(name)) for name in _VERSIONS},
@@ -95,12 +103,6 @@ def _facts(known: dict[str, Any]) -> dict[str, Any]:
 def _sampled_accuracy(record: TrialRecord, split: str) -> float | None:
     judged = mapping(mapping(record.predictive).get(SAMPLED))
     return share(mapping(judged.get(split)).get("accuracy"))
-
-
-def _measured(name: str, value: Any) -> float | None:
-    if name in ("best_epoch", "images"):
-        return integer(value)
-    return share(value) if name.endswith("accuracy") else number(value)
 
 
 _COLUMNS = list(_facts({}))
@@ -147,9 +149,8 @@ def _curves(rows: pd.DataFrame, histories: list[Any]) -> pd.DataFrame:
     found = [_records(history) for history in histories]
     records = list(chain.from_iterable(found))
     columns = {name: floats([record.get(name) for record in records]) for name in _SERIES}
-    for name in columns:
-        if name.endswith("accuracy"):
-            columns[name][~((columns[name] >= 0) & (columns[name] <= 1))] = np.nan
+    for name in _ACCURACIES:
+        columns[name][~((columns[name] >= 0) & (columns[name] <= 1))] = np.nan
     for group in ("weight_norm", "distance"):
         layers = [mapping(record.get(group)) for record in records]
         names = dict.fromkeys(chain.from_iterable(layers))
@@ -194,7 +195,8 @@ def _trials(rows: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
     rows["epochs_restored"] = rows["epochs_restored"].fillna(0)
     rows = rows.join(moments(rows)).drop(columns=["datetime_start", "datetime_complete"])
     numbers = ["epochs", "epochs_trained", "base_lr", "warmup", *NUMBERS]
-    numbers += [name for name in _COLUMNS if name.startswith(("test_", "sampled_"))]
+    numbers += [f"test_{name}" for name in _TEST]
+    numbers += [f"sampled_{split}_accuracy" for split in _SPLITS]
     rows[numbers] = rows[numbers].apply(pd.to_numeric, errors="coerce")
     rows = rows.astype(dict.fromkeys(numbers, float) | {"seed": "Int64"})
     for flag in FLAGS:

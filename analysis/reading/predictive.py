@@ -17,7 +17,7 @@ from analysis.reading.database import (
     study_id,
     trial_rows,
 )
-from study.records import from_bits
+from study.records import CorrectnessRecord, PredictiveRecord, from_bits
 from study.storage.opening import connect
 from study.storage.studies import SAMPLED_ATTR
 from study.values import LARGEST, integer, mapping, number
@@ -59,13 +59,14 @@ def correctness(url: str, name: str) -> dict[str, pd.DataFrame]:
     with connect(url) as connection:
         identity = study_id(connection, name)
         numbers = trial_rows(connection, identity)["trial"]
-        known = attributes(connection, identity, ("test", "test_correct"))
+        known = attributes(connection, identity, CorrectnessRecord.model_fields)
     rows: dict[str, dict[int, npt.NDArray[np.bool_]]] = {
         weights: {} for weights in (*WEIGHTS, SAMPLED)
     }
     for trial, found in known.items():
-        count = integer(mapping(found.get("test")).get("images"))
-        for weights, bits in mapping(found.get("test_correct")).items():
+        record = CorrectnessRecord.model_validate(found)
+        count = integer(mapping(record.test).get("images"))
+        for weights, bits in mapping(record.test_correct).items():
             if weights in rows and count is not None and isinstance(bits, str):
                 with suppress(ValueError):
                     rows[weights][int(numbers[trial])] = from_bits(bits, count)
@@ -91,15 +92,16 @@ def predictive(url: str, name: str) -> pd.DataFrame:
     with connect(url) as connection:
         identity = study_id(connection, name)
         numbers = trial_rows(connection, identity)["trial"]
-        known = attributes(connection, identity, ("predictive", "gradient_noise"))
+        known = attributes(connection, identity, PredictiveRecord.model_fields)
+    records = {trial: PredictiveRecord.model_validate(found) for trial, found in known.items()}
     rows = [
         {"trial": int(numbers[trial]), "weights": weights, "split": split}
         | {metric: _up_to(_MOST[metric], judged.get(metric)) for metric in METRICS}
-        | {"samples": _up_to(LARGEST, integer(mapping(found.get("predictive")).get("samples")))}
-        | {"noise_temperature": _up_to(LARGEST, _noise(found).get("temperature"))}
-        for trial, found in known.items()
+        | {"samples": _up_to(LARGEST, integer(mapping(record.predictive).get("samples")))}
+        | {"noise_temperature": _up_to(LARGEST, mapping(record.gradient_noise).get("temperature"))}
+        for trial, record in records.items()
         for weights in ("last", SAMPLED)
-        for split, judged in _by_split(found, weights).items()
+        for split, judged in _by_split(record, weights).items()
     ]
     columns = ["trial", "weights", "split", *METRICS, "samples", "noise_temperature"]
     frame = pd.DataFrame(rows, columns=columns)
@@ -115,12 +117,8 @@ def _up_to(most: float, value: Any) -> float | None:
     return found if found is not None and 0 <= found <= most else None
 
 
-def _noise(found: dict[str, Any]) -> dict[str, Any]:
-    return mapping(found.get("gradient_noise"))
-
-
-def _by_split(found: dict[str, Any], weights: str) -> dict[str, dict[str, Any]]:
-    judged = mapping(mapping(found.get("predictive")).get(weights))
+def _by_split(record: PredictiveRecord, weights: str) -> dict[str, dict[str, Any]]:
+    judged = mapping(mapping(record.predictive).get(weights))
     return {split: mapping(judged.get(split)) for split in ("val", "test") if split in judged}
 
 

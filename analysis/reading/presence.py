@@ -15,7 +15,6 @@ from study.values import integer, mapping, parsed
 HEARTBEATS = sa.table(
     "trial_heartbeats", sa.column("trial_id"), sa.column("heartbeat", sa.DateTime)
 )
-_KEYS = ("host", "pid", "device", "family", "config", "history")
 COLUMNS = ["trial", "host", "pid", "device", "family", "epoch", "epochs", "silent"]
 
 
@@ -36,7 +35,7 @@ def running(url: str, name: str) -> pd.DataFrame:
         # Not those that run now: one may have ended since.
         these = ATTRIBUTES.c.trial_id.in_(rows["trial_id"].tolist())
         query = sa.select(ATTRIBUTES.c.trial_id, ATTRIBUTES.c.key, ATTRIBUTES.c.value_json)
-        query = query.where(these, ATTRIBUTES.c.key.in_(_KEYS))
+        query = query.where(these, ATTRIBUTES.c.key.in_(TrialRecord.model_fields))
         known: dict[int, dict[str, Any]] = {}
         for trial, key, written in connection.execute(query):
             known.setdefault(trial, {})[key] = parsed(written)

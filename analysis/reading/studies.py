@@ -14,6 +14,7 @@ from analysis.reading.database import (
     study_id,
 )
 from analysis.reading.states import STATES, slot_states, states
+from study.records import OutcomeRecord
 from study.spec import SPEC_ATTR, StudySpec
 from study.storage.opening import connect
 from study.storage.studies import parse_spec
@@ -55,7 +56,7 @@ def studies(url: str) -> pd.DataFrame:
     """A row per study of the storage: name, space (None if another program's), attempts (at its
     trials, of any state), planned (trials asked for; None if another program's), and how many of
     these have each of STATES, see `slot_states`."""
-    keys = ("slot", "outcome", "interrupted")
+    keys = list(OutcomeRecord.model_fields)
     said = [ATTRIBUTES.alias(key) for key in keys]
     query = sa.select(
         TRIALS.c.study_id,

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from analysis.figures import style as look
 from analysis.figures.fitting import fit, outside_legend
-from analysis.figures.style import Picture, canvas, on, panels, picture, spoken, style
+from analysis.figures.style import Picture, canvas, line_style, on, panels, picture, spoken, style
 from analysis.section import About, Estimates
 from analysis.study import Study
 from analysis.table import BASE_LR, PERCENT, SCHEDULE, Column, Table, trials
@@ -182,12 +182,11 @@ def draw_variants(rates: pd.DataFrame, alt: str, caption: str) -> Picture:
 def draw_lines(axes: Axes, rates: pd.DataFrame) -> None:
     """Rate against epoch, a line for each family; as-published ones are dashed."""
     for family, group in rates.groupby("family", sort=False):
-        dash = "--" if str(family).endswith("as-published") else "-"
         axes.plot(
             group["epoch"],
             group["rate"],
             color=style(str(family))[0],
-            linestyle=dash,
+            linestyle=line_style(str(family)),
             label=spoken(str(family)),
         )
 

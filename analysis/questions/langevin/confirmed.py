@@ -142,6 +142,9 @@ def _methods(judged: pd.DataFrame, stage: Stage) -> pd.DataFrame:
     return pd.DataFrame(rows).sort_values("calibrated_nll", ignore_index=True)
 
 
+_HIGHEST = {"accuracy": 1.0, "brier": 2.0, "ece": 1.0}
+
+
 def means(own: pd.DataFrame) -> dict[str, float | int]:
     """n, diverged, and the mean of each of MEASURES with its interval, cut off where no value can
     be."""
@@ -149,8 +152,7 @@ def means(own: pd.DataFrame) -> dict[str, float | int]:
     row["diverged"] = int((own["state"] == "diverged").sum())
     for name in MEASURES:
         found = mean_interval(own[name])
-        highest = np.inf if name.endswith("nll") else 2.0 if name == "brier" else 1.0
-        low, high = np.clip([found.low, found.high], 0.0, highest)
+        low, high = np.clip([found.low, found.high], 0.0, _HIGHEST.get(name, np.inf))
         row |= {name: found.mean, f"{name}_low": float(low), f"{name}_high": float(high)}
     return row
 
