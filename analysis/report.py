@@ -19,7 +19,6 @@ from analysis.page.naming import distinct_slugs
 from analysis.page.study_report import StudyReport, report_study
 from analysis.reading.database import split_name
 from analysis.reading.loading import tidy, write
-from analysis.section import printed
 from analysis.study import Study, load_study
 
 PAGE = "report.html"
@@ -126,7 +125,7 @@ def _write_for_paper(reports: Sequence[StudyReport], folder: Path) -> None:
             for each in finding.pictures:
                 figure = folder / "figures" / f"{report.stem(finding, each.name)}.pdf"
                 figure.write_bytes(each.pdf())
-            for name, table in printed(finding).items():
+            for name, table in finding.printed.items():
                 file = folder / "tables" / f"{report.stem(finding, name)}.tex"
                 file.write_text(tabular(table, finding.estimates[name]), encoding="utf-8")
 

@@ -65,6 +65,13 @@ class Finding:
     tables: Mapping[str, Table]
     pictures: Sequence[Picture]
 
+    @property
+    def printed(self) -> dict[str, Table]:
+        """The tables that have a row."""
+        return {
+            name: table for name, table in self.tables.items() if not self.estimates[name].empty
+        }
+
 
 @dataclass(frozen=True)
 class About:
@@ -115,13 +122,6 @@ def find(section: Section, study: Study) -> Finding:
         tables=about.tables,
         pictures=section.draw(estimates),
     )
-
-
-def printed(finding: Finding) -> dict[str, Table]:
-    """The tables that have a row."""
-    return {
-        name: table for name, table in finding.tables.items() if not finding.estimates[name].empty
-    }
 
 
 def basis(study: Study, states: Sequence[str]) -> str:

@@ -80,11 +80,11 @@ class Table:
 
     @property
     def names(self) -> list[str]:
-        """See `printed`."""
-        return printed(self.columns)
+        """See `names_of`."""
+        return names_of(self.columns)
 
 
-def printed(columns: Iterable[Column]) -> list[str]:
+def names_of(columns: Iterable[Column]) -> list[str]:
     """The frame's columns that those print, in order."""
     return [name for column in columns for name in column.names]
 

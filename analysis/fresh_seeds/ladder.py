@@ -14,7 +14,7 @@ from analysis.fresh_seeds.frames import ids, runs
 from analysis.fresh_seeds.pairs import exact
 from analysis.section import Estimates
 from analysis.study import Study
-from analysis.table import PERCENT, RUNS, SCHEDULE, Column, N, bounded, printed
+from analysis.table import PERCENT, RUNS, SCHEDULE, Column, N, bounded, names_of
 from analysis.wording import points
 from search_spaces.words.phrases import count
 
@@ -65,8 +65,8 @@ def climb(climbing: pd.DataFrame, first: str) -> Estimates:
         trend.append(_line(own, mean))
     return {
         "differences": differences,
-        "ladder": pd.DataFrame(rows, columns=printed(COLUMNS)),
-        "slopes": pd.DataFrame(slopes, columns=printed(SLOPE_COLUMNS)),
+        "ladder": pd.DataFrame(rows, columns=names_of(COLUMNS)),
+        "slopes": pd.DataFrame(slopes, columns=names_of(SLOPE_COLUMNS)),
         "trend": pd.concat(trend, ignore_index=True) if trend else pd.DataFrame(columns=_TREND),
     }
 

@@ -15,7 +15,17 @@ from analysis.figures.style import INK, Picture, canvas, on, picture, spoken, st
 from analysis.fresh_seeds.frames import Scores, by_seed, chosen_runs, ids, on_test
 from analysis.reading.states import RESULTS
 from analysis.study import Study
-from analysis.table import PERCENT, RUNS, SCHEDULE, TEST_RUNS, Column, N, bounded, interval, printed
+from analysis.table import (
+    PERCENT,
+    RUNS,
+    SCHEDULE,
+    TEST_RUNS,
+    Column,
+    N,
+    bounded,
+    interval,
+    names_of,
+)
 from analysis.wording import listed, points
 from search_spaces.words.phrases import count
 
@@ -66,7 +76,7 @@ def compare(scores: Scores, first: str, delta: float) -> pd.DataFrame:
     """`compare_pairs` of those scores under the names of tables, by falling difference."""
     others = [str(name) for name in scores.accuracy if name != first]
     if first not in scores.accuracy or not others:
-        return pd.DataFrame(columns=[*printed(_PRINTED), "low90", "high90", "sd"])
+        return pd.DataFrame(columns=[*names_of(_PRINTED), "low90", "high90", "sd"])
     correct = scores.correct or None
     frame = compare_pairs(scores.accuracy, first, others, correct=correct, delta=delta)
     frame = frame.rename(columns=_NAMES | _SUPERIORITY)
@@ -78,7 +88,7 @@ def compare(scores: Scores, first: str, delta: float) -> pd.DataFrame:
 def table(frame: pd.DataFrame) -> pd.DataFrame:
     """What of `pairs` is printed, with the trials under their stage's name."""
     stage = frame["stage"].iloc[0] if len(frame) else "test"
-    return frame[printed(_PRINTED)].assign(**{f"{stage}_trials": frame["trials"]})
+    return frame[names_of(_PRINTED)].assign(**{f"{stage}_trials": frame["trials"]})
 
 
 def forest(frame: pd.DataFrame, first: str, alt: str) -> list[Picture]:

@@ -13,7 +13,6 @@ from analysis.page.glossary import explainer
 from analysis.page.links import linked, trial_columns, trial_links
 from analysis.page.study_report import STAGES, StudyReport
 from analysis.page.tables import cells
-from analysis.section import printed
 from analysis.table import Column
 from search_spaces.spaces import CHAPTER
 
@@ -31,7 +30,7 @@ def render_page(reports: Sequence[StudyReport], latex: bool = False) -> str:
     environment.filters["cells"] = _cells
     environment.filters["zip"] = zip
     environment.filters["explained"] = explainer()
-    environment.filters |= {"printed": printed, "trial_columns": trial_columns}
+    environment.filters["trial_columns"] = trial_columns
     environment.filters["linked"] = lambda text, report: linked(text, report.slug, report.anchors)
     template = environment.get_template("report.html.j2")
     return template.render(reports=reports, latex=latex, chapter=CHAPTER, STAGES=STAGES)

@@ -10,7 +10,7 @@ from analysis.answers import ANSWERS, CONFIRMED, answers_of, sections_of
 from analysis.questions.langevin import confirmed as langevin
 from analysis.questions.langevin import exact
 from analysis.study import load_study
-from analysis.table import Table, bounded, interval, printed
+from analysis.table import Table, bounded, interval, names_of
 from tests.golden import golden
 
 # Estimates of what `lrstudy sample` leaves in a study, which no planted one has.
@@ -85,6 +85,6 @@ def test_no_table_prints_a_column_twice_or_two_under_one_heading() -> None:
 
 
 def test_a_value_and_its_interval() -> None:
-    assert printed(bounded("accuracy")) == ["accuracy", "accuracy_low", "accuracy_high"]
+    assert names_of(bounded("accuracy")) == ["accuracy", "accuracy_low", "accuracy_high"]
     assert [each.title for each in bounded("accuracy")] == ["accuracy", "accuracy 95 % interval"]
     assert interval("exponent", heading="exponent").title == "exponent"

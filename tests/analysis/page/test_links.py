@@ -16,7 +16,7 @@ from analysis.page.links import (
     trial_rows,
 )
 from analysis.study import load_study
-from analysis.table import printed
+from analysis.table import names_of
 from analysis.wording import Sentence, Trials, sentence
 from tests.analysis.conftest import Plant, plant_stages
 
@@ -82,5 +82,5 @@ def test_every_attempt_of_every_stage_has_an_anchor_and_a_row(plant: Plant) -> N
     ]
     for stage, frame in rows.items():
         columns = trial_columns(frame, stage)  # type: ignore[arg-type]
-        assert printed(columns) == frame.columns.tolist()
+        assert names_of(columns) == frame.columns.tolist()
         assert [each.stage for each in columns if each.stage] == [stage]
