@@ -13,8 +13,9 @@ import numpy as np
 import pandas as pd
 
 from analysis.estimators.comparison import best_set
+from analysis.estimators.fits import half_lost, peak
 from analysis.estimators.intervals import mean_by
-from analysis.estimators.responses import half_lost, peak, response
+from analysis.estimators.responses import response
 from analysis.figures.style import Picture
 from analysis.fresh_seeds.frames import by_seed, chosen, ids, runs
 from analysis.fresh_seeds.missing import missing, said

@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 
 from analysis.estimators.comparison import compare_pairs
+from analysis.estimators.fits import Peak, mean_rate_share, peak
 from analysis.estimators.learning_curves import epochs_to_target
-from analysis.estimators.responses import Peak, kept, mean_rate_share, peak, response, tuned
+from analysis.estimators.responses import kept, response, tuned
 from analysis.figures.style import Picture
 from analysis.fresh_seeds.frames import by_seed, ids, runs
 from analysis.fresh_seeds.missing import missing, said
