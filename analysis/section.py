@@ -25,6 +25,9 @@ from study.spec import Stage, StudySpec
 # Trials with a result that a schedule family needs before a search says anything about it. The best
 # of 20 random trials lies in the best 14 % of the space with probability 0.95 (0.86^20 = 0.05).
 ENOUGH = 20
+# Seeds that a configuration of a later stage needs: two leave a t interval of 12.7 standard errors
+# either way.
+FEWEST_SEEDS = 3
 # Two runs that differ in their seed alone differ by up to this much accuracy (0.4 to 1.0 point).
 SEED_SPREAD = 0.01
 
@@ -91,6 +94,11 @@ class About:
     needs: int = ENOUGH
     concerned: Callable[[StudySpec], Sequence[str]] = lambda spec: spec.families
     shows: tuple[Section, ...] = ()
+
+
+def on_fresh_seeds(title: str, question: str, tables: Mapping[str, Table]) -> About:
+    """What a section of the confirm stage is about."""
+    return About(title, question, tables, stage="confirm", needs=FEWEST_SEEDS)
 
 
 class Section(Protocol):

@@ -10,7 +10,7 @@ from matplotlib.ticker import LogLocator, NullLocator
 from analysis.estimators.intervals import mean_by, paired_difference, prediction_interval
 from analysis.figures.axes import percent_ticks
 from analysis.figures.style import INK, Picture, canvas, line_style, panels, picture, spoken, style
-from analysis.section import About, Estimates
+from analysis.section import FEWEST_SEEDS, About, Estimates
 from analysis.sections.schedules import draw_variants, rates_of
 from analysis.study import Study
 from analysis.table import (
@@ -63,7 +63,7 @@ def _mean_columns(unit: Unit) -> tuple[Column, ...]:
 ABOUT = About(
     title="The chapter's runs",
     question=space.QUESTION,
-    needs=3,  # seeds of each run; two leave a t interval of 12.7 standard errors either way
+    needs=FEWEST_SEEDS,
     tables={
         "train_loss": Table(
             "Training loss of the last epoch (nats): mean with 95 % interval over the n "

@@ -15,16 +15,14 @@ from analysis.estimators.learning_curves import gap_at_equal_loss
 from analysis.figures.axes import percent_ticks
 from analysis.figures.style import INK, Picture, canvas, picture, spoken, style
 from analysis.fresh_seeds.frames import chosen, ids, runs
-from analysis.section import About, Estimates
+from analysis.section import Estimates, on_fresh_seeds
 from analysis.study import Study
 from analysis.table import LOSS, PERCENT, RUNS, SCHEDULE, TEST_RUNS, Column, N, Table, bounded
 from analysis.wording import points
 
-ABOUT = About(
+ABOUT = on_fresh_seeds(
     title="Generalization gap at equal training loss",
     question="At the same training loss, does one schedule generalize better than another?",
-    stage="confirm",
-    needs=3,
     tables={
         "gaps": Table(
             "Validation minus training error of the chosen configurations where their training "

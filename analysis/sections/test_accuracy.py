@@ -12,7 +12,7 @@ from analysis.figures.style import Picture, canvas, picture, spoken, style
 from analysis.fresh_seeds.frames import chosen, ids, on_test
 from analysis.reading.predictive import WEIGHTS
 from analysis.reading.states import RESULTS
-from analysis.section import About, Estimates
+from analysis.section import FEWEST_SEEDS, About, Estimates
 from analysis.study import Study
 from analysis.table import ORIGIN, PERCENT, SCHEDULE, TEST_RUNS, N, Table, bounded
 from search_spaces.words.phrases import percent
@@ -21,7 +21,7 @@ ABOUT = About(
     title="The chosen configurations on the test images",
     question="How accurate is each schedule's configuration on images that chose nothing?",
     stage="test",
-    needs=3,
+    needs=FEWEST_SEEDS,
     tables={
         "winners": Table(
             "Test accuracy of the configuration that validation chose for each schedule: mean "

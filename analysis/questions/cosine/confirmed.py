@@ -13,18 +13,16 @@ from analysis.fresh_seeds import ladder, pairs
 from analysis.fresh_seeds.missing import missing, said
 from analysis.questions.cosine.literature import LITERATURE, literature
 from analysis.reading.states import TERMINAL
-from analysis.section import About, Estimates
+from analysis.section import Estimates, on_fresh_seeds
 from analysis.study import Study
 from analysis.table import Table
 from search_spaces import cosine as space
 from search_spaces.words.phrases import percent
 
 FIRST = "cosine"
-ABOUT = About(
+ABOUT = on_fresh_seeds(
     title="Cosine against each other schedule",
     question=space.QUESTION,
-    stage="confirm",
-    needs=3,
     tables={
         "pairs": Table(
             "Cosine minus each other schedule, the chosen configurations paired by seed: mean "

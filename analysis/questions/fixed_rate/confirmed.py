@@ -21,7 +21,7 @@ from analysis.fresh_seeds.frames import by_seed, chosen, ids, runs
 from analysis.fresh_seeds.missing import missing, said
 from analysis.questions.fixed_rate.figures import gap_figure, learning_figure, response_figure
 from analysis.reading.states import RESULTS
-from analysis.section import About, Estimates
+from analysis.section import Estimates, on_fresh_seeds
 from analysis.sections.test_accuracy import accuracies, with_interval
 from analysis.study import Study
 from analysis.table import (
@@ -44,11 +44,9 @@ from analysis.wording import Sentence, Trials, listed, sentence
 from search_spaces import fixed_rate as space
 from search_spaces.words.phrases import count
 
-ABOUT = About(
+ABOUT = on_fresh_seeds(
     title="The best fixed rate on fresh seeds",
     question=space.QUESTION,
-    stage="confirm",
-    needs=3,
     tables={
         "rates": Table(
             "Each rate over fresh seeds: mean accuracy on validation images and on the training "

@@ -18,7 +18,7 @@ from analysis.questions.langevin import exact
 from analysis.questions.langevin.figures import by_temperature
 from analysis.reading.predictive import MEASURES, SAMPLED, measured
 from analysis.reading.states import RESULTS
-from analysis.section import About, Estimates
+from analysis.section import Estimates, on_fresh_seeds
 from analysis.study import Study
 from analysis.table import (
     ACCURACY,
@@ -45,11 +45,9 @@ _QUALITY = (
     *(*bounded("nll"), *bounded("brier"), *bounded("ece")),
 )
 """Of `means`."""
-ABOUT = About(
+ABOUT = on_fresh_seeds(
     title="Optimization and sampling",
     question=space.QUESTION,
-    stage="confirm",
-    needs=3,
     tables={
         "methods": Table(
             "The chosen configuration of each method, by what it predicts with (samples: how "

@@ -20,7 +20,7 @@ from analysis.fresh_seeds.frames import by_seed, ids, runs
 from analysis.fresh_seeds.missing import missing, said
 from analysis.questions.polynomial.figures import loss_figure, map_figure, mean_rate_figure
 from analysis.reading.states import RESULTS
-from analysis.section import About, Estimates
+from analysis.section import Estimates, on_fresh_seeds
 from analysis.study import Study
 from analysis.table import (
     ACCURACY,
@@ -40,11 +40,9 @@ from search_spaces import polynomial as space
 from search_spaces.words.phrases import count, percent
 
 _EXPONENT = Column("exponent")
-ABOUT = About(
+ABOUT = on_fresh_seeds(
     title="The exponent of the decay on fresh seeds",
     question=space.QUESTION,
-    stage="confirm",
-    needs=3,
     tables={
         "exponents": Table(
             "Each exponent of the polynomial at its tuned base rate, that is the one with the "

@@ -17,7 +17,7 @@ from analysis.fresh_seeds.pairs import exact
 from analysis.questions.warmup import figures as warmup_figures
 from analysis.questions.warmup import layers
 from analysis.questions.warmup.layers import length
-from analysis.section import About, Estimates
+from analysis.section import Estimates, on_fresh_seeds
 from analysis.study import Study
 from analysis.table import BASE_LR, PERCENT, RUNS, YES_NO, Column, N, Table, bounded, interval
 from analysis.wording import Sentence, Trials, points, sentence
@@ -25,11 +25,9 @@ from search_spaces import warmup as space
 from search_spaces.words.phrases import count, percent
 
 _WARMUP = Column("warmup")
-ABOUT = About(
+ABOUT = on_fresh_seeds(
     title="How long warmup should last",
     question=space.QUESTION,
-    stage="confirm",
-    needs=3,
     tables={
         "lengths": Table(
             "Each length of warmup (epochs) at its own best base rate among those at which no "
