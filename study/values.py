@@ -53,21 +53,21 @@ def number(value: Any) -> float | int | None:
 
 def integer(value: Any) -> int | None:
     """A whole number of 64 bits."""
-    found = number(value)
-    if found is None or found != int(found) or abs(found) > _LARGEST_INTEGER:
+    finite = number(value)
+    if finite is None or finite != int(finite) or abs(finite) > _LARGEST_INTEGER:
         return None
-    return int(found)
+    return int(finite)
 
 
 def share(value: Any) -> float | int | None:
     """A number from 0 to 1."""
-    found = number(value)
-    return found if found is not None and 0 <= found <= 1 else None
+    finite = number(value)
+    return finite if finite is not None and 0 <= finite <= 1 else None
 
 
 def floats(values: list[Any]) -> npt.NDArray[np.float64]:
     """An array of numbers, NaN for whatever is none."""
     if not set(map(type, values)) <= {float, int, NoneType}:
         values = [number(value) for value in values]
-    found = np.array(values, dtype=np.float64)
-    return np.where(np.abs(found) <= LARGEST, found, np.nan)
+    array = np.array(values, dtype=np.float64)
+    return np.where(np.abs(array) <= LARGEST, array, np.nan)

@@ -79,9 +79,11 @@ class SlotStorage(PatientStorage):
         spec = _read_spec(session, study_id)
         if spec is not None and template_trial is None:
             silences = _silences(session, study_id)
-            found = [self._reap(session, each, silences) for each in _attempts(session, study_id)]
-            slot = free_slot(spec, found)
-            template_trial = _slot_trial(spec, slot, found, _params(session, slot, found))
+            attempts = [
+                self._reap(session, each, silences) for each in _attempts(session, study_id)
+            ]
+            slot = free_slot(spec, attempts)
+            template_trial = _slot_trial(spec, slot, attempts, _params(session, slot, attempts))
         trial = super()._get_prepared_new_trial(study_id, template_trial, session)
         session.add(models.TrialHeartbeatModel(trial_id=trial.trial_id))
         return trial
@@ -107,12 +109,12 @@ class SlotStorage(PatientStorage):
 
 
 def _slot_trial(
-    spec: StudySpec, slot: int, found: list[Attempt], params: dict[str, Any]
+    spec: StudySpec, slot: int, attempts: list[Attempt], params: dict[str, Any]
 ) -> optuna.trial.FrozenTrial:
     """A running trial for the slot; ``params`` are fixed, the others will be sampled."""
     attrs = attributes(
         slot=slot,
-        attempt=sum(each.slot == slot for each in found),
+        attempt=sum(each.slot == slot for each in attempts),
         family=spec.family(slot),
         replicate=spec.replicate(slot),
         seed=spec.training_seed(slot),
@@ -139,9 +141,9 @@ def _slot_trial(
     )
 
 
-def _params(session: orm.Session, slot: int, found: Sequence[Attempt]) -> dict[str, Any]:
+def _params(session: orm.Session, slot: int, attempts: Sequence[Attempt]) -> dict[str, Any]:
     """The parameters that earlier attempts at a slot had: a retry is the same trial again."""
-    earlier = [each.trial_id for each in found if each.slot == slot]
+    earlier = [each.trial_id for each in attempts if each.slot == slot]
     if not earlier:
         return {}
     param = models.TrialParamModel

@@ -41,7 +41,7 @@ def note(study: optuna.Study) -> str | None:
         return None
     lines = [_MARK, "Complete trials that learned nothing, now:", ""]
     for outcome in _OUTCOMES:
-        found = [number for number, each in outcomes.items() if each == outcome]
-        lines.append(f"- {outcome}: {', '.join(map(str, found)) or 'none'}")
+        numbers = [number for number, each in outcomes.items() if each == outcome]
+        lines.append(f"- {outcome}: {', '.join(map(str, numbers)) or 'none'}")
     lines += ["", "Each trial says so in its user attribute `outcome`."]
     return "\n".join(lines)

@@ -77,7 +77,7 @@ def patient(call: Call) -> Call:
         began, wait = time.monotonic(), 0.0
         while True:
             try:
-                found = call(*args, **kwargs)
+                result = call(*args, **kwargs)
             except (sa.exc.SQLAlchemyError, StorageInternalError, StorageError) as error:
                 if not is_away(error):
                     raise
@@ -89,7 +89,7 @@ def patient(call: Call) -> Call:
             else:
                 if wait:
                     _VOICE.ended(safe_url(_url(args[0])))
-                return found
+                return result
             time.sleep(wait * random.uniform(0.5, 1.0))  # not all at once
 
     return cast(Call, repeated)

@@ -43,37 +43,40 @@ def look(connection: sa.Connection) -> Tables:
     inspector = sa.inspect(connection)
     names = frozenset(inspector.get_table_names())
     known = sorted(names & set(_WANTED))
-    found = inspector.get_multi_columns(filter_names=known) if known else {}
-    columns = {str(key[1]): frozenset(each["name"] for each in found[key]) for key in found}
+    columns_by_table = inspector.get_multi_columns(filter_names=known) if known else {}
+    columns = {
+        str(key[1]): frozenset(each["name"] for each in columns_by_table[key])
+        for key in columns_by_table
+    }
     is_ours = names >= _SIGNATURE
     revision = _first(connection, _REVISIONS) if is_ours and _REVISIONS.name in names else None
     library = (_first(connection, _VERSIONS) or "") if is_ours else ""
     return Tables(names, columns, revision, library if _NUMBER.fullmatch(library) else "")
 
 
-def check(found: Tables, url: sa.URL, *, fills: bool) -> None:
+def check(tables: Tables, url: sa.URL, *, fills: bool) -> None:
     """Raises StorageError unless the tables are those of the Optuna that is installed.
 
     fills: missing tables are made afterwards, so that an empty database will do, and so will one
     whose making was interrupted.
     """
-    where, by = safe_url(url), f" ({found.library})" if found.library else ""
-    if not found.names:
+    where, by = safe_url(url), f" ({tables.library})" if tables.library else ""
+    if not tables.names:
         if not fills:
             raise StorageError(f"{where} is empty; {filled_by(url)} fills it")
-    elif not _is_optunas(found):
+    elif not _is_optunas(tables):
         raise StorageError(f"{where} is the database of another program")
-    elif _is_newer(found.revision):
+    elif _is_newer(tables.revision):
         raise StorageError(
             f"{where} was made by an Optuna{by} newer than the one installed "
             f"({optuna.__version__}): a newer lrstudy may read it"
         )
-    elif found.revision not in (None, REVISION) or _lacks_columns(found):
+    elif tables.revision not in (None, REVISION) or _lacks_columns(tables):
         raise StorageError(
             f"{where} was made by an older Optuna{by}: `optuna storage upgrade --storage URL` "
             "brings it up to date; keep a copy"
         )
-    elif not fills and (found.revision is None or _WANTED.keys() - found.columns.keys() - _LATE):
+    elif not fills and (tables.revision is None or _WANTED.keys() - tables.columns.keys() - _LATE):
         raise StorageError(f"{where} is incomplete; {filled_by(url)} completes it")
 
 
@@ -87,13 +90,13 @@ def _first(connection: sa.Connection, table: sa.TableClause) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _is_optunas(found: Tables) -> bool:
+def _is_optunas(tables: Tables) -> bool:
     """Whether Optuna made the tables; while they are made, some are still missing."""
-    return found.names >= _SIGNATURE or found.names <= _WANTED.keys()
+    return tables.names >= _SIGNATURE or tables.names <= _WANTED.keys()
 
 
-def _lacks_columns(found: Tables) -> bool:
-    return any(not columns >= _WANTED[table] for table, columns in found.columns.items())
+def _lacks_columns(tables: Tables) -> bool:
+    return any(not columns >= _WANTED[table] for table, columns in tables.columns.items())
 
 
 def _is_newer(revision: str | None) -> bool:
@@ -104,7 +107,7 @@ def _is_newer(revision: str | None) -> bool:
 
 def _ordered(revision: str) -> tuple[float, float, float, str]:
     """A revision such as v3.0.0.b, to be compared; one of another form is the newest."""
-    found = re.fullmatch(r"v(\d+)\.(\d+)\.(\d+)\.(\w+)", revision)
-    if found is None:
+    version = re.fullmatch(r"v(\d+)\.(\d+)\.(\d+)\.(\w+)", revision)
+    if version is None:
         return (math.inf, 0, 0, "")
-    return int(found[1]), int(found[2]), int(found[3]), found[4]
+    return int(version[1]), int(version[2]), int(version[3]), version[4]

@@ -41,23 +41,23 @@ class Attempt:
         return self.state == TrialState.FAIL and not self.record.interrupted
 
 
-def free_slot(spec: StudySpec, found: Sequence[Attempt]) -> int:
+def free_slot(spec: StudySpec, attempts: Sequence[Attempt]) -> int:
     """The lowest free slot of those that failed least often.
 
     A slot that failed waits for the others: one bad configuration does not look like a bad study,
     and a bad study stops before it has used up the attempts of any slot.
     """
-    running = {each.slot for each in found if each.state == TrialState.RUNNING}
-    free = set(range(spec.trials)) - running - slots_done(spec, found)
+    running = {each.slot for each in attempts if each.state == TrialState.RUNNING}
+    free = set(range(spec.trials)) - running - slots_done(spec, attempts)
     if not free:
         raise NoFreeSlot(len(running))
-    failures = _failures(found)
+    failures = _failures(attempts)
     return min(free, key=lambda slot: (failures[slot], slot))
 
 
-def slots_done(spec: StudySpec, found: Sequence[Attempt]) -> set[int]:
+def slots_done(spec: StudySpec, attempts: Sequence[Attempt]) -> set[int]:
     """Slots that need no further attempt: ended well, or failed for good."""
-    return settled(spec, _ended_well(spec, found), _failures(found))
+    return settled(spec, _ended_well(spec, attempts), _failures(attempts))
 
 
 def settled(spec: StudySpec, ended: set[int], failures: Mapping[int, int]) -> set[int]:
@@ -67,21 +67,21 @@ def settled(spec: StudySpec, ended: set[int], failures: Mapping[int, int]) -> se
     return ended | {slot for slot in range(spec.trials) if failures.get(slot, 0) > most}
 
 
-def slots_left(spec: StudySpec, found: Sequence[Attempt]) -> int:
+def slots_left(spec: StudySpec, attempts: Sequence[Attempt]) -> int:
     """How many slots still need an attempt."""
-    return spec.trials - len(slots_done(spec, found))
+    return spec.trials - len(slots_done(spec, attempts))
 
 
-def slots_failed(spec: StudySpec, found: Sequence[Attempt]) -> set[int]:
+def slots_failed(spec: StudySpec, attempts: Sequence[Attempt]) -> set[int]:
     """Slots that failed for good: by themselves, and more than ``max_retries`` times."""
-    return slots_done(spec, found) - _ended_well(spec, found)
+    return slots_done(spec, attempts) - _ended_well(spec, attempts)
 
 
-def _ended_well(spec: StudySpec, found: Sequence[Attempt]) -> set[int]:
-    ended = {each.slot for each in found if each.state in _ENDED_WELL}
+def _ended_well(spec: StudySpec, attempts: Sequence[Attempt]) -> set[int]:
+    ended = {each.slot for each in attempts if each.state in _ENDED_WELL}
     return ended & set(range(spec.trials))  # trials that were added by other means have no slot
 
 
-def _failures(found: Sequence[Attempt]) -> Counter[int]:
+def _failures(attempts: Sequence[Attempt]) -> Counter[int]:
     """How often each slot failed by itself."""
-    return Counter(each.slot for each in found if each.failed_by_itself)
+    return Counter(each.slot for each in attempts if each.failed_by_itself)

@@ -27,19 +27,19 @@ def attempt_outcome(state: str, outcome: object, interrupted: object) -> str:
     return state
 
 
-def outcomes(spec: StudySpec, found: Sequence[Attempt]) -> dict[int, str]:
+def outcomes(spec: StudySpec, attempts: Sequence[Attempt]) -> dict[int, str]:
     """The outcome of every trial by slot; ``waiting`` where it was not begun. An attempt that has
     no slot of the study counts for none.
 
-    found: all attempts in the order of creation. A trial that failed is tried again, unless it did
-    so more than ``max_retries`` times; one that was interrupted goes on.
+    attempts: all of them in the order of creation. A trial that failed is tried again, unless it
+    did so more than ``max_retries`` times; one that was interrupted goes on.
     """
     of_slot = dict.fromkeys(range(spec.trials), "waiting")
-    for each in found:
+    for each in attempts:
         if each.slot in of_slot:
-            said = attempt_outcome(
+            outcome = attempt_outcome(
                 each.state.name.lower(), each.record.outcome, each.record.interrupted
             )
-            if said in ENDED or of_slot[each.slot] not in ENDED:
-                of_slot[each.slot] = said
+            if outcome in ENDED or of_slot[each.slot] not in ENDED:
+                of_slot[each.slot] = outcome
     return of_slot

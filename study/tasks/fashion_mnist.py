@@ -87,10 +87,10 @@ def find(splits: Sequence[Split] = SPLITS) -> Path:
     splits are not opened. Raises DataError, naming every place and its fault, where there is none,
     or where LRSTUDY_DATA is set to a directory that will not do.
     """
-    found, failures = _search(splits)
-    if found is None:
+    folder, failures = _search(splits)
+    if folder is None:
         raise DataError(_nowhere(failures))
-    return found
+    return folder
 
 
 def _search(splits: Sequence[Split]) -> tuple[Path | None, list[str]]:
@@ -173,9 +173,9 @@ def fetch(source: Path | None = None) -> Path:
     file in the user's cache is replaced, one in LRSTUDY_DATA is an error. Raises DataError, listing
     all that was tried and why it failed, where nothing works.
     """
-    found, failures = _search(SPLITS)
-    if found is not None:
-        return found
+    folder, failures = _search(SPLITS)
+    if folder is not None:
+        return folder
     home = places()[0]
     if home.name == VARIABLE and any(
         _stands_in_the_way(located(home.path, name)) for name in FILES
@@ -254,8 +254,8 @@ def load(directory: Path, split: Split) -> Images:
     pixels = _read_idx(located(directory, f"{prefix}-images-idx3-ubyte.gz"), dimensions=3)
     labels = _read_idx(located(directory, f"{prefix}-labels-idx1-ubyte.gz"), dimensions=1)
     if len(pixels) != len(labels):
-        found = f"{count(len(pixels), f'{split} image')} but {count(len(labels), 'label')}"
-        raise DataError(f"{directory} has {found}")
+        counts = f"{count(len(pixels), f'{split} image')} but {count(len(labels), 'label')}"
+        raise DataError(f"{directory} has {counts}")
     return Images(torch.from_numpy(pixels), torch.from_numpy(labels.astype(np.int64)))
 
 

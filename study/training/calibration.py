@@ -82,10 +82,10 @@ def fit_scale(probabilities: Floats, labels: Labels) -> float:
     logs = _logs(probabilities)
     bounds = np.log(_SCALES)
     # Convex in 1 / temperature, hence with one minimum in its logarithm.
-    found = minimize_scalar(
+    minimum = minimize_scalar(
         lambda log: _scaled_nll(logs, labels, np.exp(log)), bounds=bounds, method="bounded"
     )
-    return float(np.exp(found.x))
+    return float(np.exp(minimum.x))
 
 
 def _calibrated(p: Floats, y: Labels, fit: tuple[Floats, Labels] | None) -> tuple[float, float]:
@@ -95,8 +95,8 @@ def _calibrated(p: Floats, y: Labels, fit: tuple[Floats, Labels] | None) -> tupl
     halves = [(p[start::2], y[start::2]) for start in (0, 1)]
     scales = [fit_scale(*half) for half in halves]
     losses = [
-        _scaled_nll(_logs(own), labels, scale) * len(labels)
-        for (own, labels), scale in zip(halves, reversed(scales), strict=True)
+        _scaled_nll(_logs(half), labels, scale) * len(labels)
+        for (half, labels), scale in zip(halves, reversed(scales), strict=True)
     ]
     return sum(losses) / len(y), float(np.sqrt(scales[0] * scales[1]))
 

@@ -82,13 +82,13 @@ class Checkpoints:
 
         report: told in one line of each file that cannot be used.
         """
-        found = []
+        usable = []
         for file in sorted(self.directory.glob(f"{_stem(slot)}-*.pt")):
             try:
-                found.append(self._read(file, slot, config, device))
+                usable.append(self._read(file, slot, config, device))
             except UnusableCheckpoint as error:
                 report(f"ignored the checkpoint {file.name}: {error}")
-        return max(found, key=lambda each: len(each.records), default=None)
+        return max(usable, key=lambda each: len(each.records), default=None)
 
     def remove(self, slot: int) -> None:
         """Delete what the attempts at a finished slot left. Raises OSError."""

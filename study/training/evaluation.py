@@ -20,17 +20,17 @@ def logits(model: nn.Module, images: Images) -> Tensor:
     """The model's logits (n, classes) in evaluation mode, on the images' device."""
     was_training = model.training
     model.eval()
-    found = [model(pixels) for pixels in torch.split(images.pixels, EVALUATION_BATCH)]
+    outputs = [model(pixels) for pixels in torch.split(images.pixels, EVALUATION_BATCH)]
     model.train(was_training)
-    return torch.cat(found)
+    return torch.cat(outputs)
 
 
 def scores(model: nn.Module, images: Images) -> tuple[Tensor, Tensor]:
     """Cross-entropy (n,) in nats and correctness (n,) bool of each image, on the device; the model
     is used in evaluation mode."""
-    found = logits(model, images)
-    losses = F.cross_entropy(found, images.labels, reduction="none")
-    return losses, found.argmax(1) == images.labels
+    outputs = logits(model, images)
+    losses = F.cross_entropy(outputs, images.labels, reduction="none")
+    return losses, outputs.argmax(1) == images.labels
 
 
 class Evaluation(NamedTuple):

@@ -40,8 +40,10 @@ class Predictions:
         weight = self.weight(rate)
         self._total += weight
         for split, images in splits(data).items():
-            found = weight * probabilities(model, images)
-            self._sums[split] = found if split not in self._sums else self._sums[split] + found
+            weighted = weight * probabilities(model, images)
+            self._sums[split] = (
+                weighted if split not in self._sums else self._sums[split] + weighted
+            )
 
     def weight(self, rate: float) -> float:
         """What a sample counts that is taken after an update with that learning rate."""
@@ -54,7 +56,7 @@ class Predictions:
             raise ValueError("no sample was taken")
         averaged = self.averaged(data)
         if averaged is None:
-            return {split: found / self._total for split, found in self._sums.items()}
+            return {split: weighted_sum / self._total for split, weighted_sum in self._sums.items()}
         return {split: probabilities(averaged, images) for split, images in splits(data).items()}
 
     def averaged(self, data: TaskData) -> nn.Module | None:
@@ -79,7 +81,9 @@ class Predictions:
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
         """Go on where ``state_dict`` was taken."""
-        self._sums = {split: found.cpu().clone() for split, found in saved["sums"].items()}
+        self._sums = {
+            split: weighted_sum.cpu().clone() for split, weighted_sum in saved["sums"].items()
+        }
         self._total, self.count = saved["total"], saved["count"]
         if self._weights is not None:
             self._weights.load_state_dict(saved["weights"])

@@ -80,13 +80,15 @@ def _test(trial: optuna.Trial, state: TrainingState, best: BestEpoch, test: Imag
     models = {"": state.model, "averaged_": state.averaged}
     if best.model is not None:
         models["best_"] = best.model
-    found = {prefix: evaluate(model, test) for prefix, model in models.items()}
-    numbers = {f"{prefix}loss": each.loss for prefix, each in found.items()}
-    numbers |= {f"{prefix}accuracy": each.accuracy for prefix, each in found.items()}
-    bits = {prefix.rstrip("_") or "last": to_bits(each.correct) for prefix, each in found.items()}
+    evaluations = {prefix: evaluate(model, test) for prefix, model in models.items()}
+    numbers = {f"{prefix}loss": each.loss for prefix, each in evaluations.items()}
+    numbers |= {f"{prefix}accuracy": each.accuracy for prefix, each in evaluations.items()}
+    bits = {
+        prefix.rstrip("_") or "last": to_bits(each.correct) for prefix, each in evaluations.items()
+    }
     read = numbers | {"best_epoch": best.epoch, "images": len(test.labels)}
     write(trial, test=read, test_correct=bits)
-    return found[""].accuracy
+    return evaluations[""].accuracy
 
 
 def _sampled(
@@ -104,12 +106,12 @@ def _sampled(
     """
     images = splits(data)
     labels = {split: each.labels.cpu().numpy() for split, each in images.items()}
-    found = {
+    probabilities = {
         "sampled": predictions.probabilities(data),
         "last": {split: probabilities(state.model, each) for split, each in images.items()},
     }
     judged: dict[str, dict[str, Any]] = {}
-    for weights, by_split in found.items():
+    for weights, by_split in probabilities.items():
         predicted = {split: each.numpy() for split, each in by_split.items()}
         fit = (predicted["val"], labels["val"]) if "val" in predicted else None
         judged[weights] = {
@@ -119,7 +121,7 @@ def _sampled(
     noise = _gradient_noise(state, records[-1].last_lr, data.train)
     write(trial, predictive=judged | {"samples": predictions.count}, gradient_noise=noise)
     if data.test is not None:
-        right = found["sampled"]["test"].numpy().argmax(axis=1) == labels["test"]
+        right = probabilities["sampled"]["test"].numpy().argmax(axis=1) == labels["test"]
         bits = TrialRecord.model_validate(trial.user_attrs).test_correct
         write(trial, test_correct=bits | {"sampled": to_bits(right)})
     split = "val" if data.test is None else "test"

@@ -85,20 +85,20 @@ def launch(
     then would kill the next one too. Raises WorkersFailed.
     """
     events: queue.SimpleQueue[Event] = queue.SimpleQueue()
-    asked: list[Ending] = []
+    endings: list[Ending] = []
     processes: list[Process] = []
 
     def spawn(index: int) -> Process:
         return _spawn(index, url, name, places, checkpoints, events)
 
-    with _stop_on_signals(processes, asked):
+    with _stop_on_signals(processes, endings):
         for index in range(len(places)):
             processes.append(spawn(index))  # noqa: PERF401 - a signal must find it
-        if asked:  # while they were started
+        if endings:  # while they were started
             _tell(processes, signal.SIGTERM)
-        _watch(processes, events, on_event, asked, timeout, spawn)
-    if asked:
-        return asked[0]
+        _watch(processes, events, on_event, endings, timeout, spawn)
+    if endings:
+        return endings[0]
     if all(each.popen.returncode != 0 for each in processes):
         raise WorkersFailed(_last_words(processes[0]))
     return "done"
@@ -108,7 +108,7 @@ def _watch(
     processes: list[Process],
     events: queue.SimpleQueue[Event],
     on_event: OnEvent,
-    asked: list[Ending],
+    endings: list[Ending],
     timeout: float | None,
     spawn: Callable[[int], Process],
 ) -> None:
@@ -121,15 +121,20 @@ def _watch(
             event = {"event": "tick"}
         if event["event"] == "epoch":
             useful.add(event["worker"])
-        if event["event"] != "lost" or not asked:  # who is asked to leave may be lost
+        if event["event"] != "lost" or not endings:  # who is asked to leave may be lost
             on_event(event)
-        if event["event"] == "lost" and event["killed"] and event["worker"] in useful and not asked:
+        if (
+            event["event"] == "lost"
+            and event["killed"]
+            and event["worker"] in useful
+            and not endings
+        ):
             useful.discard(event["worker"])
             processes[event["worker"]] = spawn(event["worker"])
-            if asked:  # while it was started
+            if endings:  # while it was started
                 _tell(processes, signal.SIGTERM)
-        if deadline is not None and time.monotonic() > deadline and not asked:
-            asked.append("timeout")
+        if deadline is not None and time.monotonic() > deadline and not endings:
+            endings.append("timeout")
             _tell(processes, signal.SIGTERM)
 
 
@@ -179,8 +184,8 @@ def _follow(process: Process, events: queue.SimpleQueue[Event]) -> None:
         errors.join()
     if process.popen.returncode != 0:
         killed = process.popen.returncode < 0
-        lost = {"event": "lost", "worker": process.index, "killed": killed}
-        events.put({**lost, "error": _last_words(process)})
+        event = {"event": "lost", "worker": process.index, "killed": killed}
+        events.put({**event, "error": _last_words(process)})
 
 
 def _keep_errors(process: Process) -> None:
@@ -202,12 +207,12 @@ def _tell(processes: list[Process], number: int) -> None:
 
 
 @contextmanager
-def _stop_on_signals(processes: list[Process], asked: list[Ending]) -> Iterator[None]:
+def _stop_on_signals(processes: list[Process], endings: list[Ending]) -> Iterator[None]:
     """The first Ctrl-C or SIGTERM asks the workers to leave, the second one ends them."""
 
     def handle(_number: int, _frame: Any) -> None:
-        _tell(processes, signal.SIGKILL if asked else signal.SIGTERM)
-        asked.append("stopped")
+        _tell(processes, signal.SIGKILL if endings else signal.SIGTERM)
+        endings.append("stopped")
 
     with signals_to(handle):
         try:

@@ -95,8 +95,8 @@ def _of_images(spec: StudySpec, images: int, classes: int) -> Iterator[str]:
 def _of_updates(spec: StudySpec, images: int) -> Iterator[str]:
     """Too few updates for their rates."""
     progress = np.array([_progress(spec, images, *run) for run in _runs(spec)])
-    lost = float(np.mean(progress < LEAVES_CHANCE))
-    if lost <= _TOLERATED:
+    untrained = float(np.mean(progress < LEAVES_CHANCE))
+    if untrained <= _TOLERATED:
         return
     has = updates(spec, images)
     # So many take all but the tolerated share of the runs far enough.
@@ -104,8 +104,8 @@ def _of_updates(spec: StudySpec, images: int) -> Iterator[str]:
     needed = has.total * ENOUGH / slow if slow > 0 else math.inf
     advice = _more_updates(spec, images, has, needed) if needed < _MOST_UPDATES else _usual(spec)
     yield (
-        f"a run has {has.in_words()}: at its learning rates {_share(lost)} are likely to stall. "
-        f"{advice}"
+        f"a run has {has.in_words()}: at its learning rates {_share(untrained)} are likely to "
+        f"stall. {advice}"
     )
 
 
@@ -124,19 +124,19 @@ def _usual(spec: StudySpec) -> str:
     return f"Learning rates that can work{ends}"
 
 
-def _share(lost: float) -> str:
-    return "all trials" if lost == 1 else f"about {100 * lost:.0f} % of the trials"
+def _share(untrained: float) -> str:
+    return "all trials" if untrained == 1 else f"about {100 * untrained:.0f} % of the trials"
 
 
 def _of_rates(spec: StudySpec) -> Iterator[str]:
     """Rates beyond all that was ever trained."""
     rates = np.array([config.schedule.base_lr for config, _ in _runs(spec)])
-    lost = float(np.mean(rates > LARGEST_RATE))
-    if lost == 0:
+    untrained = float(np.mean(rates > LARGEST_RATE))
+    if untrained == 0:
         return
     yield (
-        f"{_share(lost)} have a learning rate above {LARGEST_RATE:g}, at which none was seen to "
-        f"learn. {_usual(spec)}"
+        f"{_share(untrained)} have a learning rate above {LARGEST_RATE:g}, at which none was seen "
+        f"to learn. {_usual(spec)}"
     )
 
 

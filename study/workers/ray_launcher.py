@@ -70,9 +70,9 @@ def launch(
     workers are asked to leave. Ctrl-C or SIGTERM asks them to finish their epoch and leave; a
     second one ends them at once. Other workers of the study go on. Raises WorkersFailed.
     """
-    asked: list[Ending] = []
+    endings: list[Ending] = []
     try:
-        with _connected(address), signals_to(lambda *_: asked.append("stopped")):
+        with _connected(address), signals_to(lambda *_: endings.append("stopped")):
             _warn_of_no_room(gpus)
             events = Queue(actor_options={"num_cpus": 0})
             environment = _environment(url, checkpoints)
@@ -85,13 +85,13 @@ def launch(
             )(work)
             device = "auto" if gpus else "cpu"
             tasks = {task.remote(i, name, device, environment, events): i for i in range(workers)}
-            errors = _watch(tasks, events, on_event, asked, timeout)
+            errors = _watch(tasks, events, on_event, endings, timeout)
     except KeyboardInterrupt:  # before Ray was there
         return "stopped"
     except RayError as error:
         raise WorkersFailed(f"Ray failed: {_last_line(error)}") from None
-    if asked:
-        return asked[0]
+    if endings:
+        return endings[0]
     if len(errors) == workers:
         raise WorkersFailed(errors[0])
     return "done"
@@ -154,28 +154,28 @@ def _watch(
     tasks: dict[Any, int],
     events: Queue,
     on_event: OnEvent,
-    asked: list[Ending],
+    endings: list[Ending],
     timeout: float | None,
 ) -> list[str]:
     """Hand on what the workers say until all have ended; the errors of those that failed."""
     deadline = None if timeout is None else time.monotonic() + timeout
     errors: list[str] = []
     known: set[int] = set()
-    told = 0
+    passed_on = 0
     while tasks:
-        if deadline is not None and time.monotonic() > deadline and not asked:
-            asked.append("timeout")
-        if told < len(asked):
-            told = len(asked)
+        if deadline is not None and time.monotonic() > deadline and not endings:
+            endings.append("timeout")
+        if passed_on < len(endings):
+            passed_on = len(endings)
             for each in tasks:
-                ray.cancel(each, force=told > 1)
+                ray.cancel(each, force=passed_on > 1)
         ended, _ = ray.wait(list(tasks), num_returns=len(tasks), timeout=_POLL_SECONDS)
         for event in events.get_nowait_batch(events.qsize()):
             _hand_on(event, known, on_event)
         on_event({"event": "tick"})
         for each in ended:
             index, error = tasks.pop(each), _error(each)
-            if error is not None and not asked:
+            if error is not None and not endings:
                 errors.append(error)
                 on_event({"event": "lost", "worker": index, "killed": False, "error": error})
     return errors
