@@ -80,19 +80,19 @@ def fetch(connection: Connection, query: sa.Select[Any]) -> pd.DataFrame:
 
 def split_name(name: str, url: str) -> tuple[str, str]:
     """Storage and study of ``URL#NAME``, or of a plain name in the storage ``url``."""
-    found = _ELSEWHERE.fullmatch(name)
-    return (found[1], found[2]) if found else (url, name)
+    parts = _ELSEWHERE.fullmatch(name)
+    return (parts[1], parts[2]) if parts else (url, name)
 
 
 def study_id(connection: Connection, name: str) -> int:
     """The id of the study called ``name``; StorageError with the nearest name if there is none."""
     known = fetch(connection, sa.select(STUDIES.c.study_id, STUDIES.c.study_name))
-    found = known.loc[known["study_name"] == name, "study_id"]
-    if found.empty:
+    ids = known.loc[known["study_name"] == name, "study_id"]
+    if ids.empty:
         if known.empty:
             raise UnknownStudyError(f"there is no study {name!r}: the storage is empty")
         raise UnknownStudyError(unknown("study", name, sorted(known["study_name"])))
-    return int(found.iloc[0])
+    return int(ids.iloc[0])
 
 
 def of_study(query: sa.Select[Any], source: sa.TableClause, identity: int) -> sa.Select[Any]:
@@ -125,18 +125,18 @@ def trial_rows(connection: Connection, identity: int) -> pd.DataFrame:
 def objectives(connection: Connection, identity: int) -> pd.DataFrame:
     """What each trial scored, a column for each objective (0, 1, ...), by trial id."""
     columns = (VALUES.c.trial_id, VALUES.c.objective, VALUES.c.value, VALUES.c.value_type)
-    found = fetch(connection, of_study(sa.select(*columns), VALUES, identity))
-    found["value"] = _stored(found["value"], found["value_type"])
-    return found.pivot_table("value", "trial_id", "objective", aggfunc="first")
+    scores = fetch(connection, of_study(sa.select(*columns), VALUES, identity))
+    scores["value"] = _stored(scores["value"], scores["value_type"])
+    return scores.pivot_table("value", "trial_id", "objective", aggfunc="first")
 
 
 def reports(connection: Connection, identity: int) -> pd.DataFrame:
     """The intermediate values of all trials: trial_id, step, intermediate_value."""
     columns = sa.select(*(REPORTS.c[name] for name in ("trial_id", "step", *_REPORTED)))
-    found = fetch(connection, of_study(columns, REPORTS, identity))
-    kinds = found.pop("intermediate_value_type")
-    found["intermediate_value"] = _stored(found["intermediate_value"], kinds)
-    return found.sort_values(["trial_id", "step"])
+    reported = fetch(connection, of_study(columns, REPORTS, identity))
+    kinds = reported.pop("intermediate_value_type")
+    reported["intermediate_value"] = _stored(reported["intermediate_value"], kinds)
+    return reported.sort_values(["trial_id", "step"])
 
 
 def _stored(values: pd.Series, kinds: pd.Series) -> pd.Series:
@@ -157,10 +157,10 @@ def attributes(
     columns = (source.c.trial_id, source.c.key, source.c.value_json)
     query = of_study(sa.select(*columns), source, identity)
     wanted = source.c.key.not_in(besides) if keys is None else source.c.key.in_(keys)
-    found: dict[int, dict[str, Any]] = {}
+    by_trial: dict[int, dict[str, Any]] = {}
     for trial, key, text in connection.execute(query.where(wanted)):
-        found.setdefault(trial, {})[key] = parsed(text)
-    return found
+        by_trial.setdefault(trial, {})[key] = parsed(text)
+    return by_trial
 
 
 def params(connection: Connection, identity: int) -> dict[int, dict[str, Any]]:
@@ -168,13 +168,13 @@ def params(connection: Connection, identity: int) -> dict[int, dict[str, Any]]:
     of a categorical one, of whatever type; None where the storage holds none."""
     columns = (PARAMS.c.trial_id, PARAMS.c.param_name, PARAMS.c.param_value)
     query = of_study(sa.select(*columns, PARAMS.c.distribution_json), PARAMS, identity)
-    found: dict[int, dict[str, Any]] = {}
+    by_trial: dict[int, dict[str, Any]] = {}
     kinds: dict[str, Any] = {}
     for trial, name, value, text in connection.execute(query):
         if text not in kinds:
             kinds[text] = mapping(parsed(text))
-        found.setdefault(trial, {})[name] = _sampled(value, kinds[text])
-    return found
+        by_trial.setdefault(trial, {})[name] = _sampled(value, kinds[text])
+    return by_trial
 
 
 def _sampled(value: Any, kind: dict[str, Any]) -> Any:

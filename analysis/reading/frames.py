@@ -69,14 +69,14 @@ def load(url: str, name: str) -> tuple[pd.DataFrame, pd.DataFrame]:
         rows = trial_rows(connection, identity)
         known = attributes(connection, identity, besides=_ELSEWHERE)
         sampled = params(connection, identity)
-    found = [known.get(trial, {}) for trial in rows.index]
-    rows = rows.join(pd.DataFrame([_facts(each) for each in found], rows.index, _COLUMNS))
-    own = _own_params(spec)
-    rows = _with_params(rows, sampled, own).assign(study=name, state=states)
-    rows = rows.join(prefixed(PARAM, rest(sampled, own), rows.index))
+    written = [known.get(trial, {}) for trial in rows.index]
+    rows = rows.join(pd.DataFrame([_facts(each) for each in written], rows.index, _COLUMNS))
+    study_params = _study_params(spec)
+    rows = _with_params(rows, sampled, study_params).assign(study=name, state=states)
+    rows = rows.join(prefixed(PARAM, rest(sampled, study_params), rows.index))
     rows = rows.join(prefixed(USER, rest(known, KINDS), rows.index))
     rows = rows.drop(columns="study_id").reset_index(drop=True)
-    curves = _curves(rows, [each.get("history") for each in found])
+    curves = _curves(rows, [each.get("history") for each in written])
     return _trials(rows, curves), curves
 
 
@@ -117,7 +117,7 @@ _RESERVED = {
 }
 
 
-def _own_params(spec: dict[str, Any]) -> dict[str, Kind]:
+def _study_params(spec: dict[str, Any]) -> dict[str, Kind]:
     """The parameters that the study samples. One that has the name of another column is none."""
     free = [
         name
@@ -128,26 +128,26 @@ def _own_params(spec: dict[str, Any]) -> dict[str, Kind]:
 
 
 def _with_params(
-    rows: pd.DataFrame, sampled: dict[int, dict[str, Any]], own: Iterable[str]
+    rows: pd.DataFrame, sampled: dict[int, dict[str, Any]], names: Iterable[str]
 ) -> pd.DataFrame:
     """Adds the sampled parameters of those names; ``schedule`` is the family, and a fact takes
     precedence."""
-    found = [sampled.get(trial, {}) for trial in rows.index]
-    chosen = [text(each.get(FAMILY_PARAM)) for each in found]
+    per_trial = [sampled.get(trial, {}) for trial in rows.index]
+    chosen = [text(each.get(FAMILY_PARAM)) for each in per_trial]
     family = rows["family"].fillna(pd.Series(chosen, rows.index, dtype=object)).fillna("?")
     rows["family"] = family.astype(str)
-    for name in own:
+    for name in names:
         if name == FAMILY_PARAM:
             continue
-        values = pd.Series(floats([each.get(name) for each in found]), rows.index)
+        values = pd.Series(floats([each.get(name) for each in per_trial]), rows.index)
         rows[name] = values if name not in rows else rows[name].astype(float).fillna(values)
     return rows
 
 
 def _curves(rows: pd.DataFrame, histories: list[Any]) -> pd.DataFrame:
     """A row per recorded epoch of every trial; built column by column, since there are many."""
-    found = [_records(history) for history in histories]
-    records = list(chain.from_iterable(found))
+    epochs = [_records(history) for history in histories]
+    records = list(chain.from_iterable(epochs))
     columns = {name: floats([record.get(name) for record in records]) for name in _SERIES}
     for name in _ACCURACIES:
         columns[name][~((columns[name] >= 0) & (columns[name] <= 1))] = np.nan
@@ -159,7 +159,7 @@ def _curves(rows: pd.DataFrame, histories: list[Any]) -> pd.DataFrame:
             for name, plain in _plain(names).items()
         }
     keys = rows[_KEYS_OF_CURVES].reset_index(drop=True)
-    counts = np.array([len(each) for each in found], dtype=int)
+    counts = np.array([len(each) for each in epochs], dtype=int)
     curves = keys.loc[keys.index.repeat(counts)].reset_index(drop=True)
     curves = curves.join(pd.DataFrame(columns)).drop_duplicates(["trial", "epoch"], keep="last")
     return curves.astype({"trial": int, "slot": float, "epoch": int}).reset_index(drop=True)
@@ -168,11 +168,11 @@ def _curves(rows: pd.DataFrame, histories: list[Any]) -> pd.DataFrame:
 def _plain(names: Iterable[str]) -> dict[str, str]:
     """The names with an underscore for what no attribute of a frame can have; a name that would
     then be another's stays as it is."""
-    found: dict[str, str] = {}
+    plain_names: dict[str, str] = {}
     for name in names:
         plain = re.sub(r"\W", "_", name)
-        found[name] = name if plain in found.values() else plain
-    return found
+        plain_names[name] = name if plain in plain_names.values() else plain
+    return plain_names
 
 
 def _records(history: Any) -> list[dict[str, Any]]:

@@ -42,10 +42,10 @@ def load(url: str, *names: str, attempts: bool = False) -> tuple[pd.DataFrame, p
     column, it is empty. Warns of trials that contradict what was recorded. Raises StorageError, and
     ValueError where no study is named.
     """
-    found = read(url, names, attempts=attempts)
-    for note in found.notes:
+    frames = read(url, names, attempts=attempts)
+    for note in frames.notes:
         warnings.warn(note, stacklevel=2)
-    return found.trials, found.curves
+    return frames.trials, frames.curves
 
 
 if load.__doc__ is not None:  # it is under python -OO
@@ -58,16 +58,16 @@ def read(url: str, names: Sequence[str], *, attempts: bool = False) -> Frames:
         raise ValueError("name at least one study to load")
     places = list(dict.fromkeys(split_name(name, url) for name in names))
     known = [name for _, name in places]
-    found = []
+    parts = []
     for place, name in places:
         label = f"{name} ({safe_url(place)})" if known.count(name) > 1 else name
         trials, curves, notes = _read(place, name, attempts)
         about = [f"study {label!r}: {note}" for note in notes]
-        found.append(Frames(trials.assign(study=label), curves.assign(study=label), about))
+        parts.append(Frames(trials.assign(study=label), curves.assign(study=label), about))
     return Frames(
-        pd.concat([each.trials for each in found], ignore_index=True),
-        pd.concat([each.curves for each in found], ignore_index=True),
-        [note for each in found for note in each.notes],
+        pd.concat([each.trials for each in parts], ignore_index=True),
+        pd.concat([each.curves for each in parts], ignore_index=True),
+        [note for each in parts for note in each.notes],
     )
 
 

@@ -41,8 +41,8 @@ def plausible(
     curves.
     """
     kept = marked(trials, spec)
-    lost = kept.loc[(kept["state"] == UNUSABLE) | (kept["family"] == "?"), "trial"]
-    possible = (curves["epoch"] < spec.budget.epochs) & ~curves["trial"].isin(lost)
+    excluded = kept.loc[(kept["state"] == UNUSABLE) | (kept["family"] == "?"), "trial"]
+    possible = (curves["epoch"] < spec.budget.epochs) & ~curves["trial"].isin(excluded)
     return kept, curves[possible].reset_index(drop=True)
 
 
@@ -52,12 +52,12 @@ def marked(trials: pd.DataFrame, spec: StudySpec) -> pd.DataFrame:
 
     contradiction: why, None for all others. value: NaN where it is no share.
     """
-    own = trials["family"].isin(spec.families)
+    known = trials["family"].isin(spec.families)
     ended = trials["state"].isin(TERMINAL)
     why = _contradictions(trials, spec).where(ended, None)
     return trials.assign(
         state=trials["state"].mask(why.notna(), UNUSABLE),
-        family=trials["family"].where(own, "?"),
+        family=trials["family"].where(known, "?"),
         value=trials["value"].where(trials["value"].between(0, 1)),
         contradiction=why,
     )
@@ -65,8 +65,8 @@ def marked(trials: pd.DataFrame, spec: StudySpec) -> pd.DataFrame:
 
 def left_out(marked: pd.DataFrame) -> list[str]:
     """For each unusable trial of `marked`: its number and why it is not counted."""
-    found = marked[marked["state"] == UNUSABLE]
-    pairs = zip(found["trial"], found["contradiction"], strict=True)
+    unusable = marked[marked["state"] == UNUSABLE]
+    pairs = zip(unusable["trial"], unusable["contradiction"], strict=True)
     return [f"trial {trial}: {why}" for trial, why in pairs]
 
 
@@ -84,10 +84,10 @@ def not_counted(reasons: Sequence[str]) -> str | None:
 
 def _contradictions(trials: pd.DataFrame, spec: StudySpec) -> pd.Series:
     """The first thing that each trial says and that cannot be, None where there is none."""
-    found = pd.Series(None, index=trials.index, dtype=object)
+    reasons = pd.Series(None, index=trials.index, dtype=object)
     for denied, words in _checks(trials, spec):
-        found = found.where(found.notna() | ~denied, words)
-    return found.where(found.notna(), None)
+        reasons = reasons.where(reasons.notna() | ~denied, words)
+    return reasons.where(reasons.notna(), None)
 
 
 def _checks(trials: pd.DataFrame, spec: StudySpec) -> Iterator[tuple[pd.Series, pd.Series | str]]:
@@ -126,8 +126,8 @@ def _recorded(trials: pd.DataFrame, spec: StudySpec) -> tuple[pd.Series, pd.Seri
     """The accuracy that each trial must have as its score, NaN where nothing tells it, and its
     name. See `trials.scoring.score`, and `trials.objective` for what pruners are told."""
     split = "test" if spec.reads_test else "val"
-    own = "test_accuracy" if spec.reads_test else "val_accuracy"
-    names = pd.Series(own, trials.index)
+    usual = "test_accuracy" if spec.reads_test else "val_accuracy"
+    names = pd.Series(usual, trials.index)
     names = names.mask(trials["samples_weights"], f"sampled_{split}_accuracy")
     names = names.mask(trials["state"] == "pruned", "averaged_val_accuracy")
     recorded = pd.Series(np.nan, trials.index)
@@ -148,14 +148,12 @@ def slot_exists(trials: pd.DataFrame, spec: StudySpec) -> pd.Series:
 def _as_its_slot(trials: pd.DataFrame, spec: StudySpec) -> npt.NDArray[np.bool_]:
     """Whether each trial is what its slot decides: family, replicate, seed, arm and length."""
     columns = ["family", "replicate", "seed", "arm", "epochs"]
-    found = (
-        trials[["slot", *columns]].astype(object).where(trials[["slot", *columns]].notna(), None)
-    )
+    rows = trials[["slot", *columns]].astype(object).where(trials[["slot", *columns]].notna(), None)
     exists = slot_exists(trials, spec)
     return np.array(
         [
-            there and tuple(said) == _decided(spec, int(slot))
-            for there, (slot, *said) in zip(exists, found.itertuples(index=False), strict=True)
+            there and tuple(recorded) == _decided(spec, int(slot))
+            for there, (slot, *recorded) in zip(exists, rows.itertuples(index=False), strict=True)
         ],
         dtype=bool,
     )

@@ -31,18 +31,18 @@ def measured(trials: pd.DataFrame, predictive: pd.DataFrame, split: str) -> pd.D
     A diverged run, whose value is a guess's, predicts all classes alike: its NLL is -log(value),
     its Brier score 1 - value, its ECE 0.
     """
-    mine = predictive[(predictive["weights"] == SAMPLED) & (predictive["split"] == split)]
-    mine = mine[["trial", *MEASURES, "samples", "noise_temperature"]]
+    measures = predictive[(predictive["weights"] == SAMPLED) & (predictive["split"] == split)]
+    measures = measures[["trial", *MEASURES, "samples", "noise_temperature"]]
     # A parameter of another program may have the name of a measure.
-    own = trials[trials.columns.difference(mine.columns[1:], sort=False)]
-    found = own.merge(mine, on="trial", how="left")
-    lost = found["state"] == "diverged"
-    guess = found.loc[lost, "value"]
+    rest = trials[trials.columns.difference(measures.columns[1:], sort=False)]
+    joined = rest.merge(measures, on="trial", how="left")
+    diverged = joined["state"] == "diverged"
+    guess = joined.loc[diverged, "value"]
     surprise = -np.log(guess.clip(lower=1e-9))
-    found.loc[lost, list(MEASURES)] = np.column_stack(
+    joined.loc[diverged, list(MEASURES)] = np.column_stack(
         [guess, surprise, surprise, 1.0 - guess, np.zeros(len(guess))]
     )
-    return found
+    return joined
 
 
 WEIGHTS = ("last", "averaged", "best")
@@ -63,8 +63,8 @@ def correctness(url: str, name: str) -> dict[str, pd.DataFrame]:
     rows: dict[str, dict[int, npt.NDArray[np.bool_]]] = {
         weights: {} for weights in (*WEIGHTS, SAMPLED)
     }
-    for trial, found in known.items():
-        record = CorrectnessRecord.model_validate(found)
+    for trial, values in known.items():
+        record = CorrectnessRecord.model_validate(values)
         count = integer(mapping(record.test).get("images"))
         for weights, bits in mapping(record.test_correct).items():
             if weights in rows and count is not None and isinstance(bits, str):
@@ -93,7 +93,7 @@ def predictive(url: str, name: str) -> pd.DataFrame:
         identity = study_id(connection, name)
         numbers = trial_rows(connection, identity)["trial"]
         known = attributes(connection, identity, PredictiveRecord.model_fields)
-    records = {trial: PredictiveRecord.model_validate(found) for trial, found in known.items()}
+    records = {trial: PredictiveRecord.model_validate(values) for trial, values in known.items()}
     rows = [
         {"trial": int(numbers[trial]), "weights": weights, "split": split}
         | {metric: _up_to(_MOST[metric], judged.get(metric)) for metric in METRICS}
@@ -113,8 +113,8 @@ _MOST = dict.fromkeys(METRICS, LARGEST) | {"accuracy": 1.0, "brier": 2.0, "ece":
 
 def _up_to(most: float, value: Any) -> float | None:
     """A number from 0 to ``most``."""
-    found = number(value)
-    return found if found is not None and 0 <= found <= most else None
+    known = number(value)
+    return known if known is not None and 0 <= known <= most else None
 
 
 def _by_split(record: PredictiveRecord, weights: str) -> dict[str, dict[str, Any]]:
@@ -126,14 +126,14 @@ def sampled(url: str, name: str) -> dict[str, dict[str, Any]]:
     """What `lrstudy sample` kept in a study, by the name of the problem."""
     with connect(url) as connection:
         identity = study_id(connection, name)
-        found = {
+        stored = {
             problem: study_attributes(connection, f"{SAMPLED_ATTR}{problem}").get(identity)
             for problem in PROBLEMS
         }
-    return {problem: mapping(each) for problem, each in found.items() if each is not None}
+    return {problem: mapping(each) for problem, each in stored.items() if each is not None}
 
 
-def _usual_length(found: Iterable[npt.NDArray[np.bool_]]) -> int:
+def _usual_length(rows: Iterable[npt.NDArray[np.bool_]]) -> int:
     """How many images most trials tell of: all read the same ones."""
-    lengths = Counter(map(len, found)).most_common(1)
+    lengths = Counter(map(len, rows)).most_common(1)
     return lengths[0][0] if lengths else 0

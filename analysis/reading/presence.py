@@ -25,13 +25,13 @@ def running(url: str, name: str) -> pd.DataFrame:
     What is not known, or of another program, is None or NaN. Raises StorageError.
     """
     with connect(url) as connection:
-        mine = (TRIALS.c.study_id == study_id(connection, name)) & (
+        is_running = (TRIALS.c.study_id == study_id(connection, name)) & (
             sa.cast(TRIALS.c.state, sa.String) == "RUNNING"
         )
         signs = sa.select(
             TRIALS.c.trial_id, TRIALS.c.number, HEARTBEATS.c.heartbeat, sa.func.now().label("now")
         ).join_from(TRIALS, HEARTBEATS, TRIALS.c.trial_id == HEARTBEATS.c.trial_id, isouter=True)
-        rows = fetch(connection, signs.where(mine).order_by(TRIALS.c.number))
+        rows = fetch(connection, signs.where(is_running).order_by(TRIALS.c.number))
         # Not those that run now: one may have ended since.
         these = ATTRIBUTES.c.trial_id.in_(rows["trial_id"].tolist())
         query = sa.select(ATTRIBUTES.c.trial_id, ATTRIBUTES.c.key, ATTRIBUTES.c.value_json)

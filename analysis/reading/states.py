@@ -18,9 +18,9 @@ def slot_states(attempts: pd.DataFrame, trials: int | None) -> dict[str, int]:
     trials: asked for; None: of another program, each of whose attempts is a trial.
     """
     states = list(dict.fromkeys([*STATES, *attempts["state"]]))
-    own = attempts if trials is None else final_attempts(attempts[has_slot(attempts, trials)])
-    counts = own["state"].value_counts().reindex(states, fill_value=0)
-    counts["waiting"] += 0 if trials is None else max(0, trials - len(own))
+    final = attempts if trials is None else final_attempts(attempts[has_slot(attempts, trials)])
+    counts = final["state"].value_counts().reindex(states, fill_value=0)
+    counts["waiting"] += 0 if trials is None else max(0, trials - len(final))
     return {str(state): int(count) for state, count in counts.items()}
 
 
@@ -48,5 +48,5 @@ def states(rows: pd.DataFrame) -> pd.Series:
     rows: state as Optuna writes it; outcome, interrupted: the attributes that say how it ended.
     """
     optunas = rows["state"].astype(str).str.lower()
-    found = map(attempt_outcome, optunas, rows["outcome"], rows["interrupted"].eq(True))
-    return pd.Series(list(found), rows.index, dtype=object)
+    outcomes = map(attempt_outcome, optunas, rows["outcome"], rows["interrupted"].eq(True))
+    return pd.Series(list(outcomes), rows.index, dtype=object)

@@ -39,8 +39,8 @@ def spec(url: str, name: str) -> StudySpec:
     """What the study was asked to do. Raises StorageError where lrstudy did not make it."""
     with connect(url) as connection:
         identity = study_id(connection, name)
-        found = study_attributes(connection, SPEC_ATTR)
-    return parse_spec(name, found.get(identity))
+        specs = study_attributes(connection, SPEC_ATTR)
+    return parse_spec(name, specs.get(identity))
 
 
 def made_by(url: str, name: str) -> list[str] | None:
@@ -57,32 +57,32 @@ def studies(url: str) -> pd.DataFrame:
     trials, of any state), planned (trials asked for; None if another program's), and how many of
     these have each of STATES, see `slot_states`."""
     keys = list(OutcomeRecord.model_fields)
-    said = [ATTRIBUTES.alias(key) for key in keys]
+    outcomes = [ATTRIBUTES.alias(key) for key in keys]
     query = sa.select(
         TRIALS.c.study_id,
         TRIALS.c.number.label("trial"),
         TRIALS.c.state,
-        *(attribute.c.value_json.label(attribute.name) for attribute in said),
+        *(attribute.c.value_json.label(attribute.name) for attribute in outcomes),
     )
-    for attribute in said:
+    for attribute in outcomes:
         same = (attribute.c.trial_id == TRIALS.c.trial_id) & (attribute.c.key == attribute.name)
         query = query.outerjoin(attribute, same)
     with connect(url) as connection:
         listed = fetch(connection, sa.select(STUDIES.c.study_id, STUDIES.c.study_name))
         rows = fetch(connection, query)
-        found = study_attributes(connection, SPEC_ATTR)
+        stored = study_attributes(connection, SPEC_ATTR)
     for key in keys:
         rows[key] = [parsed(each) if isinstance(each, str) else None for each in rows[key]]
     rows = rows.assign(state=states(rows), slot=floats([integer(each) for each in rows["slot"]]))
-    specs = {identity: mapping(found.get(identity)) for identity in listed["study_id"]}
-    asked = {identity: integer(values.get("trials")) for identity, values in specs.items()}
-    counts = [slot_states(rows[rows["study_id"] == each], asked[each]) for each in specs]
+    specs = {identity: mapping(stored.get(identity)) for identity in listed["study_id"]}
+    planned = {identity: integer(values.get("trials")) for identity, values in specs.items()}
+    counts = [slot_states(rows[rows["study_id"] == each], planned[each]) for each in specs]
     head = pd.DataFrame(
         {
             "name": listed["study_name"].to_numpy(),
             "space": [text(values.get("space")) for values in specs.values()],
             "attempts": [int((rows["study_id"] == each).sum()) for each in specs],
-            "planned": pd.array(list(asked.values()), "Int64"),
+            "planned": pd.array(list(planned.values()), "Int64"),
         }
     )
     return pd.concat([head, pd.DataFrame(counts, columns=list(STATES), dtype=int)], axis=1)

@@ -16,15 +16,15 @@ FLAGS = ("interrupted", "baseline")
 
 
 def rest(
-    found: Mapping[int, Mapping[str, Any]], own: Mapping[str, Kind]
+    written: Mapping[int, Mapping[str, Any]], kinds: Mapping[str, Kind]
 ) -> dict[int, dict[str, Any]]:
-    """What of each trial is not lrstudy's ``own``: by its name, or because it is of another
-    type."""
+    """What of each trial is of none of lrstudy's ``kinds``: by its name, or because it is of
+    another type."""
     return {
         trial: {
             name: value
             for name, value in each.items()
-            if name not in own or (value is not None and own[name](value) is None)
+            if name not in kinds or (value is not None and kinds[name](value) is None)
         }
-        for trial, each in found.items()
+        for trial, each in written.items()
     }
