@@ -12,7 +12,7 @@ from analysis.figures.style import Picture
 from analysis.page.glossary import explainer
 from analysis.page.links import linked, trial_columns, trial_links
 from analysis.page.study_report import STAGES, StudyReport
-from analysis.page.tables import cells
+from analysis.page.tables import printed_rows
 from analysis.table import Column
 from search_spaces.spaces import CHAPTER
 
@@ -27,7 +27,7 @@ def render_page(reports: Sequence[StudyReport], latex: bool = False) -> str:
         lstrip_blocks=True,
     )
     environment.filters["source"] = _source
-    environment.filters["cells"] = _cells
+    environment.filters["printed_rows"] = _printed_rows
     environment.filters["zip"] = zip
     environment.filters["explained"] = explainer()
     environment.filters["trial_columns"] = trial_columns
@@ -36,10 +36,10 @@ def render_page(reports: Sequence[StudyReport], latex: bool = False) -> str:
     return template.render(reports=reports, latex=latex, chapter=CHAPTER, STAGES=STAGES)
 
 
-def _cells(
+def _printed_rows(
     columns: Sequence[Column], frame: pd.DataFrame, report: StudyReport
 ) -> tuple[list[str], list[list[str]]]:
-    return cells(
+    return printed_rows(
         columns,
         frame,
         lambda stage, numbers: trial_links(numbers, report.slug, stage, report.anchors),

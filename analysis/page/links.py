@@ -35,8 +35,8 @@ def anchors(study: Study, slug: str) -> frozenset[str]:
 
 def stages(study: Study) -> dict[str, Study]:
     """The study's stages that were begun, in order."""
-    found = {"search": study, "confirm": study.confirm, "test": study.test}
-    return {stage: each for stage, each in found.items() if each is not None}
+    possible = {"search": study, "confirm": study.confirm, "test": study.test}
+    return {stage: each for stage, each in possible.items() if each is not None}
 
 
 def linked(sentence: Sentence, slug: str, known: Collection[str]) -> Markup:

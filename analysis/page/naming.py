@@ -25,7 +25,7 @@ def slug(name: str) -> str:
 def distinct_slugs(names: Sequence[str]) -> list[str]:
     """The slugs, numbered where files of a later one, or of its stages, would be an earlier
     one's."""
-    found: list[str] = []
+    slugs: list[str] = []
     taken: set[str] = set()
     for name in names:
         base, n = slug(name), 1
@@ -34,8 +34,8 @@ def distinct_slugs(names: Sequence[str]) -> list[str]:
             n += 1
             word = f"{base}-{n}"
         taken |= _forms(word)
-        found.append(word)
-    return found
+        slugs.append(word)
+    return slugs
 
 
 def _forms(word: str) -> set[str]:

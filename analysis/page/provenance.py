@@ -21,7 +21,7 @@ def facts(study: Study) -> dict[str, str]:
     """What a reader needs to judge or repeat the study, by its name."""
     spec, attempts = study.spec, study.attempts
     seconds = float(attempts["seconds"].sum())
-    found = {
+    shown = {
         "Trials": f"{spec.trials} planned: {listed(counted(study))}",
         "Attempts": f"{len(attempts)}, repeated ones included",
         **_shared(spec),
@@ -47,8 +47,8 @@ def facts(study: Study) -> dict[str, str]:
     }
     if study.made_by is not None:
         again = f"{spec.source or study.name}-again"
-        found["To run it again"] = command(again, study.made_by, study.address)
-    return found
+        shown["To run it again"] = command(again, study.made_by, study.address)
+    return shown
 
 
 def _shared(spec: StudySpec) -> dict[str, str]:
@@ -56,8 +56,8 @@ def _shared(spec: StudySpec) -> dict[str, str]:
     each = spec.turn(spec.trials)
     if not spec.arms:
         return {"Schedules": f"{len(spec.families)}, each with {count(each, 'trial')}"}
-    found = sum(arm.role == "candidate" for arm in spec.arms)
-    kinds = f"{found} from the search, {len(spec.arms) - found} for the question"
+    candidates = sum(arm.role == "candidate" for arm in spec.arms)
+    kinds = f"{candidates} from the search, {len(spec.arms) - candidates} for the question"
     smaller = sum(arm.budget is not None for arm in spec.arms)
     if smaller:
         kinds += f", {smaller} of these on fewer images or epochs"

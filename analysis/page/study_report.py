@@ -67,8 +67,8 @@ class StudyReport:
     def not_counted(self) -> list[str]:
         """What each stage left out because it contradicts what was recorded, a sentence each."""
         begun = stages(self.study).items()
-        found = {stage: not_counted(left_out(each.attempts)) for stage, each in begun}
-        return [f"{STAGES[stage]}: {note}" for stage, note in found.items() if note is not None]
+        notes = {stage: not_counted(left_out(each.attempts)) for stage, each in begun}
+        return [f"{STAGES[stage]}: {note}" for stage, note in notes.items() if note is not None]
 
     @property
     def budget(self) -> str:

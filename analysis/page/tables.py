@@ -15,7 +15,7 @@ NONE = "–"  # noqa: RUF001 - a dash in a cell
 Links = Callable[[Stage, Sequence[int]], Markup]
 
 
-def cells(
+def printed_rows(
     columns: Sequence[Column], frame: pd.DataFrame, links: Links
 ) -> tuple[list[str], list[list[str]]]:
     """Headings and rows of text, NONE for missing values.
@@ -36,8 +36,8 @@ def _shown(column: Column, frame: pd.DataFrame) -> bool:
 def _texts(column: Column, frame: pd.DataFrame, links: Links) -> list[str]:
     values = frame[column.name]
     if column.stage is not None:
-        found = [_numbers(each) for each in values]
-        return [links(column.stage, numbers) if numbers else NONE for numbers in found]
+        trial_numbers = [_numbers(each) for each in values]
+        return [links(column.stage, numbers) if numbers else NONE for numbers in trial_numbers]
     if column.high:
         pairs = zip(values, frame[column.high], strict=True)
         return [_between(column.unit, low, high) for low, high in pairs]

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from markupsafe import Markup
 
-from analysis.page.tables import NONE, cells, text
+from analysis.page.tables import NONE, printed_rows, text
 from analysis.table import (
     BEST_TRIAL,
     LOSS,
@@ -70,7 +70,7 @@ def test_columns_of_trials_become_links() -> None:
             "test_trials": [[4], [5]],
         }
     )
-    assert cells([BEST_TRIAL, RUNS, TEST_RUNS], frame, links) == (
+    assert printed_rows([BEST_TRIAL, RUNS, TEST_RUNS], frame, links) == (
         ["best trial", "runs", "test runs"],
         [["search:3", "confirm:1,2", "test:4"], [NONE, NONE, "test:5"]],
     )
@@ -95,7 +95,7 @@ def test_bounds_become_one_column() -> None:
         interval("exponent", heading="exponent"),
         Column("low", heading="95 % interval", high="high"),
     ]
-    headings, rows = cells(columns, frame, links)
+    headings, rows = printed_rows(columns, frame, links)
     assert headings == [
         "schedule",
         "n",
@@ -110,16 +110,16 @@ def test_bounds_become_one_column() -> None:
 def test_the_order_is_that_of_the_columns_and_only_they_are_printed() -> None:
     frame = pd.DataFrame({"n": [3], "hidden": [1], "accuracy": [0.5]})
     columns = [Column("accuracy", PERCENT), Column("absent"), N]
-    assert cells(columns, frame, links) == (["accuracy (%)", "n"], [["50.0", "3"]])
+    assert printed_rows(columns, frame, links) == (["accuracy (%)", "n"], [["50.0", "3"]])
 
 
 def test_an_outcome_that_no_trial_had_is_left_out() -> None:
     frame = pd.DataFrame({"diverged": [0, 0], "stalled": [0, 2], "failed": [1, 0]})
     expected = (["stalled", "failed"], [["0", "1"], ["2", "0"]])
-    assert cells(OUTCOMES, frame, links) == expected
+    assert printed_rows(OUTCOMES, frame, links) == expected
 
 
 def test_columns_of_one_heading_are_both_printed() -> None:
     frame = pd.DataFrame({"accuracy": [0.5], "other": [0.25]})
     columns = [Column("accuracy", PERCENT), Column("other", PERCENT, "accuracy")]
-    assert cells(columns, frame, links) == (["accuracy (%)"] * 2, [["50.0", "25.0"]])
+    assert printed_rows(columns, frame, links) == (["accuracy (%)"] * 2, [["50.0", "25.0"]])
