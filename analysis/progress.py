@@ -27,8 +27,8 @@ def progress(trials: pd.DataFrame, spec: StudySpec) -> dict[str, Any]:
     is the mean time of ended trials times the slots that are still to be run, shared among the
     trials that run now (at least one).
     """
-    judged, own = marked(trials, spec), slot_exists(trials, spec)
-    trials = trials[own]
+    judged, with_slot = marked(trials, spec), slot_exists(trials, spec)
+    trials = trials[with_slot]
     slots = final_attempts(trials)
     counts = slot_states(judged, spec.trials)
     left = open_slots(trials, slots, spec)
@@ -38,7 +38,7 @@ def progress(trials: pd.DataFrame, spec: StudySpec) -> dict[str, Any]:
         "question": spec.search_space.QUESTION,
         "trials": spec.trials,
         "states": counts,
-        "best": _best(final_attempts(judged[own]), spec),
+        "best": _best(final_attempts(judged[with_slot]), spec),
         "left_out": left_out(judged),
         "epochs": {str(name): int(value) for name, value in spent.items()},
         "slots_left": left,
@@ -55,11 +55,11 @@ def best_trial(trials: pd.DataFrame) -> pd.Series | None:
 def best_so_far(trials: pd.DataFrame, spec: StudySpec) -> tuple[float, str] | None:
     """The highest score so far and the configuration that has it in a few words, None before the
     first one."""
-    found = best_trial(marked(trials, spec))
-    if found is None:
+    best = best_trial(marked(trials, spec))
+    if best is None:
         return None
-    sampled = {name: found[name] for name in spec.ranges if not math.isnan(found[name])}
-    return float(found["value"]), describe(str(found["family"]), sampled)
+    sampled = {name: best[name] for name in spec.ranges if not math.isnan(best[name])}
+    return float(best["value"]), describe(str(best["family"]), sampled)
 
 
 def _best(slots: pd.DataFrame, spec: StudySpec) -> dict[str, Any] | None:
@@ -67,13 +67,13 @@ def _best(slots: pd.DataFrame, spec: StudySpec) -> dict[str, Any] | None:
         return _highest_mean(slots[slots["arm"].isin(_chosen_from(spec))], "arm")
     if spec.designed:
         return _highest_mean(slots, "family")
-    found = best_trial(slots)
-    if found is None:
+    best = best_trial(slots)
+    if best is None:
         return None
     return {
-        "trial": int(found["trial"]),
-        "value": float(found["value"]),
-        "family": str(found["family"]),
+        "trial": int(best["trial"]),
+        "value": float(best["value"]),
+        "family": str(best["family"]),
     }
 
 

@@ -79,12 +79,12 @@ def foreign(directory: Path) -> list[Path]:
 
 def _load(url: str, names: Sequence[str]) -> list[Study]:
     """The studies by name, each once: a later stage's name stands for its search."""
-    found: dict[tuple[str, str], Study] = {}
+    studies: dict[tuple[str, str], Study] = {}
     for name in names:
-        place, own = split_name(name, url)
-        study = load_study(place, own)
-        found.setdefault((place, study.name), study)
-    return list(found.values())
+        place, study_name = split_name(name, url)
+        study = load_study(place, study_name)
+        studies.setdefault((place, study.name), study)
+    return list(studies.values())
 
 
 def _labels(studies: Sequence[Study]) -> list[str]:

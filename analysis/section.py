@@ -150,8 +150,8 @@ def counted(study: Study, without: Sequence[str] = ()) -> list[str]:
     planned = slot_states(study.attempts, study.spec.trials)
     strange = study.trials.loc[~slot_exists(study.trials, study.spec), "state"]
     alien = int((~strange.isin(without)).sum())
-    found = [f"{n:,} {state}" for state, n in planned.items() if n and state not in without]
-    return found + ([f"{count(alien, 'attempt')} at no trial of the study"] if alien else [])
+    counts = [f"{n:,} {state}" for state, n in planned.items() if n and state not in without]
+    return counts + ([f"{count(alien, 'attempt')} at no trial of the study"] if alien else [])
 
 
 def _caution(about: About, study: Study) -> Caution | None:
@@ -206,8 +206,8 @@ def _few_seeds(study: Study, needs: int) -> Caution | None:
 def agreeing(findings: Sequence[Finding], study: Study) -> list[Finding]:
     """The findings of a study whose cautions ask for one and the same number of further trials: so
     many that no section lacks any."""
-    mine = [each.caution for each in findings if each.stage == "search" and each.caution]
-    most = max((each.lacking for each in mine), default=0)
+    cautions = [each.caution for each in findings if each.stage == "search" and each.caution]
+    most = max((each.lacking for each in cautions), default=0)
 
     def agreed(finding: Finding) -> Finding:
         caution = finding.caution
