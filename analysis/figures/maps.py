@@ -48,10 +48,13 @@ def rate_map(trials: pd.DataFrame, y: str) -> Iterator[tuple[Figure, list[Axes]]
         figure.supxlabel("base learning rate", fontsize="medium")
         for one, family in zip(axes, families, strict=True):
             group = trials[trials["family"] == family]
-            done, lost = group[group["state"] == "complete"], group[group["state"] == "diverged"]
-            rest = group.drop(index=[*done.index, *lost.index])
+            done, diverged = (
+                group[group["state"] == "complete"],
+                group[group["state"] == "diverged"],
+            )
+            rest = group.drop(index=[*done.index, *diverged.index])
             one.scatter(rest["base_lr"], rest[y], facecolors="none", edgecolors="#888888", s=24)
-            one.scatter(lost["base_lr"], lost[y], color=INK, marker="x", s=26, linewidths=1)
+            one.scatter(diverged["base_lr"], diverged[y], color=INK, marker="x", s=26, linewidths=1)
             one.scatter(
                 done["base_lr"], done[y], c=done["accuracy"], norm=colours, cmap="viridis", s=34
             )

@@ -130,8 +130,8 @@ def conclude(estimates: Estimates) -> Sentence:
     """The best trial of each schedule, best first, and how many diverged."""
     rows = estimates["families"].dropna(subset=["best_accuracy"])
     ended = estimates["trials"]
-    lost = int((ended["state"] == "diverged").sum())
-    diverged = f"{lost} of {count(len(ended), 'trial')} diverged"
+    n_diverged = int((ended["state"] == "diverged").sum())
+    diverged = f"{n_diverged} of {count(len(ended), 'trial')} diverged"
     if rows.empty:
         return sentence(f"No trial ran to its end; {diverged}.")
     rates = ended.set_index("trial")["base_lr"]

@@ -81,9 +81,9 @@ def conclude(estimates: Estimates) -> str:
     rows = estimates["gaps"]
     if rows.empty:
         return "No trial ran to its end, so that there is no gap to compare."
-    found = "; ".join(
+    medians = "; ".join(
         f"{spoken(row['family'])} {row['median_gap']:+.3f} nats at a training loss of "
         f"{row['median_train_loss']:.3f} (n = {row['n']})"
         for row in rows.to_dict("records")
     )
-    return f"Median gap: {found}."
+    return f"Median gap: {medians}."

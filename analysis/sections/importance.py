@@ -92,12 +92,12 @@ def conclude(estimates: Estimates) -> str:
     if known.empty:
         return f"No schedule has the {NEEDS} trials with a result that the evaluator needs."
     first = known.sort_values("importance", ascending=False).drop_duplicates("family")
-    found = "; ".join(
+    leading = "; ".join(
         f"{spoken(row['family'])}: {_words(row['parameter'])} {percent(row['importance'])} "
         f"(n = {row['n']})"
         for row in first.to_dict("records")
     )
-    return f"Leading parameter of each schedule: {found}."
+    return f"Leading parameter of each schedule: {leading}."
 
 
 def importance(trials: pd.DataFrame, ranges: Ranges) -> pd.DataFrame:

@@ -48,12 +48,12 @@ def bands(curves: pd.DataFrame) -> pd.DataFrame:
     """Median and quartiles of validation accuracy, a row a family and epoch (done, from 1)."""
     curves = curves.assign(epoch=curves["epoch"] + 1).dropna(subset=["val_accuracy"])
     groups = curves.groupby(["family", "epoch"], sort=False)["val_accuracy"]
-    shares = {
+    quartiles = {
         "lower_quartile_accuracy": 0.25,
         "median_accuracy": 0.5,
         "upper_quartile_accuracy": 0.75,
     }
-    columns = {"n": groups.size(), **{name: groups.quantile(q) for name, q in shares.items()}}
+    columns = {"n": groups.size(), **{name: groups.quantile(q) for name, q in quartiles.items()}}
     return pd.DataFrame(columns).reset_index(names=["family", "epoch"])
 
 
@@ -94,24 +94,24 @@ def learning_curves(curves: pd.DataFrame, ax: Axes | None = None) -> Axes:
     'epochs trained'
     """
     ax, curves = on(ax), by_family(curves)
-    found = bands(curves[curves["state"].isin(ABOUT.uses)])
-    for name, own in found.groupby("family", sort=False):
-        draw_band(ax, own, str(name))
-    accuracy_axis(ax, found[["lower_quartile_accuracy", "upper_quartile_accuracy"]])
+    medians = bands(curves[curves["state"].isin(ABOUT.uses)])
+    for name, band in medians.groupby("family", sort=False):
+        draw_band(ax, band, str(name))
+    accuracy_axis(ax, medians[["lower_quartile_accuracy", "upper_quartile_accuracy"]])
     ax.set_xlabel("epochs trained")
     ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-    if len(found):
+    if len(medians):
         ax.legend()
     return ax
 
 
-def draw_band(ax: Axes, own: pd.DataFrame, family: str) -> None:
+def draw_band(ax: Axes, band: pd.DataFrame, family: str) -> None:
     """The rows of `bands` of one family: a line and a band."""
     colour, _ = style(family)
-    quartiles = (own["lower_quartile_accuracy"], own["upper_quartile_accuracy"])
-    ax.fill_between(own["epoch"], *quartiles, color=colour, alpha=0.22, linewidth=0)
-    label = f"{spoken(family)} (n = {own['n'].max()})"
-    ax.plot(own["epoch"], own["median_accuracy"], color=colour, linewidth=2, label=label)
+    quartiles = (band["lower_quartile_accuracy"], band["upper_quartile_accuracy"])
+    ax.fill_between(band["epoch"], *quartiles, color=colour, alpha=0.22, linewidth=0)
+    label = f"{spoken(family)} (n = {band['n'].max()})"
+    ax.plot(band["epoch"], band["median_accuracy"], color=colour, linewidth=2, label=label)
 
 
 def draw(estimates: Estimates) -> list[Picture]:
@@ -124,12 +124,12 @@ def draw(estimates: Estimates) -> list[Picture]:
     with panels(len(names)) as (figure, axes):
         for one, name in zip(axes, names, strict=True):
             colour, _ = style(name)
-            own, lead = curves[curves["family"] == name], best[best["family"] == name]
+            band, lead = curves[curves["family"] == name], best[best["family"] == name]
             for other in medians.columns.drop(name):
                 one.plot(medians.index, medians[other], color=PALE, linewidth=0.8)
-            draw_band(one, own, name)
+            draw_band(one, band, name)
             one.plot(lead["epoch"], lead["val_accuracy"], color=colour, linestyle=":")
-            one.set_title(f"{spoken(name)} (n = {own['n'].max()})")
+            one.set_title(f"{spoken(name)} (n = {band['n'].max()})")
             one.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         accuracy_axis(axes[0], pd.concat([curves["lower_quartile_accuracy"], best["val_accuracy"]]))
         for one in axes:
@@ -157,9 +157,9 @@ def conclude(estimates: Estimates) -> str:
     if rows.empty:
         return "No trial ran to its end, so that there is no curve to compare."
     ordered = rows.sort_values("median_accuracy", ascending=False)
-    found = "; ".join(
+    medians = "; ".join(
         f"{spoken(row['family'])} from {percent(row['accuracy_after_half'])} to "
         f"{percent(row['median_accuracy'])} (n = {row['n']})"
         for row in ordered.to_dict("records")
     )
-    return f"Median accuracy of complete trials from half of training to its end: {found}."
+    return f"Median accuracy of complete trials from half of training to its end: {medians}."

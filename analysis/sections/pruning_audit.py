@@ -83,14 +83,14 @@ def estimate(study: Study) -> Estimates:
     """audit, spread: see `over_schedules`; audit_by_schedule, stops_by_schedule: the rows of
     `replays` for pruners and for stopping at an epoch."""
     rng = np.random.default_rng(study.spec.seed)
-    found = replays(study.spec, bank(study), generator=rng)
-    audit, spread = over_schedules(found)
-    pruned = found["rule"].isin(PRUNERS)
+    replayed = replays(study.spec, bank(study), generator=rng)
+    audit, spread = over_schedules(replayed)
+    pruned = replayed["rule"].isin(PRUNERS)
     return {
         "audit": audit,
         "spread": spread,
-        "audit_by_schedule": found[pruned].reset_index(drop=True),
-        "stops_by_schedule": found[~pruned].reset_index(drop=True),
+        "audit_by_schedule": replayed[pruned].reset_index(drop=True),
+        "stops_by_schedule": replayed[~pruned].reset_index(drop=True),
     }
 
 
@@ -106,13 +106,13 @@ def bank(study: Study) -> dict[str, list[Curve]]:
         trial: dict(zip(group["epoch"].tolist(), group["averaged_val_accuracy"], strict=True))
         for trial, group in known.groupby("trial")
     }
-    found: dict[str, list[Curve]] = {family: [] for family in study.spec.families}
+    by_family: dict[str, list[Curve]] = {family: [] for family in study.spec.families}
     for row in study.ended(ABOUT.uses).dropna(subset=["value"]).to_dict("records"):
         scores, epochs = reports.get(row["trial"], {}), int(row["epochs_trained"])
         if row["state"] == "diverged":
             scores = {epoch: score for epoch, score in scores.items() if epoch < epochs - 1}
-        found[row["family"]].append(Curve(row["value"], epochs, scores))
-    return {family: curves for family, curves in found.items() if len(curves) > 1}
+        by_family[row["family"]].append(Curve(row["value"], epochs, scores))
+    return {family: curves for family, curves in by_family.items() if len(curves) > 1}
 
 
 def replays(
@@ -216,7 +216,7 @@ def measures(
     return saved, float(regret > 0), regret, float(stopped[top].mean())
 
 
-def over_schedules(found: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+def over_schedules(replayed: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Means and spread over families, a row for each rule.
 
     First: rule, schedules, and MEASURES with _low and _high of `mean_interval` over families, kept
@@ -224,7 +224,7 @@ def over_schedules(found: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     only families are units. Second: rule, and MEASURES with _least and _most of a family.
     """
     means, spreads = [], []
-    for rule, group in found.groupby("rule", sort=False):
+    for rule, group in replayed.groupby("rule", sort=False):
         mean: dict[str, Any] = {"rule": rule, "schedules": len(group)}
         spread: dict[str, Any] = {"rule": rule}
         for name in MEASURES:

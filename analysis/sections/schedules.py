@@ -128,9 +128,9 @@ def rates_of(trial: pd.Series, curves: pd.DataFrame) -> pd.DataFrame:
         steps = np.arange(int(trial["epochs"]) * _GRID)
         epoch, rate = steps / _GRID, schedule(steps, _GRID)
     else:
-        own = curves[curves["trial"] == trial["trial"]].sort_values("epoch")
-        epoch = (own["epoch"].to_numpy()[:, None] + np.array([0.0, 0.99])).ravel()
-        rate = own[["first_lr", "last_lr"]].to_numpy(dtype=float).ravel()
+        curve = curves[curves["trial"] == trial["trial"]].sort_values("epoch")
+        epoch = (curve["epoch"].to_numpy()[:, None] + np.array([0.0, 0.99])).ravel()
+        rate = curve[["first_lr", "last_lr"]].to_numpy(dtype=float).ravel()
     return pd.DataFrame(
         {"family": trial["family"], "trial": trial["trial"], "epoch": epoch, "rate": rate}
     )
@@ -206,7 +206,7 @@ def conclude(estimates: Estimates) -> Sentence | str:
     rows = estimates["chosen"]
     if rows.empty:
         return "No trial ran to its end, so that there is no best one."
-    found = [
+    rates = [
         sentence(
             f"{spoken(row['family'])} from {row['base_lr']:.2g} to {row['final_lr']:.2g} (",
             Trials([row["trial"]]),
@@ -214,4 +214,4 @@ def conclude(estimates: Estimates) -> Sentence | str:
         )
         for row in rows.to_dict("records")
     ]
-    return sentence("The best trials' rates, base to last: ", joined("; ", found), ".")
+    return sentence("The best trials' rates, base to last: ", joined("; ", rates), ".")

@@ -82,12 +82,12 @@ def draw(estimates: Estimates) -> list[Picture]:
 def conclude(estimates: Estimates) -> str:
     """The totals."""
     total = estimates["epochs"].drop(columns="family").sum()
-    asked = int(total["asked"])
-    if not asked:
+    planned = int(total["asked"])
+    if not planned:
         return f"No trial has ended; {count(int(total['lost']), 'epoch')} were lost to failures."
     return (
-        f"{int(total['trained']):,} of {count(asked, 'epoch')} were trained; pruning saved "
-        f"{int(total['saved_by_pruning']):,} ({percent(total['saved_by_pruning'] / asked)}), "
+        f"{int(total['trained']):,} of {count(planned, 'epoch')} were trained; pruning saved "
+        f"{int(total['saved_by_pruning']):,} ({percent(total['saved_by_pruning'] / planned)}), "
         f"divergence left {int(total['unspent_by_divergence']):,} unspent, and failures cost "
         f"{int(total['lost']):,} more."
     )

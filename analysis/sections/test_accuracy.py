@@ -61,10 +61,10 @@ def accuracies(study: Study) -> pd.DataFrame:
         for family, known in on_test(study, weights).correct.items():
             known = known[~np.isnan(known).any(axis=1)]
             if len(known):
-                found = crossed_interval(known)
-                low, high = np.clip([found.low, found.high], 0.0, 1.0)
-                values = (found.n, found.mean, float(low), float(high))
-                rows.append((family, weights, *values, found.seed_se, found.image_se))
+                interval = crossed_interval(known)
+                low, high = np.clip([interval.low, interval.high], 0.0, 1.0)
+                values = (interval.n, interval.mean, float(low), float(high))
+                rows.append((family, weights, *values, interval.seed_se, interval.image_se))
     columns = ["family", "weights", "n", "accuracy", "accuracy_low", "accuracy_high"]
     return pd.DataFrame(rows, columns=[*columns, "seed_se", "image_se"])
 
@@ -75,13 +75,16 @@ def _wide(study: Study, frame: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for arm in chosen(study).to_dict("records"):
         assert study.test is not None  # noqa: S101 - it has the chosen ones
-        mine = study.test.ended(RESULTS)
+        tested = study.test.ended(RESULTS)
         row = {"family": arm["family"], "origin_trial": arm["origin"]}
-        for found in frame[frame["family"] == arm["family"]].to_dict("records"):
-            name = f"{found['weights']}_accuracy"
-            row |= {"n": found["n"], name: found["accuracy"]}
-            row |= {f"{name}_low": found["accuracy_low"], f"{name}_high": found["accuracy_high"]}
-        rows.append(row | {"test_trials": ids(mine[mine["family"] == arm["family"]])})
+        for score in frame[frame["family"] == arm["family"]].to_dict("records"):
+            name = f"{score['weights']}_accuracy"
+            row |= {"n": score["n"], name: score["accuracy"]}
+            row |= {
+                f"{name}_low": score["accuracy_low"],
+                f"{name}_high": score["accuracy_high"],
+            }
+        rows.append(row | {"test_trials": ids(tested[tested["family"] == arm["family"]])})
     wide = pd.DataFrame(rows)
     return wide.sort_values("last_accuracy", ascending=False) if "last_accuracy" in wide else wide
 
@@ -97,9 +100,11 @@ def draw(estimates: Estimates) -> list[Picture]:
         for shift, weights in zip((-0.22, 0.0, 0.22), WEIGHTS, strict=True):
             for row in frame[frame["weights"] == weights].to_dict("records"):
                 height, colour = names.index(row["family"]) + shift, style(row["family"])[0]
-                own = seeds[(seeds["family"] == row["family"]) & (seeds["weights"] == weights)]
+                singles = seeds[(seeds["family"] == row["family"]) & (seeds["weights"] == weights)]
                 one.plot([row["accuracy_low"], row["accuracy_high"]], [height] * 2, color=colour)
-                one.plot(own["accuracy"], [height] * len(own), ".", color=colour, ms=4, alpha=0.5)
+                one.plot(
+                    singles["accuracy"], [height] * len(singles), ".", color=colour, ms=4, alpha=0.5
+                )
                 one.plot(
                     *(row["accuracy"], height, _MARKS[weights]),
                     color=colour,
@@ -136,11 +141,11 @@ def conclude(estimates: Estimates) -> str:
     last = frame[frame["weights"] == "last"].sort_values("accuracy", ascending=False)
     if last.empty:
         return "No chosen configuration has met the test images yet."
-    found = "; ".join(
+    means = "; ".join(
         f"{spoken(row['family'])} {with_interval(row, 'accuracy')}"
         for row in last.to_dict("records")
     )
-    return f"Test accuracy of the last epoch's weights: {found}."
+    return f"Test accuracy of the last epoch's weights: {means}."
 
 
 def with_interval(row: object, name: str) -> str:
