@@ -74,8 +74,8 @@ def mean_interval(
     if len(x) < N_BOOTSTRAP or x.min() == x.max():
         return student
     rng = np.random.default_rng(0) if generator is None else generator
-    found = stats.bootstrap((x,), np.mean, confidence_level=level, method="BCa", rng=rng)
-    low, high = found.confidence_interval
+    bootstrap = stats.bootstrap((x,), np.mean, confidence_level=level, method="BCa", rng=rng)
+    low, high = bootstrap.confidence_interval
     return student._replace(low=float(low), high=float(high))
 
 

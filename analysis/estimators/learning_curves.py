@@ -40,28 +40,28 @@ def epochs_to_target(
     rows = []
     for family, group in frame.groupby("family", sort=False):
         missed = group["hit"].isna()
-        data = stats.CensoredData(
+        epochs = stats.CensoredData(
             uncensored=group["hit"][~missed].to_numpy(dtype=np.float64),
             right=group["last"][missed].to_numpy(dtype=np.float64),
         )
-        rows.append((family, len(group), int((~missed).sum()), *_median(data, level)))
+        rows.append((family, len(group), int((~missed).sum()), *_median(epochs, level)))
     return pd.DataFrame(rows, columns=["family", "n", "reached", "median", "low", "high"])
 
 
-def _median(data: stats.CensoredData, level: float) -> tuple[float, float, float]:
+def _median(epochs: stats.CensoredData, level: float) -> tuple[float, float, float]:
     """Median of a survival function, and where its band crosses one half."""
-    survival = stats.ecdf(data).sf
+    survival = stats.ecdf(epochs).sf
     with warnings.catch_warnings():
         # The band is undefined while all or none survive; the bounds there are filled in below.
         warnings.filterwarnings("ignore", "The confidence interval is undefined", RuntimeWarning)
         band = survival.confidence_interval(level, method="log-log")
-    share = survival.probabilities
-    low = np.where(np.isnan(band.low.probabilities), np.round(share), band.low.probabilities)
+    surviving = survival.probabilities
+    low = np.where(np.isnan(band.low.probabilities), np.round(surviving), band.low.probabilities)
     # Survival never rises, so that the last bound still holds after the last run has reached it.
     high = pd.Series(band.high.probabilities).ffill().fillna(1.0).to_numpy()
     median, first, last = (
         float(survival.quantiles[below.argmax()]) if below.any() else np.nan
-        for below in (share <= 0.5, low <= 0.5, high < 0.5)
+        for below in (surviving <= 0.5, low <= 0.5, high < 0.5)
     )
     return median, first, last
 

@@ -39,9 +39,9 @@ def divergence_edge(trials: pd.DataFrame) -> Edge:
     """
     known = trials.dropna(subset=["base_lr"])
     survived = known[known["state"].isin(["complete", "stalled"])].set_index("trial")["base_lr"]
-    lost = known[known["state"] == "diverged"].set_index("trial")["base_lr"]
-    top, bottom = survived.sort_values().tail(1), lost.sort_values().head(1)
-    return Edge(survived.max(), _first(top.index), lost.min(), _first(bottom.index))
+    diverged = known[known["state"] == "diverged"].set_index("trial")["base_lr"]
+    top, bottom = survived.sort_values().tail(1), diverged.sort_values().head(1)
+    return Edge(survived.max(), _first(top.index), diverged.min(), _first(bottom.index))
 
 
 def _first(index: pd.Index) -> int | None:
@@ -107,14 +107,14 @@ def budget(trials: pd.DataFrame) -> pd.DataFrame:
     ended = trials["state"].isin([*RESULTS, "pruned"])
     left = (trials["epochs"] - trials["epochs_trained"]).clip(lower=0)
     goes_on = (trials["state"] == "interrupted") & ~trials.duplicated("slot", keep="last")
-    lost = trials["state"].isin(["failed", "interrupted"]) & ~goes_on
+    repeated = trials["state"].isin(["failed", "interrupted"]) & ~goes_on
     parts = {
         "asked": trials["epochs"].where(ended),
         "trained": trials["epochs_trained"].where(ended),
         "saved_by_pruning": left.where(trials["state"] == "pruned"),
         "unspent_by_divergence": left.where(trials["state"] == "diverged"),
         # What a later attempt restored is in its own epochs.
-        "lost": trials["epochs_trained"].where(lost, 0) - trials["epochs_restored"],
+        "lost": trials["epochs_trained"].where(repeated, 0) - trials["epochs_restored"],
     }
     frame = trials[["family"]].assign(**parts)
     return frame.groupby("family", sort=False).sum().reset_index()

@@ -3,8 +3,8 @@
 Frames are those of `reading.frames.load` after `final_attempts`, a row a run, with the columns
 base_lr, exponent or warmup, replicate, state and value (accuracy, a share in [0, 1]). Runs of one
 replicate share a seed and are dependent, so that every interval treats replicates, not runs, as the
-sample. Runs that were pruned or failed have no comparable value and never count; a run is lost if
-it diverged or stalled.
+sample. Runs that were pruned or failed have no comparable value and never count; a run is
+untrained if it diverged or stalled.
 """
 
 from __future__ import annotations
@@ -19,19 +19,21 @@ from analysis.reading.states import RESULTS
 
 
 def kept(runs: pd.DataFrame, by: list[str]) -> pd.DataFrame:
-    """The complete runs of those cells of ``by`` in which none was lost: the survivors of a cell
-    are chosen by their luck, so that their mean is not the cell's."""
+    """The complete runs of those cells of ``by`` in which none is untrained: the survivors of a
+    cell are chosen by their luck, so that their mean is not the cell's."""
     ended = runs[runs["state"].isin(RESULTS)]
-    lost = (ended["state"] != "complete").groupby([ended[name] for name in by]).transform("any")
-    return ended[~lost]
+    with_untrained = (
+        (ended["state"] != "complete").groupby([ended[name] for name in by]).transform("any")
+    )
+    return ended[~with_untrained]
 
 
 def response(runs: pd.DataFrame, by: list[str], level: float = LEVEL) -> pd.DataFrame:
     """A row a cell of ``by``, sorted: ``by``, n, complete, diverged, stalled, survival_share with
     survival_low and survival_high (Wilson), mean, low, high and best.
 
-    mean: of complete runs, with `mean_interval` over replicates. In a cell that lost runs it is the
-    mean of the survivors alone, which are not a fair sample of the cell.
+    mean: of complete runs, with `mean_interval` over replicates. In a cell with untrained runs it
+    is the mean of the survivors alone, which are not a fair sample of the cell.
     """
     ended = runs[runs["state"].isin(RESULTS)]
     rows = []
@@ -50,11 +52,11 @@ def response(runs: pd.DataFrame, by: list[str], level: float = LEVEL) -> pd.Data
 
 def tuned(runs: pd.DataFrame, by: str, over: str, level: float = LEVEL) -> pd.DataFrame:
     """For each value of ``by`` the value of ``over`` with the highest mean score among the cells in
-    which no run was lost: by, over, tried (values of ``over``), found, n, mean, low, high.
+    which no run is untrained: by, over, tried (values of ``over``), found, n, mean, low, high.
 
-    found is False, and the rest NaN, where every cell lost a run. The best of k cells flatters its
-    own mean (winner's curse), as much for each value of ``by`` as long as ``tried`` is the same;
-    the interval (`mean_interval` over replicates) does not allow for it.
+    found is False, and the rest NaN, where every cell has an untrained run. The best of k cells
+    flatters its own mean (winner's curse), as much for each value of ``by`` as long as ``tried`` is
+    the same; the interval (`mean_interval` over replicates) does not allow for it.
     """
     tried = runs[runs["state"].isin(RESULTS)].groupby(by)[over].nunique()
     usable = kept(runs, [by, over])
@@ -75,18 +77,18 @@ def largest_usable(runs: pd.DataFrame, above: float = 0.0) -> pd.DataFrame:
     smallest_lossy (at which some run diverged or stalled); NaN where there is none.
 
     Only rates of at least ``above`` count, since very low ones stall for want of learning. Where
-    losses are not monotone, smallest_lossy may be the lower of the two.
+    untrained runs do not grow in number with the rate, smallest_lossy may be the lower of the two.
     """
     ended = runs[runs["state"].isin(RESULTS) & (runs["base_lr"] >= above)]
     usable = kept(ended, ["warmup", "base_lr"])
-    lost = ended[ended["state"] != "complete"]
-    found = pd.DataFrame(
+    untrained = ended[ended["state"] != "complete"]
+    edges = pd.DataFrame(
         {
             "largest_usable": usable.groupby("warmup")["base_lr"].max(),
-            "smallest_lossy": lost.groupby("warmup")["base_lr"].min(),
+            "smallest_lossy": untrained.groupby("warmup")["base_lr"].min(),
         }
     )
-    return found.sort_index().reset_index(names="warmup")
+    return edges.sort_index().reset_index(names="warmup")
 
 
 class Warmups(NamedTuple):
@@ -106,8 +108,9 @@ def shortest_warmup(runs: pd.DataFrame, delta: float = 0.003, level: float = LEV
     (paired t interval, two-sided at 2 level - 1, 90 % by default) and not_inferior: low90 lies
     above -delta, a one-sided test at ``level`` for each length, without correction for their
     number. That the best was picked makes the others look worse, so that the error is on the safe
-    side; a shorter length that is not shown to be as good may still be so. Lengths that lost a run
-    at every rate are inferior. Nothing can be said of a single length, or of a single replicate.
+    side; a shorter length that is not shown to be as good may still be so. Lengths with an
+    untrained run at every rate are inferior. Nothing can be said of a single length, or of a single
+    replicate.
     """
     lengths = tuned(runs, "warmup", "base_lr", level)
     rates = lengths.set_index("warmup")["base_lr"]
@@ -137,8 +140,8 @@ def slope(ladder: pd.DataFrame, x: str, level: float = LEVEL) -> Interval:
     over replicates of the least-squares slope of ``difference`` against log2 of ``x`` (> 0).
 
     ladder: replicate, x, difference (a share; say cosine minus another family, same replicate and
-    size), NaN where either run was pruned, failed or lost. n counts the replicates with at least
-    two sizes; the others have no slope and are left out.
+    size), NaN where either run was pruned, failed or untrained. n counts the replicates with at
+    least two sizes; the others have no slope and are left out.
     """
     used = ladder[["replicate", "difference"]].assign(z=np.log2(ladder[x])).dropna()
     centred = used.groupby("replicate")[["z", "difference"]].transform("mean")

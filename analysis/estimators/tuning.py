@@ -88,12 +88,14 @@ def tuning_curves(
     failed and running ones do not count.
     """
     ended = trials[trials["state"].isin(TERMINAL)]
-    found = [
+    curves = [
         _family_curve(group, bank, worst, best, level).assign(family=family)
         for family, group in ended.groupby("family", sort=False)
     ]
     columns = ["family", "k", "n", "median", "low", "high", "banded"]
-    return pd.concat(found, ignore_index=True)[columns] if found else pd.DataFrame(columns=columns)
+    return (
+        pd.concat(curves, ignore_index=True)[columns] if curves else pd.DataFrame(columns=columns)
+    )
 
 
 def _family_curve(
