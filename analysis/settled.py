@@ -9,7 +9,7 @@ import pandas as pd
 
 from analysis.estimators.intervals import Interval
 from analysis.estimators.responses import response
-from analysis.fresh_seeds.frames import chosen, chosen_runs, ids, runs
+from analysis.fresh_seeds.frames import chosen, chosen_runs, confirm_runs, ids
 from analysis.questions.chapter import compare
 from analysis.questions.langevin.confirmed import means
 from analysis.reading.predictive import measured
@@ -25,9 +25,9 @@ class Settled:
 
     stage: whose runs are counted. family; origin: the trial of the search, None in a fixed design.
     seeds: runs behind accuracy, a share, with its 95 % interval (NaN for one seed) as the report
-    has them. lost: how many runs stalled or diverged; on test images they count, else not. trials:
-    numbers of all its runs in that stage. run: the row of the first that trained, by slot: neither
-    the luckiest nor the unluckiest.
+    has them. untrained: how many runs stalled or diverged; on test images they count, else not.
+    trials: numbers of all its runs in that stage. run: the row of the first that trained, by slot:
+    neither the luckiest nor the unluckiest.
     """
 
     stage: Stage
@@ -37,68 +37,68 @@ class Settled:
     accuracy: float
     low: float
     high: float
-    lost: int
+    untrained: int
     trials: list[int]
     run: pd.Series
 
 
-def settled(study: Study, asked: Stage = "search") -> Settled | None:
+def settled(study: Study, stage: Stage = "search") -> Settled | None:
     """What the stages after a search settled on; None where they do not say yet.
 
     Of each family's chosen configuration the one with the highest mean validation accuracy over
-    fresh seeds: test images choose nothing. asked: the stage whose numbers are wanted, even if it
+    fresh seeds: test images choose nothing. stage: the one whose numbers are wanted, even if it
     is not finished; for ``search`` the last one that is. In a fixed design: the run with the
     highest mean, on the test images themselves.
     """
     if study.spec.designed:
         return _designed(study)
     confirm, test = study.confirm, study.test
-    if confirm is None or (asked == "search" and confirm.left):
+    if confirm is None or (stage == "search" and confirm.left):
         return None
-    mine = _chosen_runs(study)
-    if mine.empty:
+    runs = _chosen_runs(study)
+    if runs.empty:
         return None
-    if test is not None and asked != "confirm" and (asked == "test" or not test.left):
+    if test is not None and stage != "confirm" and (stage == "test" or not test.left):
         ended = test.ended(RESULTS)
-        own = ended[ended["family"] == mine["family"].iloc[0]]
-        found = _summary(study, "test", own, mine["origin"].iloc[0])
-        if found is not None or asked == "test":
-            return found
-    return None if asked == "test" else _summary(study, "confirm", mine, mine["origin"].iloc[0])
+        tested = ended[ended["family"] == runs["family"].iloc[0]]
+        on_test = _summary(study, "test", tested, runs["origin"].iloc[0])
+        if on_test is not None or stage == "test":
+            return on_test
+    return None if stage == "test" else _summary(study, "confirm", runs, runs["origin"].iloc[0])
 
 
 def _chosen_runs(study: Study) -> pd.DataFrame:
     """The confirm runs of the configuration with the highest mean among those that represent their
     families."""
-    found = runs(study)
+    runs = confirm_runs(study)
     arms = chosen(study)
-    mine = chosen_runs(study)
+    candidates = chosen_runs(study)
     if len(arms):
-        mine = found[(found["role"] == "candidate") & found["origin"].isin(arms["origin"])]
-    averages = mine.groupby("arm", sort=False)["value"].mean()
-    return mine[mine["arm"] == averages.idxmax()] if len(averages) else mine
+        candidates = runs[(runs["role"] == "candidate") & runs["origin"].isin(arms["origin"])]
+    averages = candidates.groupby("arm", sort=False)["value"].mean()
+    return candidates[candidates["arm"] == averages.idxmax()] if len(averages) else candidates
 
 
-def _summary(study: Study, stage: Stage, mine: pd.DataFrame, origin: int) -> Settled | None:
+def _summary(study: Study, stage: Stage, runs: pd.DataFrame, origin: int) -> Settled | None:
     """The runs of one configuration in a stage; None where the report has no number for them."""
-    if mine.empty:
+    if runs.empty:
         return None
-    row = _numbers(study, stage, mine)
-    return None if row is None else _settled(stage, mine, int(origin), row)
+    row = _numbers(study, stage, runs)
+    return None if row is None else _settled(stage, runs, int(origin), row)
 
 
-def _numbers(study: Study, stage: Stage, mine: pd.DataFrame) -> Interval | None:
+def _numbers(study: Study, stage: Stage, runs: pd.DataFrame) -> Interval | None:
     """Mean and interval over seeds, from the functions that the report's sections take."""
-    family, predictive = mine["family"].iloc[0], study.stage(stage).predictive
+    family, predictive = runs["family"].iloc[0], study.stage(stage).predictive
     if not predictive.empty:  # sampled weights
         split = "test" if stage == "test" else "val"
-        frame = pd.DataFrame([means(measured(mine, predictive, split))])
+        frame = pd.DataFrame([means(measured(runs, predictive, split))])
     elif stage == "test":
         frame = accuracies(study)
         frame = frame[(frame["family"] == family) & (frame["weights"] == "last")]
     else:
         names = {"mean": "accuracy", "low": "accuracy_low", "high": "accuracy_high"}
-        frame = response(mine, ["family"]).drop(columns="n")
+        frame = response(runs, ["family"]).drop(columns="n")
         frame = frame.rename(columns=names | {"complete": "n"})
     if frame.empty:
         return None
@@ -114,14 +114,14 @@ def _designed(study: Study) -> Settled | None:
     if frame.empty:
         return None
     row = frame.sort_values("mean").iloc[-1]
-    mine = ended[ended["family"] == f"{row['run']}/{row['variant']}"]
+    runs = ended[ended["family"] == f"{row['run']}/{row['variant']}"]
     mean = Interval(int(row["n"]), row["mean"], row["sd"], row["low"], row["high"])
-    return _settled("search", mine, None, mean)
+    return _settled("search", runs, None, mean)
 
 
-def _settled(stage: Stage, mine: pd.DataFrame, origin: int | None, mean: Interval) -> Settled:
-    trained = mine["state"] == "complete"
-    first = (mine[trained] if trained.any() else mine).sort_values("slot").iloc[0]
+def _settled(stage: Stage, runs: pd.DataFrame, origin: int | None, mean: Interval) -> Settled:
+    trained = runs["state"] == "complete"
+    first = (runs[trained] if trained.any() else runs).sort_values("slot").iloc[0]
     low, high = np.clip([mean.low, mean.high], 0.0, 1.0)
     return Settled(
         stage=stage,
@@ -131,7 +131,7 @@ def _settled(stage: Stage, mine: pd.DataFrame, origin: int | None, mean: Interva
         accuracy=float(mean.mean),
         low=float(low),
         high=float(high),
-        lost=int((~trained).sum()),
-        trials=ids(mine),
+        untrained=int((~trained).sum()),
+        trials=ids(runs),
         run=first,
     )

@@ -1,5 +1,6 @@
-"""What is fitted to scores on a designed grid: the best rate, the rate that loses half of the runs,
-the share that the mean rate explains. Frames and dependence as in `estimators.responses`.
+"""What is fitted to scores on a designed grid: the best rate, the rate that leaves half of the
+runs untrained, the share that the mean rate explains. Frames and dependence as in
+`estimators.responses`.
 """
 
 from __future__ import annotations
@@ -42,9 +43,9 @@ def jackknife(
     pseudo = n * whole - (n - 1) * without
     if n < 2 or np.isnan(pseudo).any():
         return Interval(n, whole, np.nan, np.nan, np.nan)
-    found = t_interval(pseudo, level)
-    shift = whole - found.mean
-    return Interval(n, whole, found.sd, found.low + shift, found.high + shift)
+    interval = t_interval(pseudo, level)
+    shift = whole - interval.mean
+    return Interval(n, whole, interval.sd, interval.low + shift, interval.high + shift)
 
 
 class Peak(NamedTuple):
@@ -68,8 +69,8 @@ def peak(runs: pd.DataFrame, x: str, level: float = LEVEL) -> Peak:
     cell and its neighbours), clipped to the range kept. Interval: `jackknife` over replicates in
     log x with those cells held fixed, clipped likewise. There is none at an edge, since the peak
     may lie beyond, nor where the curvature is not below 0 by a one-sided test at ``level``: a flat
-    curve has no peak. Without a vertex, ``at`` is the best tested value. Cells with a lost run are
-    left out.
+    curve has no peak. Without a vertex, ``at`` is the best tested value. Cells with an untrained
+    run are left out.
     """
     runs = kept(runs, [x])
     means = runs.groupby(x)["value"].mean()
@@ -87,11 +88,11 @@ def peak(runs: pd.DataFrame, x: str, level: float = LEVEL) -> Peak:
             return np.nan
         return float(np.clip(np.log(best) - slope / (2 * curvature), *edges))
 
-    found = jackknife(near, "replicate", vertex, level)
-    at = np.log(best) if np.isnan(found.mean) else found.mean
+    log_interval = jackknife(near, "replicate", vertex, level)
+    at = np.log(best) if np.isnan(log_interval.mean) else log_interval.mean
     at_edge = bool(at in edges)
     curvature = jackknife(near, "replicate", lambda frame: _parabola(frame)[1], 2 * level - 1)
-    bounds = np.clip([found.low, found.high], *edges)
+    bounds = np.clip([log_interval.low, log_interval.high], *edges)
     if at_edge or not curvature.high < 0:
         bounds = np.array([np.nan, np.nan])
     where, low, high = (float(each) for each in np.exp([at, *bounds]))
@@ -117,69 +118,70 @@ def _parabola(frame: pd.DataFrame) -> tuple[float, float]:
     return float(coefficients[0]), float(coefficients[1])
 
 
-class HalfLost(NamedTuple):
-    """The rate at which half of n runs are lost, and its bounds; NaN where open or unknown.
+class HalfUntrained(NamedTuple):
+    """The rate at which half of n runs are untrained, and its bounds; NaN where open or unknown.
     fitted: whether at, low and high are a fit with its interval, not a bracket."""
 
     n: int
-    lost: int
+    untrained: int
     at: float
     low: float
     high: float
     fitted: bool
 
 
-def half_lost(
+def half_untrained(
     runs: pd.DataFrame,
     x: str = "base_lr",
     states: Sequence[str] = ("diverged",),
     above: float = 0.0,
     level: float = LEVEL,
-) -> HalfLost:
+) -> HalfUntrained:
     """The value of ``x`` (> 0) at which half of the runs end in one of ``states``.
 
-    Where at most one value of x has both lost and other runs, low is the largest x with none lost
-    below it, high the smallest with all lost above it, and at that one value or else their
-    geometric mean: a bracket of what was seen, not a confidence interval. Elsewhere at is where
-    logit P(lost) = a + b log x, fitted by maximum likelihood, is 0, clipped to the range of x (NaN
-    where b <= 0), with its `jackknife` interval over replicates. Only complete, diverged and
-    stalled runs with x >= above count: for want of learning very low rates stall too.
+    Such runs are called untrained here. Where at most one value of x has both them and others, low
+    is the largest x with none below it, high the smallest with none but them above it, and at that
+    one value or else their geometric mean: a bracket of what was seen, not a confidence interval.
+    Elsewhere at is where logit P(untrained) = a + b log x, fitted by maximum likelihood, is 0,
+    clipped to the range of x (NaN where b <= 0), with its `jackknife` interval over replicates.
+    Only complete, diverged and stalled runs with x >= above count: for want of learning very low
+    rates stall too.
     """
     used = runs[runs["state"].isin(RESULTS) & (runs[x] >= above)]
-    used = used.assign(x=used[x], lost=used["state"].isin(states))
-    n, lost = len(used), int(used["lost"].sum())
+    used = used.assign(x=used[x], untrained=used["state"].isin(states))
+    n, untrained = len(used), int(used["untrained"].sum())
     at, low, high, apart = _bracket(used)
     if apart:
-        return HalfLost(n, lost, at, low, high, fitted=False)
-    found = jackknife(used, "replicate", _log_half, level)
-    at, low, high = (float(each) for each in np.exp([found.mean, found.low, found.high]))
-    return HalfLost(n, lost, at, low, high, fitted=True)
+        return HalfUntrained(n, untrained, at, low, high, fitted=False)
+    fit = jackknife(used, "replicate", _log_half, level)
+    at, low, high = (float(each) for each in np.exp([fit.mean, fit.low, fit.high]))
+    return HalfUntrained(n, untrained, at, low, high, fitted=True)
 
 
 def _bracket(used: pd.DataFrame) -> tuple[float, float, float, bool]:
-    """Middle, low, high, and whether kept and lost runs have at most one x in common."""
-    x, lost = used["x"].to_numpy(dtype=np.float64), used["lost"].to_numpy(dtype=bool)
-    first, last = x[lost].min(initial=np.inf), x[~lost].max(initial=-np.inf)
-    low = x[~lost & (x < first)].max(initial=-np.inf)
-    high = x[lost & (x > last)].min(initial=np.inf)
+    """Middle, low, high, and whether untrained and other runs have at most one common x."""
+    x, untrained = used["x"].to_numpy(dtype=np.float64), used["untrained"].to_numpy(dtype=bool)
+    first, last = x[untrained].min(initial=np.inf), x[~untrained].max(initial=-np.inf)
+    low = x[~untrained & (x < first)].max(initial=-np.inf)
+    high = x[untrained & (x > last)].min(initial=np.inf)
     low, high = (float(each) if np.isfinite(each) else np.nan for each in (low, high))
     at = float(first) if first == last else float(np.sqrt(low * high))
     return at, low, high, bool(last <= first)
 
 
 def _log_half(used: pd.DataFrame) -> float:
-    """Log of the x at which half are lost: by the fit, or the bracket's middle (what the fit tends
-    to) where a replicate's absence leaves the rest apart."""
+    """Log of the x at which half are untrained: by the fit, or the bracket's middle (what the fit
+    tends to) where a replicate's absence leaves the rest apart."""
     at, _, _, apart = _bracket(used)
     if apart:
         return float(np.log(at))
-    z, lost = np.log(used["x"].to_numpy()), used["lost"].to_numpy(dtype=np.float64)
+    z, untrained = np.log(used["x"].to_numpy()), used["untrained"].to_numpy(dtype=np.float64)
     u = (z - z.mean()) / z.std()
 
     def minus_log_likelihood(ab: Array) -> tuple[float, Array]:
         logit = ab[0] + ab[1] * u
-        excess = special.expit(logit) - lost
-        loss = np.logaddexp(0, np.where(lost, -logit, logit)).sum()
+        excess = special.expit(logit) - untrained
+        loss = np.logaddexp(0, np.where(untrained, -logit, logit)).sum()
         return float(loss), np.array([excess.sum(), excess @ u])
 
     a, b = optimize.minimize(minus_log_likelihood, np.zeros(2), jac=True, method="BFGS").x
@@ -189,8 +191,8 @@ def _log_half(used: pd.DataFrame) -> float:
 
 
 class Share(NamedTuple):
-    """A share of the variation between ``cells`` cell means, over n replicates; lost: runs of the
-    grid that diverged or stalled."""
+    """A share of the variation between ``cells`` cell means, over n replicates; lost: untrained
+    runs of the grid."""
 
     n: int
     cells: int
@@ -207,11 +209,12 @@ def mean_rate_share(runs: pd.DataFrame, level: float = LEVEL) -> Share:
     2 s^2/N, over the total sum of squares of the cell means, less (C - 1) s^2/N, where s^2 is the
     mean square of what cell and replicate leave (two-way analysis of variance without interaction):
     the expected part of noise is taken from both. Clipped to [0, 1]; interval by `jackknife` over
-    replicates. NaN unless the F test of that table tells the cells apart at ``level``. Cells with a
-    lost or missing run are left out, so that the grid is balanced; lost runs are counted.
+    replicates. NaN unless the F test of that table tells the cells apart at ``level``. Cells with
+    an untrained or missing run are left out, so that the grid is balanced; untrained runs are
+    counted.
     """
     by = ["exponent", "base_lr"]
-    lost = int(runs["state"].isin(["diverged", "stalled"]).sum())
+    untrained = int(runs["state"].isin(["diverged", "stalled"]).sum())
     complete = kept(runs, by)
     complete = complete[complete["mean_lr"] > 0]  # not so where the history is missing
     replicates = complete["replicate"].nunique()
@@ -219,14 +222,14 @@ def mean_rate_share(runs: pd.DataFrame, level: float = LEVEL) -> Share:
     grid = complete[size == replicates].sort_values(["replicate", *by])
     cells = len(grid) // replicates if replicates else 0
     if replicates < 2 or cells < 4:
-        return Share(replicates, cells, lost, np.nan, np.nan, np.nan)
+        return Share(replicates, cells, untrained, np.nan, np.nan, np.nan)
     between, _, noise = _squares(grid)
     p = stats.f.sf(replicates * between / noise, cells - 1, (cells - 1) * (replicates - 1))
     if not p < 1 - level:
-        return Share(replicates, cells, lost, np.nan, np.nan, np.nan)
-    found = jackknife(grid, "replicate", _explained, level)
-    share, low, high = (float(each) for each in np.clip(found[1:2] + found[3:], 0.0, 1.0))
-    return Share(replicates, cells, lost, share, low, high)
+        return Share(replicates, cells, untrained, np.nan, np.nan, np.nan)
+    interval = jackknife(grid, "replicate", _explained, level)
+    share, low, high = (float(each) for each in np.clip(interval[1:2] + interval[3:], 0.0, 1.0))
+    return Share(replicates, cells, untrained, share, low, high)
 
 
 def _squares(grid: pd.DataFrame) -> tuple[float, float, float]:

@@ -22,7 +22,7 @@ class Scores(NamedTuple):
     correct: Mapping[str, npt.NDArray[np.float64]]
 
 
-def runs(study: Study) -> pd.DataFrame:
+def confirm_runs(study: Study) -> pd.DataFrame:
     """The confirm runs that have a result, a row each, as `reading.frames` has them, with their
     arm's role, origin (the search's trial, <NA> for a grid run), images (training images) and
     ladder (whether it ran on a smaller problem than the search).
@@ -33,10 +33,10 @@ def runs(study: Study) -> pd.DataFrame:
     stage = study.confirm
     if stage is None:
         return study.trials.iloc[:0].assign(role="", origin=np.nan, images=np.nan, ladder=False)
-    found = stage.ended(RESULTS)
-    arms = [stage.spec.arms[int(index)] for index in found["arm"]]
+    ended = stage.ended(RESULTS)
+    arms = [stage.spec.arms[int(index)] for index in ended["arm"]]
     full = stage.spec.budget
-    return found.assign(
+    return ended.assign(
         role=[arm.role for arm in arms],
         origin=pd.array([arm.origin for arm in arms], dtype="Int64"),
         images=[float((arm.budget or full).train_size or np.nan) for arm in arms],
@@ -46,13 +46,13 @@ def runs(study: Study) -> pd.DataFrame:
 
 def chosen_runs(study: Study) -> pd.DataFrame:
     """Of the confirm runs those of each family's candidate with the highest mean."""
-    found = runs(study)
+    runs = confirm_runs(study)
     if study.confirm is None:
-        return found
-    means = found.groupby("arm")["value"].mean()
+        return runs
+    means = runs.groupby("arm")["value"].mean()
     known = dict(zip(means.index.astype(int).tolist(), means.tolist(), strict=True))
     best = best_candidates(study.confirm.spec, known)
-    return found[found["arm"].isin(best.values())]
+    return runs[runs["arm"].isin(best.values())]
 
 
 def chosen(study: Study) -> pd.DataFrame:
@@ -87,16 +87,16 @@ def on_test(study: Study, weights: str) -> Scores:
             rows[run["family"]][place] = bits.loc[run["trial"]].to_numpy(dtype=np.float64)
         elif run["state"] == "diverged":
             rows[run["family"]][place] = run["value"]
-    means = {family: found.mean(axis=1) for family, found in rows.items()}
+    means = {family: correct.mean(axis=1) for family, correct in rows.items()}
     return Scores(pd.DataFrame(means, index=pd.Index(seeds, name="replicate")), rows)
 
 
-def by_seed(found: pd.DataFrame, column: str) -> pd.DataFrame:
+def by_seed(runs: pd.DataFrame, column: str) -> pd.DataFrame:
     """Scores of runs: a row for each replicate, a column for each value of ``column`` (a family, an
     arm, a rate), the mean where a replicate has several."""
-    return found.pivot_table(index="replicate", columns=column, values="value", sort=False)
+    return runs.pivot_table(index="replicate", columns=column, values="value", sort=False)
 
 
-def ids(found: pd.DataFrame) -> list[int]:
+def ids(runs: pd.DataFrame) -> list[int]:
     """The trial numbers of runs, which a printed estimate links to."""
-    return sorted(int(trial) for trial in found["trial"])
+    return sorted(int(trial) for trial in runs["trial"])

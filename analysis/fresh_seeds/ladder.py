@@ -10,8 +10,8 @@ from analysis.estimators.intervals import mean_interval
 from analysis.estimators.responses import slope
 from analysis.figures.axes import percent_ticks
 from analysis.figures.style import INK, Picture, panels, picture, spoken, style
-from analysis.fresh_seeds.frames import ids, runs
-from analysis.fresh_seeds.pairs import exact
+from analysis.fresh_seeds.frames import confirm_runs, ids
+from analysis.fresh_seeds.pairs import signed_points
 from analysis.section import Estimates
 from analysis.study import Study
 from analysis.table import PERCENT, RUNS, SCHEDULE, Column, N, bounded, names_of
@@ -29,19 +29,19 @@ SLOPE_COLUMNS = (SCHEDULE, N, *bounded("per_doubling_accuracy", PERCENT), RUNS)
 
 def on_ladder(study: Study) -> pd.DataFrame:
     """The confirm runs of the configuration that each family climbs the ladder with, the full size
-    included: those of `frames.runs`, with size (images x epochs).
+    included: those of `frames.confirm_runs`, with size (images x epochs).
 
     The ladder takes the search's best, so that its full size is that candidate's own runs,
     whichever one validation chose later.
     """
-    found = runs(study)
+    runs = confirm_runs(study)
     arms = () if study.confirm is None else study.confirm.spec.arms
     climbing = {arm.family: arm.parameters for arm in arms if arm.budget is not None}
     used = [n for n, arm in enumerate(arms) if climbing.get(arm.family) == arm.parameters]
-    mine = found[found["arm"].isin(used)]
-    # Without a train_size the search has all images, as the rung of fewer epochs has.
-    images = mine["images"].fillna(mine["images"].max())
-    return mine.assign(images=images, size=images * mine["epochs"])
+    ladder_runs = runs[runs["arm"].isin(used)]
+    # Without a train_size the search has all images, as the runs of fewer epochs have.
+    images = ladder_runs["images"].fillna(ladder_runs["images"].max())
+    return ladder_runs.assign(images=images, size=images * ladder_runs["epochs"])
 
 
 def climb(climbing: pd.DataFrame, first: str) -> Estimates:
@@ -50,19 +50,20 @@ def climb(climbing: pd.DataFrame, first: str) -> Estimates:
     differences: family, images, epochs, size, replicate, difference; NaN where either run is
     missing, diverged or stalled. ladder: their mean and t interval for each family and size.
     slopes: change per doubling of the size (`responses.slope`) of each family, and of ALL: the mean
-    over the families that lost no run. trend: family, size, fitted (the line of that slope).
+    over the families without an untrained run. trend: family, size, fitted (the line of that
+    slope).
     """
     differences = paired(climbing, first)
     rows, slopes, trend = [], [], []
-    for family, own in differences.groupby("family", sort=False):
+    for family, group in differences.groupby("family", sort=False):
         both = climbing if family == ALL else climbing[climbing["family"].isin([first, family])]
-        for key, cell in own.groupby(_SIZE):
-            mine = both[(both[_SIZE] == list(key)).all(axis=1)]
+        for key, cell in group.groupby(_SIZE):
+            cell_runs = both[(both[_SIZE] == list(key)).all(axis=1)]
             n, mean, _, low, high = mean_interval(cell["difference"])
-            rows.append((family, *key, cell["size"].iloc[0], n, mean, low, high, ids(mine)))
-        n, mean, _, low, high = slope(own, "size")
+            rows.append((family, *key, cell["size"].iloc[0], n, mean, low, high, ids(cell_runs)))
+        n, mean, _, low, high = slope(group, "size")
         slopes.append((family, n, mean, low, high, ids(both)))
-        trend.append(_line(own, mean))
+        trend.append(_line(group, mean))
     return {
         "differences": differences,
         "ladder": pd.DataFrame(rows, columns=names_of(COLUMNS)),
@@ -84,29 +85,29 @@ def paired(climbing: pd.DataFrame, first: str) -> pd.DataFrame:
         return pd.DataFrame(columns=[*key, "family", "difference"])
     wide = values.pivot_table("value", key, "family").reindex(columns=families)
     differences = -wide[others].sub(wide[first], axis=0)
-    lost = set(climbing.loc[climbing["state"] != "complete", "family"])
-    whole = [name for name in others if name not in lost]
+    untrained = set(climbing.loc[climbing["state"] != "complete", "family"])
+    whole = [name for name in others if name not in untrained]
     if len(whole) > 1:
         differences[ALL] = differences[whole].mean(axis=1, skipna=False)
     return differences.reset_index().melt(key, var_name="family", value_name="difference")
 
 
-def _line(own: pd.DataFrame, per_doubling: float) -> pd.DataFrame:
+def _line(group: pd.DataFrame, per_doubling: float) -> pd.DataFrame:
     """The line of that slope through the mean of a family's differences."""
-    known = own.dropna(subset=["difference"])
+    known = group.dropna(subset=["difference"])
     sizes = np.sort(known["size"].unique().astype(float))
     centre = np.log2(known["size"].astype(float)).mean()
     fitted = known["difference"].mean() + per_doubling * (np.log2(sizes) - centre)
-    return pd.DataFrame({"family": own["family"].iloc[0], "size": sizes, "fitted": fitted})
+    return pd.DataFrame({"family": group["family"].iloc[0], "size": sizes, "fitted": fitted})
 
 
 def steps(estimates: Estimates, first: str, delta: float) -> list[Picture]:
     """A panel for each other family: difference against size."""
-    rungs, slopes = estimates["ladder"], estimates["slopes"].set_index("family")
-    rungs = rungs[rungs["family"] != ALL].dropna(subset=["difference_accuracy"])
-    if rungs["size"].nunique() < 2:
+    by_size, slopes = estimates["ladder"], estimates["slopes"].set_index("family")
+    by_size = by_size[by_size["family"] != ALL].dropna(subset=["difference_accuracy"])
+    if by_size["size"].nunique() < 2:
         return []
-    names, longest = list(rungs["family"].unique()), rungs["epochs"].max()
+    names, longest = list(by_size["family"].unique()), by_size["epochs"].max()
     with panels(len(names), 1.75) as (figure, axes):
         for one, name in zip(axes, names, strict=True):
             colour, mark = style(name)
@@ -114,17 +115,17 @@ def steps(estimates: Estimates, first: str, delta: float) -> list[Picture]:
             one.axhline(0, color=INK, linewidth=0.8)
             line = estimates["trend"][estimates["trend"]["family"] == name]
             one.plot(line["size"], line["fitted"], color=colour, linewidth=1, linestyle="--")
-            for row in rungs[rungs["family"] == name].to_dict("records"):
+            for row in by_size[by_size["family"] == name].to_dict("records"):
                 whole = row["epochs"] == longest
-                at = row["size"] * (1.0 if whole else 1.1)  # beside the rung of the same size
+                at = row["size"] * (1.0 if whole else 1.1)  # beside the problem of the same size
                 ends = [row["difference_accuracy_low"], row["difference_accuracy_high"]]
                 one.plot([at, at], ends, color=colour, linewidth=1.5)
                 fill = colour if whole else "white"
                 one.plot(at, row["difference_accuracy"], mark, color=colour, mfc=fill, ms=6)
             change = slopes.loc[name, "per_doubling_accuracy"]
-            told = "" if np.isnan(change) else f": {exact(change)} a doubling"
-            one.set_title(f"{spoken(name)}{told}", fontsize=9)
-        _size_axis(axes, sorted(rungs["size"].unique()))
+            slope_text = "" if np.isnan(change) else f": {signed_points(change)} a doubling"
+            one.set_title(f"{spoken(name)}{slope_text}", fontsize=9)
+        _size_axis(axes, sorted(by_size["size"].unique()))
         figure.supylabel(f"{spoken(first)} minus the other (points)", fontsize="medium")
         figure.supxlabel("images x epochs", fontsize="medium")
         return [
@@ -157,12 +158,12 @@ def trend(estimates: Estimates) -> str:
     row = slopes.to_dict("records")[-1]  # ALL, where there is one, comes last
     n, mean, low, high = (row[name] for name in _SLOPE)
     name = f"the {ALL}" if row["family"] == ALL else spoken(str(row["family"]))
-    between = f"95 % interval {exact(low)} to {exact(high)}, {count(n, 'seed')}"
+    between = f"95 % interval {signed_points(low)} to {signed_points(high)}, {count(n, 'seed')}"
     if np.isnan(low):
         between = "one seed, no interval"
     return (
         f"with each doubling of the problem (images x epochs) its difference to {name} changes by "
-        f"{exact(mean)} points ({between})"
+        f"{signed_points(mean)} points ({between})"
     )
 
 

@@ -20,7 +20,7 @@ def missing(study: Study) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["stage", "planned", "missing"])
 
 
-def said(missing: pd.DataFrame) -> str:
+def missing_words(missing: pd.DataFrame) -> str:
     """The end of a sentence: which runs have no result; empty where all have one."""
     return "".join(
         f"; {row['missing']} of {count(row['planned'], row['stage'] + ' run')} "

@@ -204,10 +204,10 @@ def sentence(frame: pd.DataFrame, first: str) -> str:
     head = f"On the {_IMAGES[stage]} images, over {count(n, 'fresh seed')}, {spoken(first)} is "
     groups = []
     for verdict, lead in _LEADS.items():
-        mine = frame[(frame["verdict"] == verdict) & (frame["n"] > 1)]
-        if len(mine):
-            each = [_words(row, verdict) for row in mine.to_dict("records")]
-            groups.append(lead.format(points(float(mine["delta"].iloc[0]))) + listed(each))
+        rows = frame[(frame["verdict"] == verdict) & (frame["n"] > 1)]
+        if len(rows):
+            each = [_words(row, verdict) for row in rows.to_dict("records")]
+            groups.append(lead.format(points(float(rows["delta"].iloc[0]))) + listed(each))
     single = [spoken(name) for name in frame.loc[frame["n"] == 1, "family"]]
     absent = [spoken(name) for name in frame.loc[frame["n"] == 0, "family"]]
     if single:
@@ -241,10 +241,13 @@ def _words(row: Row, verdict: str) -> str:
         mean, low, high = -mean, -high, -low
     name = spoken(str(row["family"]))
     if np.isnan(low):
-        return f"{name} ({exact(mean)} points on every seed, too coarse to tell)"
+        return f"{name} ({signed_points(mean)} points on every seed, too coarse to tell)"
     if verdict == "unresolved":
-        return f"{name} ({exact(mean)} points, {exact(low)} to {exact(high)}; {_seeds(row)})"
-    return f"{name} ({exact(mean)} points, {exact(low)} to {exact(high)})"
+        return (
+            f"{name} ({signed_points(mean)} points, {signed_points(low)} to {signed_points(high)}; "
+            f"{_seeds(row)})"
+        )
+    return f"{name} ({signed_points(mean)} points, {signed_points(low)} to {signed_points(high)})"
 
 
 _NEVER = "no number of seeds can tell"
@@ -263,7 +266,7 @@ def _seeds(row: Row) -> str:
     return "seeds needed unknown"
 
 
-def exact(difference: float) -> str:
+def signed_points(difference: float) -> str:
     """A difference of shares in points with two decimals and its sign, since rounding to one may
     turn a bound into 0."""
     return f"{100 * difference:+.2f}".replace("+0.00", "0.00").replace("-0.00", "0.00")

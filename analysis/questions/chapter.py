@@ -92,12 +92,12 @@ def estimate(study: Study) -> Estimates:
     METRIC_differences: paired, a row for each run; seeds, curves, rates: what the figures draw."""
     trials = study.ended(ABOUT.uses)
     runs = [run for run in space.RUNS if f"{run}/as-published" in set(study.spec.families)]
-    found = {metric: compare(trials, metric) for metric in METRICS}
+    compared = {metric: compare(trials, metric) for metric in METRICS}
     first = trials.drop_duplicates("family").sort_values("family", key=_places)
     drawn = [rates_of(row, study.curves) for _, row in first.iterrows()]
     rates = pd.concat(drawn, ignore_index=True) if drawn else pd.DataFrame()
     return {
-        **found,
+        **compared,
         **{f"{metric}_differences": _differences(trials, runs, metric) for metric in METRICS},
         "seeds": _learned(trials)[["family", "seed", *METRICS]].reset_index(drop=True),
         "curves": _curves(study.curves, trials),
@@ -152,9 +152,9 @@ def _variants(run: str) -> tuple[str, str]:
 
 def _curves(curves: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
     """Training loss by family and epoch over seeds: n, mean, lowest, highest."""
-    own = curves[curves["trial"].isin(trials["trial"])]
-    own = own.assign(epoch=own["epoch"] + 1)
-    groups = own.groupby(["family", "epoch"], sort=False)["train_loss"]
+    used = curves[curves["trial"].isin(trials["trial"])]
+    used = used.assign(epoch=used["epoch"] + 1)
+    groups = used.groupby(["family", "epoch"], sort=False)["train_loss"]
     frame = groups.agg(["count", "mean", "min", "max"]).reset_index()
     return frame.set_axis(["family", "epoch", "n", "mean", "lowest", "highest"], axis=1)
 
@@ -191,8 +191,8 @@ def _beside(frame: pd.DataFrame, seeds: pd.DataFrame, metric: str) -> Picture:
             one.plot([old["published"]] * 2, [row - 0.36, row + 0.36], color=INK)
             for shift, variant in ((-0.15, "as-published"), (0.15, "as-intended")):
                 if variant in group.index:
-                    own = seeds.loc[seeds["family"] == f"{run}/{variant}", metric]
-                    _measured(one, row + shift, group.loc[variant], own)
+                    singles = seeds.loc[seeds["family"] == f"{run}/{variant}", metric]
+                    _measured(one, row + shift, group.loc[variant], singles)
         # A wide interval of few seeds may leave the picture; what was measured stays in it.
         shown = pd.concat([seeds[metric], frame["predicted_low"], frame["predicted_high"]]).dropna()
         if not shown.empty:
@@ -227,19 +227,21 @@ def _measured(axes: Axes, height: float, row: pd.Series, seeds: pd.Series) -> No
 def _row_label(frame: pd.DataFrame, run: str) -> str:
     """The run's name, and how many of its seeds learned nothing."""
     counts = frame.loc[frame["run"] == run, ["stalled", "diverged"]].sum()
-    lost = [f"{count} {state}" for state, count in counts.items() if count]
-    return "\n".join([spoken(run), *lost])
+    untrained = [f"{count} {state}" for state, count in counts.items() if count]
+    return "\n".join([spoken(run), *untrained])
 
 
 def _losses(curves: pd.DataFrame) -> Picture:
     runs = curves["family"].str.partition("/")[0]
     with panels(runs.nunique(), 1.7) as (figure, axes):
         for one, (run, group) in zip(axes, curves.groupby(runs, sort=False), strict=True):
-            for family, own in group.groupby("family", sort=False):
+            for family, curve in group.groupby("family", sort=False):
                 colour = style(str(run))[0]
-                one.plot(own["epoch"], own["mean"], color=colour, linestyle=line_style(str(family)))
+                one.plot(
+                    curve["epoch"], curve["mean"], color=colour, linestyle=line_style(str(family))
+                )
                 one.fill_between(
-                    own["epoch"], own["lowest"], own["highest"], color=colour, alpha=0.15
+                    curve["epoch"], curve["lowest"], curve["highest"], color=colour, alpha=0.15
                 )
             one.set_title(spoken(str(run)))
         axes[0].set_yscale("log")
@@ -267,7 +269,7 @@ def conclude(estimates: Estimates) -> str:
 
 
 def _met(estimates: Estimates, run: str) -> str:
-    found = []
+    texts = []
     for metric in METRICS:
         frame = estimates[metric]
         rows = frame[(frame["run"] == run) & (frame["variant"] == "as-published")]
@@ -277,9 +279,9 @@ def _met(estimates: Estimates, run: str) -> str:
         shown = percent if metric == "test_accuracy" else "{:.3f}".format
         where = "within" if row["within"] else "outside"
         interval = f"{shown(row['predicted_low'])} to {shown(row['predicted_high'])}"
-        found.append(f"{shown(row['mean'])} ({where} the predicted {interval})")
+        texts.append(f"{shown(row['mean'])} ({where} the predicted {interval})")
     return (
-        f"{spoken(run)} ends at a training loss of {found[0]} and a test accuracy of {found[1]}, "
+        f"{spoken(run)} ends at a training loss of {texts[0]} and a test accuracy of {texts[1]}, "
         f"n = {int(row['n'])}"
     )
 

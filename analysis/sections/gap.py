@@ -14,7 +14,7 @@ from analysis.estimators.intervals import mean_interval
 from analysis.estimators.learning_curves import gap_at_equal_loss
 from analysis.figures.axes import percent_ticks
 from analysis.figures.style import INK, Picture, canvas, picture, spoken, style
-from analysis.fresh_seeds.frames import chosen, ids, runs
+from analysis.fresh_seeds.frames import chosen, confirm_runs, ids
 from analysis.section import Estimates, on_fresh_seeds
 from analysis.study import Study
 from analysis.table import LOSS, PERCENT, RUNS, SCHEDULE, TEST_RUNS, Column, N, Table, bounded
@@ -42,15 +42,15 @@ ABOUT = on_fresh_seeds(
 def estimate(study: Study) -> Estimates:
     """gaps: a row for each family; see ABOUT."""
     arms = chosen(study)
-    found = runs(study)
-    mine = found[found["origin"].isin(arms["origin"]) & (found["role"] == "candidate")]
+    runs = confirm_runs(study)
+    candidates = runs[runs["origin"].isin(arms["origin"]) & (runs["role"] == "candidate")]
     curves = study.stage("confirm").curves
-    gaps = gap_at_equal_loss(curves, mine).rename(
+    gaps = gap_at_equal_loss(curves, candidates).rename(
         columns={"gap": "gap_accuracy", "low": "gap_accuracy_low", "high": "gap_accuracy_high"}
     )
     at_end = pd.DataFrame([_at_end(study, family) for family in gaps["family"]], gaps.index)
     trials = [
-        ids(mine[(mine["family"] == family) & (mine["state"] == "complete")])
+        ids(candidates[(candidates["family"] == family) & (candidates["state"] == "complete")])
         for family in gaps["family"]
     ]
     frame = gaps.join(at_end).assign(confirm_trials=pd.Series(trials, gaps.index, dtype=object))
@@ -60,13 +60,13 @@ def estimate(study: Study) -> Estimates:
 def _at_end(study: Study, family: object) -> dict[str, object]:
     """Test minus training error after the last epoch of the family's complete test runs."""
     tested = study.stage("test").ended(["complete"])
-    own = tested[tested["family"] == family]
-    gap = mean_interval(own["train_accuracy"] - own["test_accuracy"])
+    family_runs = tested[tested["family"] == family]
+    gap = mean_interval(family_runs["train_accuracy"] - family_runs["test_accuracy"])
     return {
         "test_gap_accuracy": gap.mean,
         "test_gap_accuracy_low": gap.low,
         "test_gap_accuracy_high": gap.high,
-        "test_trials": ids(own) if study.test is not None else [],
+        "test_trials": ids(family_runs) if study.test is not None else [],
     }
 
 

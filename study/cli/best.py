@@ -61,7 +61,7 @@ def best_facts(
             "family": found.family,
             "search_trial": found.origin,
             "seeds": found.seeds,
-            "lost": found.lost,
+            "lost": found.untrained,
             "accuracy": _number(found.accuracy),
             "accuracy_low": _number(found.low),
             "accuracy_high": _number(found.high),
@@ -101,7 +101,7 @@ def best_in_words(study: Study, facts: Facts, found: Settled | None) -> Iterator
 def _mean(found: Settled) -> str:
     """The mean with what it is worth."""
     if math.isnan(found.accuracy):
-        return f"no run of {count(found.lost, 'seed')} trained: no"
+        return f"no run of {count(found.untrained, 'seed')} trained: no"
     seeds = count(found.seeds, "seed")
     if math.isnan(found.low):
         return f"{percent(found.accuracy)} (mean of {seeds}, no interval)"
@@ -115,9 +115,9 @@ def _basis(study: Study, found: Settled) -> str:
 
     trials = numbered("trial", found.trials)
     lost = ""
-    if found.lost:
+    if found.untrained:
         counted = "included" if found.stage == "test" else "left out of the mean"
-        lost = f" {count(found.lost, 'run')} stalled or diverged, {counted}."
+        lost = f" {count(found.untrained, 'run')} stalled or diverged, {counted}."
     if found.origin is None:
         return f"The highest mean of the design, on the images that judge it ({trials}).{lost}"
     confirmed = sibling(study.name, "confirm")

@@ -49,7 +49,7 @@ def sample(
     preparing(f"sampling the {problem} posterior")
     import torch
 
-    from analysis.questions.langevin import exact
+    from analysis.questions.langevin import known_posteriors
     from study.storage.studies import keep_samples, load_spec
     from study.training.exact import SAMPLED
 
@@ -63,10 +63,10 @@ def sample(
     if into is not None:
         with opened(storage) as kept:
             keep_samples(kept, into, problem, found)
-    estimates = exact.estimates({problem: found})
+    estimates = known_posteriors.estimates({problem: found})
     directory = out or Path("samples") / problem
     with writing(directory):
-        pictures = exact.draw(estimates)
+        pictures = known_posteriors.draw(estimates)
         done = wrote(any((directory / f"{each.name}.png").exists() for each in pictures))
         directory.mkdir(parents=True, exist_ok=True)
         for picture in pictures:
@@ -75,5 +75,5 @@ def sample(
         for name, frame in estimates.items():
             if len(frame):
                 frame.to_csv(directory / f"{name}.csv", index=False)
-    typer.echo(exact.conclude(estimates))
+    typer.echo(known_posteriors.conclude(estimates))
     typer.echo(f"{done} {directory}" + (f"; kept in study {into!r}" if into else ""))

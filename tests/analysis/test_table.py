@@ -8,7 +8,7 @@ import pytest
 
 from analysis.answers import ANSWERS, CONFIRMED, answers_of, sections_of
 from analysis.questions.langevin import confirmed as langevin
-from analysis.questions.langevin import exact
+from analysis.questions.langevin import known_posteriors
 from analysis.study import load_study
 from analysis.table import Table, bounded, interval, names_of
 from tests.golden import golden
@@ -71,7 +71,7 @@ def test_the_distances_of_a_mixture_are_declared() -> None:
     sides = {"theta1": [-1.0, 0.0, 1.0], "theta2": [-1.0, 0.0, 1.0]}
     even = [[0.25, 0.25], [0.25, 0.25]]
     found = {**sides, "posterior": even, "samples": even, "chains": 2, "negative_sd": 0.1}
-    frame = exact.distances(exact.bins(found), found)
+    frame = known_posteriors.distances(known_posteriors.bins(found), found)
     assert frame.columns.tolist() == langevin.ABOUT.tables["distances"].names
 
 

@@ -10,7 +10,7 @@ from analysis.estimators.tuning import tuning_curves
 from analysis.figures.axes import accuracy_axis
 from analysis.figures.style import Picture, panels, picture, spoken, style
 from analysis.fresh_seeds import ladder, pairs
-from analysis.fresh_seeds.missing import missing, said
+from analysis.fresh_seeds.missing import missing, missing_words
 from analysis.questions.cosine.literature import LITERATURE, literature
 from analysis.reading.states import TERMINAL
 from analysis.section import Estimates, on_fresh_seeds
@@ -94,12 +94,12 @@ def _tuning(curves: pd.DataFrame) -> list[Picture]:
     with panels(len(names), 1.85) as (figure, axes):
         for one, name in zip(axes, names, strict=True):
             for family in (FIRST, name):
-                own = curves[curves["family"] == family]
+                curve = curves[curves["family"] == family]
                 colour, _ = style(family)
-                band = own["high"] - own["low"]
-                one.bar(own["k"], band, 1.0, own["low"], color=colour, alpha=0.18, linewidth=0)
-                edges = np.arange(len(own) + 1) + 0.5
-                one.stairs(own["median"], edges, baseline=None, color=colour, linewidth=1.8)
+                band = curve["high"] - curve["low"]
+                one.bar(curve["k"], band, 1.0, curve["low"], color=colour, alpha=0.18, linewidth=0)
+                edges = np.arange(len(curve) + 1) + 0.5
+                one.stairs(curve["median"], edges, baseline=None, color=colour, linewidth=1.8)
             one.set_title(spoken(name), color=style(name)[0])
         for one in axes:
             accuracy_axis(one, _shown(curves))
@@ -119,13 +119,13 @@ def _shown(curves: pd.DataFrame) -> pd.Series:
 def _tuned(curves: pd.DataFrame) -> str:
     """The alt text: what the whole budget found."""
     last = curves.loc[curves.groupby("family", sort=False)["k"].idxmax()]
-    found = ", ".join(
+    best = ", ".join(
         f"{spoken(row['family'])} {percent(row['median'])} of {row['n']}"
         for row in last.sort_values("median", ascending=False).to_dict("records")
     )
     return (
         "Median validation accuracy of the best of k trials against k, a panel for each schedule "
-        f"beside cosine. The best of all trials: {found}."
+        f"beside cosine. The best of all trials: {best}."
     )
 
 
@@ -153,4 +153,4 @@ def conclude(estimates: Estimates) -> str:
     text = pairs.sentence(comparison, FIRST)
     if comparison["stage"].iloc[0] == "confirm":
         text += "; no test image was read yet, and validation images chose what they judge here"
-    return f"{text}; {ladder.trend(estimates)}{said(estimates['missing'])}; {end}."
+    return f"{text}; {ladder.trend(estimates)}{missing_words(estimates['missing'])}; {end}."

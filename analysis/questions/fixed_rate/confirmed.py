@@ -13,12 +13,12 @@ import numpy as np
 import pandas as pd
 
 from analysis.estimators.comparison import best_set
-from analysis.estimators.fits import half_lost, peak
+from analysis.estimators.fits import half_untrained, peak
 from analysis.estimators.intervals import mean_by
 from analysis.estimators.responses import response
 from analysis.figures.style import Picture
-from analysis.fresh_seeds.frames import by_seed, chosen, ids, runs
-from analysis.fresh_seeds.missing import missing, said
+from analysis.fresh_seeds.frames import by_seed, chosen, confirm_runs, ids
+from analysis.fresh_seeds.missing import missing, missing_words
 from analysis.questions.fixed_rate.figures import gap_figure, learning_figure, response_figure
 from analysis.reading.states import RESULTS
 from analysis.section import Estimates, on_fresh_seeds
@@ -75,45 +75,45 @@ ABOUT = on_fresh_seeds(
         ),
     },
 )
-_LOSSES = {"diverged": ("diverged",), "diverged or stalled": ("diverged", "stalled")}
+_UNTRAINED = {"diverged": ("diverged",), "diverged or stalled": ("diverged", "stalled")}
 _MEAN = {"mean": "accuracy", "low": "accuracy_low", "high": "accuracy_high"}
 
 
 def estimate(study: Study) -> Estimates:
-    """rates: a row for each rate, see ABOUT; peak: the fields of `responses.peak` as base_lr,
-    base_lr_low and base_lr_high, and best_lr, the tested rate with the best mean; lost: `half_lost`
-    for each way to be lost; tested: the chosen rate; seeds: single runs; curves: `_curves`;
-    missing: runs without a result."""
-    found = runs(study)
-    rates = rates_of(found)
+    """rates: a row for each rate, see ABOUT; peak: the fields of `fits.peak` as base_lr,
+    base_lr_low and base_lr_high, and best_lr, the tested rate with the best mean; lost:
+    `half_untrained` for each of _UNTRAINED; tested: the chosen rate; seeds: single runs; curves:
+    `_curves`; missing: runs without a result."""
+    runs = confirm_runs(study)
+    rates = rates_of(runs)
     best = float(rates.loc[rates["best"], "base_lr"].min())
-    top = peak(found, "base_lr")
+    top = peak(runs, "base_lr")
     where = (top.n, top.at, top.low, top.high, top.at_edge, best)
     columns = ["n", "base_lr", "base_lr_low", "base_lr_high", "at_edge", "best_lr"]
-    seeds = found[["family", "trial", "base_lr", "replicate", "state", "value"]]
+    seeds = runs[["family", "trial", "base_lr", "replicate", "state", "value"]]
     return {
         "rates": rates,
         "peak": pd.DataFrame([where], columns=columns),
-        "lost": _lost(found, best),
+        "lost": _half_untrained(runs, best),
         "tested": _tested(study),
         "seeds": seeds.assign(accuracy=seeds["value"].where(seeds["state"] == "complete")),
-        "curves": _curves(found, study.stage("confirm").curves, rates),
+        "curves": _curves(runs, study.stage("confirm").curves, rates),
         "missing": missing(study),
     }
 
 
-def rates_of(found: pd.DataFrame) -> pd.DataFrame:
+def rates_of(runs: pd.DataFrame) -> pd.DataFrame:
     """The `response` by rate, with the training accuracy beside it and whether a rate is in the
     best set, <NA> where no seed has all rates; best: the one row whose mean is the highest."""
-    frame = response(found, ["base_lr"]).rename(columns=_MEAN)
-    complete = found[found["state"] == "complete"]
+    frame = response(runs, ["base_lr"]).rename(columns=_MEAN)
+    complete = runs[runs["state"] == "complete"]
     train = mean_by(complete, ["base_lr"], "train_accuracy").set_index("base_lr")
     train = train[list(_MEAN)].rename(columns=_MEAN).add_prefix("train_")
     frame = frame.join(train, on="base_lr")
-    tied, best = ties(by_seed(found, "base_lr"))
+    tied, best = ties(by_seed(runs, "base_lr"))
     frame["in_best_set"] = frame["base_lr"].map(tied).astype("boolean")
     frame["best"] = frame["base_lr"] == best
-    frame["confirm_trials"] = [ids(found[found["base_lr"] == rate]) for rate in frame["base_lr"]]
+    frame["confirm_trials"] = [ids(runs[runs["base_lr"] == rate]) for rate in frame["base_lr"]]
     columns = ["base_lr", "n", *RESULTS, *_MEAN.values(), *train, "in_best_set", "best"]
     return frame[[*columns, "confirm_trials"]]
 
@@ -128,29 +128,29 @@ def ties(scores: pd.DataFrame) -> tuple[pd.Series, float]:
     if scores.dropna().empty:
         best = float(str(scores.mean().idxmax())) if scores.size else np.nan
         return pd.Series(dtype=bool), best
-    found = best_set(scores).set_index("name")
-    return found["in_set"], float(found.index[0])
+    ranked = best_set(scores).set_index("name")
+    return ranked["in_set"], float(ranked.index[0])
 
 
-def _lost(found: pd.DataFrame, best: float) -> pd.DataFrame:
-    """`half_lost` at the best rate and above for each of _LOSSES; empty without any run."""
-    if found.empty:
+def _half_untrained(runs: pd.DataFrame, best: float) -> pd.DataFrame:
+    """`half_untrained` at the best rate and above for each of _UNTRAINED; empty without any run."""
+    if runs.empty:
         return pd.DataFrame(columns=["runs_that", "n", "lost"])
     rows = []
-    for name, states in _LOSSES.items():
-        half = half_lost(found, "base_lr", states, above=best)
-        gone = found[found["state"].isin(states) & (found["base_lr"] >= best)]
-        row = {"runs_that": name, "n": half.n, "lost": half.lost, "base_lr": half.at}
+    for name, states in _UNTRAINED.items():
+        half = half_untrained(runs, "base_lr", states, above=best)
+        untrained = runs[runs["state"].isin(states) & (runs["base_lr"] >= best)]
+        row = {"runs_that": name, "n": half.n, "lost": half.untrained, "base_lr": half.at}
         row |= {"base_lr_low": half.low, "base_lr_high": half.high, "fitted": half.fitted}
-        rows.append(row | {"confirm_trials": ids(gone)})
+        rows.append(row | {"confirm_trials": ids(untrained)})
     return pd.DataFrame(rows)
 
 
 def _tested(study: Study) -> pd.DataFrame:
     """family, origin_trial, base_lr, n, accuracy with its crossed interval, test_trials; empty
     before the first test run."""
-    found = accuracies(study)
-    last = found[found["weights"] == "last"]
+    measured = accuracies(study)
+    last = measured[measured["weights"] == "last"]
     arms = chosen(study).rename(columns={"origin": "origin_trial"})
     frame = arms.merge(last, on="family")
     columns = ["family", "origin_trial", "n", "base_lr", "accuracy"]
@@ -159,17 +159,19 @@ def _tested(study: Study) -> pd.DataFrame:
     return frame.assign(test_trials=pd.Series([trials] * len(frame), frame.index, dtype=object))
 
 
-def _curves(found: pd.DataFrame, curves: pd.DataFrame, rates: pd.DataFrame) -> pd.DataFrame:
+def _curves(runs: pd.DataFrame, curves: pd.DataFrame, rates: pd.DataFrame) -> pd.DataFrame:
     """Validation accuracy by epoch at the lowest, the best and a too high rate: which, base_lr,
     epoch, n, mean, lowest and highest of the seeds; a run that diverged counts as a guess from
     there on."""
     rows = []
     for which, rate in _three(rates).items():
-        own = found[found["base_lr"] == rate]
-        mine = curves[curves["trial"].isin(own["trial"])]
-        table = mine.pivot_table(index="trial", columns="epoch", values="val_accuracy")
-        table = table.reindex(index=own["trial"], columns=range(int(own["epochs"].max())))
-        diverged = own[own["state"] == "diverged"].set_index("trial")["value"]
+        rate_runs = runs[runs["base_lr"] == rate]
+        rate_curves = curves[curves["trial"].isin(rate_runs["trial"])]
+        table = rate_curves.pivot_table(index="trial", columns="epoch", values="val_accuracy")
+        table = table.reindex(
+            index=rate_runs["trial"], columns=range(int(rate_runs["epochs"].max()))
+        )
+        diverged = rate_runs[rate_runs["state"] == "diverged"].set_index("trial")["value"]
         table = table.apply(lambda epoch, guess=diverged: epoch.fillna(guess))
         for epoch, values in table.items():
             shown = (values.count(), values.mean(), values.min(), values.max())
@@ -179,8 +181,8 @@ def _curves(found: pd.DataFrame, curves: pd.DataFrame, rates: pd.DataFrame) -> p
 
 
 def _three(rates: pd.DataFrame) -> dict[str, float]:
-    """The lowest rate, the best one and the first above it that lost half of its runs, or else the
-    highest; the same rate once, as the best."""
+    """The lowest rate, the best one and the first above it at which half of the runs are untrained,
+    or else the highest; the same rate once, as the best."""
     if rates.empty:
         return {}
     best = float(rates.loc[rates["best"], "base_lr"].iloc[0])
@@ -201,15 +203,15 @@ def draw(estimates: Estimates) -> list[Picture]:
     if rates.empty:
         return []
     verdict = str(conclude(estimates))
-    found = [response_figure(estimates, verdict), learning_figure(estimates["curves"])]
-    return [*found, gap_figure(rates)] if rates["accuracy"].notna().any() else found
+    pictures = [response_figure(estimates, verdict), learning_figure(estimates["curves"])]
+    return [*pictures, gap_figure(rates)] if rates["accuracy"].notna().any() else pictures
 
 
 def conclude(estimates: Estimates) -> Sentence | str:
-    """The best rate with its interval and score, what cannot be told from it, where runs are lost,
-    and what the chosen rate reaches on the test images."""
+    """The best rate with its interval and score, what cannot be told from it, where runs are
+    untrained, and what the chosen rate reaches on the test images."""
     rates = estimates["rates"]
-    left = said(estimates["missing"])
+    left = missing_words(estimates["missing"])
     if rates.empty:
         return f"No run on fresh seeds has a result{left}."
     if not rates["complete"].any():
@@ -229,8 +231,8 @@ def _best(rates: pd.DataFrame, top: pd.Series) -> Sentence:
     )
     low, high = top["base_lr_low"], top["base_lr_high"]
     if not np.isnan(low):
-        peak = f"{top['base_lr']:.2g} (95 % interval {low:.2g} to {high:.2g})"
-        return sentence(f"The best fixed rate is {peak}: ", tried)
+        optimum = f"{top['base_lr']:.2g} (95 % interval {low:.2g} to {high:.2g})"
+        return sentence(f"The best fixed rate is {optimum}: ", tried)
     if top["n"] < 2:
         why = "one seed gives the best rate no interval"
     elif top["at_edge"]:
@@ -242,8 +244,10 @@ def _best(rates: pd.DataFrame, top: pd.Series) -> Sentence:
 
 
 def _named(row: Mapping[Hashable, Any]) -> str:
-    lost = row["n"] - row["complete"]
-    return f"{row['base_lr']:.2g}" + (f" ({lost} of {count(row['n'], 'run')} lost)" if lost else "")
+    untrained = row["n"] - row["complete"]
+    return f"{row['base_lr']:.2g}" + (
+        f" ({untrained} of {count(row['n'], 'run')} lost)" if untrained else ""
+    )
 
 
 def _ties(rates: pd.DataFrame) -> str:
@@ -258,18 +262,18 @@ def _ties(rates: pd.DataFrame) -> str:
     return f"{listed(tied)} cannot be told from it" if tied else "every other rate is worse"
 
 
-def _edge(lost: Mapping[Any, Any]) -> Sentence | str:
-    """Where half of the runs are lost; low and high bound it, as far as they are known."""
-    at, low, high = (lost[name] for name in ("base_lr", "base_lr_low", "base_lr_high"))
-    if not lost["lost"]:
+def _edge(half: Mapping[Any, Any]) -> Sentence | str:
+    """Where half of the runs are untrained; low and high bound it, as far as they are known."""
+    at, low, high = (half[name] for name in ("base_lr", "base_lr_low", "base_lr_high"))
+    if not half["lost"]:
         return f"no run was lost from there up to {low:.2g}"
-    if lost["fitted"] and not np.isnan(low):
+    if half["fitted"] and not np.isnan(low):
         return f"half of the runs are lost at {at:.2g} (95 % interval {low:.2g} to {high:.2g})"
-    if not lost["fitted"] and not np.isnan(low * high):
+    if not half["fitted"] and not np.isnan(low * high):
         return f"half of the runs are lost between {low:.2g} and {high:.2g}"
-    were = "was" if lost["lost"] == 1 else "were"
-    gone = f"{lost['lost']} of {count(lost['n'], 'run')} there and above {were} lost ("
-    return sentence(gone, Trials(lost["confirm_trials"], "confirm"), ")")
+    were = "was" if half["lost"] == 1 else "were"
+    words = f"{half['lost']} of {count(half['n'], 'run')} there and above {were} lost ("
+    return sentence(words, Trials(half["confirm_trials"], "confirm"), ")")
 
 
 def _test(tested: pd.DataFrame) -> Sentence | str:

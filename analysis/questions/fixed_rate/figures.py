@@ -21,7 +21,7 @@ BESIDE = 1.03  # how far single runs stand from their rate in the figure, as a f
 
 
 def response_figure(estimates: Estimates, verdict: str) -> Picture:
-    """Score against rate: single runs, means with intervals, the peak, lost runs below."""
+    """Score against rate: single runs, means with intervals, the peak, untrained runs below."""
     rates, seeds = estimates["rates"], estimates["seeds"]
     top = estimates["peak"].iloc[0]
     beside = seeds["base_lr"].where(seeds["accuracy"].isna(), seeds["base_lr"] * BESIDE)
@@ -54,7 +54,7 @@ def response_figure(estimates: Estimates, verdict: str) -> Picture:
 
 
 def _counts(axes: Axes, rates: pd.DataFrame) -> None:
-    """Beside the marks of lost runs, which hide each other: how many of how many."""
+    """Beside the marks of untrained runs, which hide each other: how many of how many."""
     states = [label.get_text() for label in axes.get_yticklabels()]
     for state, row in itertools.product(states, rates.to_dict("records")):
         if not row[state]:

@@ -12,9 +12,9 @@ from analysis.estimators.comparison import compare_pairs
 from analysis.estimators.intervals import mean_interval
 from analysis.figures.style import Picture, spoken
 from analysis.fresh_seeds import pairs
-from analysis.fresh_seeds.frames import chosen_runs, ids, runs
-from analysis.fresh_seeds.missing import missing, said
-from analysis.questions.langevin import exact
+from analysis.fresh_seeds.frames import chosen_runs, confirm_runs, ids
+from analysis.fresh_seeds.missing import missing, missing_words
+from analysis.questions.langevin import known_posteriors
 from analysis.questions.langevin.figures import by_temperature
 from analysis.reading.predictive import MEASURES, SAMPLED, measured
 from analysis.reading.states import RESULTS
@@ -88,7 +88,7 @@ ABOUT = on_fresh_seeds(
         "distances": Table(
             "The mixture's samples against its exact posterior: total variation of the "
             "marginals, and the share of the mode with theta2 < 0.",
-            exact.COLUMNS,
+            known_posteriors.COLUMNS,
         ),
     },
 )
@@ -97,7 +97,7 @@ ABOUT = on_fresh_seeds(
 def estimate(study: Study) -> Estimates:
     """methods, beside (the same of the best candidates on validation images), pairs (`pairs.table`
     of comparison), likelihood (of comparison_nll), temperatures with their singles, noise, missing,
-    and what `exact.estimates` gives of the samples kept in the study."""
+    and what `known_posteriors.estimates` gives of the samples kept in the study."""
     judged, stage = _judged(study)
     comparison, compared = pairs.pairs(study, FIRST, SAMPLED), likelihood(judged)
     singles = _along(study)
@@ -112,7 +112,7 @@ def estimate(study: Study) -> Estimates:
         "singles": singles,
         "noise": _noise(judged),
         "missing": missing(study),
-        **exact.estimates(study.sampled),
+        **known_posteriors.estimates(study.sampled),
     }
 
 
@@ -131,9 +131,9 @@ def _candidates(study: Study) -> pd.DataFrame:
 
 def _methods(judged: pd.DataFrame, stage: Stage) -> pd.DataFrame:
     rows = [
-        {"family": family, **means(own), "samples": own["samples"].median()}
-        | {f"{stage}_trials": ids(own)}
-        for family, own in judged.groupby("family", sort=False)
+        {"family": family, **means(family_runs), "samples": family_runs["samples"].median()}
+        | {f"{stage}_trials": ids(family_runs)}
+        for family, family_runs in judged.groupby("family", sort=False)
     ]
     if not rows:
         return pd.DataFrame(columns=["family", "n", *MEASURES])
@@ -143,15 +143,15 @@ def _methods(judged: pd.DataFrame, stage: Stage) -> pd.DataFrame:
 _HIGHEST = {"accuracy": 1.0, "brier": 2.0, "ece": 1.0}
 
 
-def means(own: pd.DataFrame) -> dict[str, float | int]:
+def means(runs: pd.DataFrame) -> dict[str, float | int]:
     """n, diverged, and the mean of each of MEASURES with its interval, cut off where no value can
     be."""
-    row: dict[str, float | int] = {"n": len(own)}
-    row["diverged"] = int((own["state"] == "diverged").sum())
+    row: dict[str, float | int] = {"n": len(runs)}
+    row["diverged"] = int((runs["state"] == "diverged").sum())
     for name in MEASURES:
-        found = mean_interval(own[name])
-        low, high = np.clip([found.low, found.high], 0.0, _HIGHEST.get(name, np.inf))
-        row |= {name: found.mean, f"{name}_low": float(low), f"{name}_high": float(high)}
+        interval = mean_interval(runs[name])
+        low, high = np.clip([interval.low, interval.high], 0.0, _HIGHEST.get(name, np.inf))
+        row |= {name: interval.mean, f"{name}_low": float(low), f"{name}_high": float(high)}
     return row
 
 
@@ -164,20 +164,20 @@ def likelihood(judged: pd.DataFrame) -> pd.DataFrame:
     if FIRST not in scores or not others:
         columns = ("family", "n", "difference_nll", "low90", "high90", "verdict", "further_seeds")
         return pd.DataFrame(columns=list(columns))
-    found = compare_pairs(-scores, FIRST, others, delta=NATS)  # the rule takes more for better
+    compared = compare_pairs(-scores, FIRST, others, delta=NATS)  # the rule takes more for better
     return pd.DataFrame(
         {
-            "family": found["second"],
-            "n": found["n"],
-            "difference_nll": -found["mean"],
-            "difference_nll_low": -found["high"],
-            "difference_nll_high": -found["low"],
-            "adjusted_nll_low": -found["adjusted_high"],
-            "adjusted_nll_high": -found["adjusted_low"],
-            "low90": -found["high90"],
-            "high90": -found["low90"],
-            "verdict": found["verdict"],
-            "further_seeds": found["further_seeds"],
+            "family": compared["second"],
+            "n": compared["n"],
+            "difference_nll": -compared["mean"],
+            "difference_nll_low": -compared["high"],
+            "difference_nll_high": -compared["low"],
+            "adjusted_nll_low": -compared["adjusted_high"],
+            "adjusted_nll_high": -compared["adjusted_low"],
+            "low90": -compared["high90"],
+            "high90": -compared["low90"],
+            "verdict": compared["verdict"],
+            "further_seeds": compared["further_seeds"],
         }
     ).sort_values("difference_nll", ignore_index=True)
 
@@ -185,13 +185,13 @@ def likelihood(judged: pd.DataFrame) -> pd.DataFrame:
 def _along(study: Study) -> pd.DataFrame:
     """The runs that differ in their temperature alone, with MEASURES on validation images: those of
     the grid, and the candidate's that it was made from."""
-    found = runs(study)
+    runs = confirm_runs(study)
     confirm = study.confirm or study
     sgld = [(index, arm) for index, arm in enumerate(confirm.spec.arms) if arm.family == "sgld"]
-    cells = [_but_temperature(arm) for _, arm in sgld if arm.role == "grid"]
-    along = [index for index, arm in sgld if _but_temperature(arm) in cells]
+    grid_settings = [_but_temperature(arm) for _, arm in sgld if arm.role == "grid"]
+    along = [index for index, arm in sgld if _but_temperature(arm) in grid_settings]
     columns = ["trial", "replicate", "state", "temperature", *MEASURES]
-    grid = found[found["arm"].isin(along)]
+    grid = runs[runs["arm"].isin(along)]
     return measured(grid, confirm.predictive, "val").reindex(columns=columns)
 
 
@@ -204,20 +204,20 @@ def temperatures(singles: pd.DataFrame) -> pd.DataFrame:
     NLL minus that at temperature 0 over common seeds, with its interval; confirm_trials."""
     coldest = singles[singles["temperature"] == 0].set_index("replicate")["calibrated_nll"]
     rows = []
-    for temperature, own in singles.groupby("temperature"):
-        behind = mean_interval(own.set_index("replicate")["calibrated_nll"] - coldest)
-        row = {"temperature": temperature, **means(own), "behind_nll": behind.mean}
+    for temperature, group in singles.groupby("temperature"):
+        behind = mean_interval(group.set_index("replicate")["calibrated_nll"] - coldest)
+        row = {"temperature": temperature, **means(group), "behind_nll": behind.mean}
         row |= {"behind_nll_low": behind.low, "behind_nll_high": behind.high}
-        rows.append(row | {"confirm_trials": ids(own)})
+        rows.append(row | {"confirm_trials": ids(group)})
     return pd.DataFrame(rows, columns=None if rows else ["temperature", "n", *MEASURES])
 
 
 def _noise(judged: pd.DataFrame) -> pd.DataFrame:
     rows = []
-    for family, own in judged.groupby("family", sort=False):
-        found = mean_interval(own["noise_temperature"])
-        low, high = max(found.low, 0.0), found.high
-        rows.append((family, found.n, found.mean, low, high, own["final_lr"].mean()))
+    for family, family_runs in judged.groupby("family", sort=False):
+        interval = mean_interval(family_runs["noise_temperature"])
+        low, high = max(interval.low, 0.0), interval.high
+        rows.append((family, interval.n, interval.mean, low, high, family_runs["final_lr"].mean()))
     return pd.DataFrame(rows, columns=ABOUT.tables["noise"].names)
 
 
@@ -229,7 +229,7 @@ def draw(estimates: Estimates) -> list[Picture]:
         f"SGD minus each sampler with intervals, a row each. {conclude(estimates)}",
     )
     along = by_temperature(estimates["temperatures"], estimates["beside"], _along_words(estimates))
-    return [*exact.draw(estimates), *along, *forest]
+    return [*known_posteriors.draw(estimates), *along, *forest]
 
 
 def conclude(estimates: Estimates) -> str:
@@ -244,16 +244,16 @@ def conclude(estimates: Estimates) -> str:
         _along_words(estimates),
         _noise_words(estimates["noise"]),
     ]
-    return "; ".join(filter(None, parts)) + said(estimates["missing"]) + "."
+    return "; ".join(filter(None, parts)) + missing_words(estimates["missing"]) + "."
 
 
 def _likelihood_words(frame: pd.DataFrame) -> str:
     known = frame[frame["n"] > 1]
     groups = []
     for verdict in ("better", "worse", "equivalent", "unresolved"):
-        own = known[known["verdict"] == verdict]
-        if len(own):
-            each = [_against(row, verdict) for row in own.to_dict("records")]
+        rows = known[known["verdict"] == verdict]
+        if len(rows):
+            each = [_against(row, verdict) for row in rows.to_dict("records")]
             groups.append(f"{_LEADS[verdict]} {listed(each)}")
     return "in calibrated NLL (nats, less is better) it is " + "; ".join(groups) if groups else ""
 
@@ -301,10 +301,10 @@ def _between(row: pd.Series | Mapping[Hashable, Any], low: str, high: str) -> st
 
 
 def _noise_words(frame: pd.DataFrame) -> str:
-    own = frame[(frame["family"] == FIRST) & frame["temperature"].notna()]
-    if own.empty:
+    known = frame[(frame["family"] == FIRST) & frame["temperature"].notna()]
+    if known.empty:
         return ""
-    row = own.iloc[0]
+    row = known.iloc[0]
     interval = f" ({row['temperature_low']:.2g} to {row['temperature_high']:.2g})"
     return (
         f"the noise of SGD's minibatches would be a temperature of {row['temperature']:.2g}"

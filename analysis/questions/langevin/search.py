@@ -7,7 +7,7 @@ import pandas as pd
 
 from analysis.figures.axes import accuracy_axis, temperature_axis
 from analysis.figures.style import Picture, canvas, family_legend, picture, spoken, style
-from analysis.questions.langevin import exact
+from analysis.questions.langevin import known_posteriors
 from analysis.reading.predictive import measured
 from analysis.section import About, Estimates
 from analysis.study import Study
@@ -35,24 +35,24 @@ ABOUT = About(
 
 def estimate(study: Study) -> Estimates:
     """trials: family, trial, base_lr, temperature (0 where a method has none), state, accuracy,
-    calibrated_nll, brier, ece; best: the best complete one of each family; and `exact.estimates`,
-    unless fresh seeds show them."""
-    found = measured(study.ended(ABOUT.uses), study.predictive, "val")
-    warm = found.get("temperature", pd.Series(0.0, index=found.index)).fillna(0.0)
+    calibrated_nll, brier, ece; best: the best complete one of each family; and
+    `known_posteriors.estimates`, unless fresh seeds show them."""
+    trials = measured(study.ended(ABOUT.uses), study.predictive, "val")
+    warm = trials.get("temperature", pd.Series(0.0, index=trials.index)).fillna(0.0)
     columns = ["family", "trial", "base_lr", "temperature", "prior_precision", "state"]
-    found = found.assign(temperature=warm).reindex(
+    trials = trials.assign(temperature=warm).reindex(
         columns=[*columns, "accuracy", "calibrated_nll", "brier", "ece"]
     )
-    ranked = found[found["state"] == "complete"].sort_values("accuracy", ascending=False)
+    ranked = trials[trials["state"] == "complete"].sort_values("accuracy", ascending=False)
     ranked = ranked.drop_duplicates("family")
     best = ranked.drop(columns=["state"]).reset_index(drop=True)
-    known = exact.estimates({} if study.confirm is not None else study.sampled)
-    return {"trials": found, "best": best, **known}
+    known = known_posteriors.estimates({} if study.confirm is not None else study.sampled)
+    return {"trials": trials, "best": best, **known}
 
 
 def draw(estimates: Estimates) -> list[Picture]:
     """What is known exactly, and accuracy and calibrated NLL against temperature."""
-    return [*exact.draw(estimates), *_by_temperature(estimates)]
+    return [*known_posteriors.draw(estimates), *_by_temperature(estimates)]
 
 
 def _by_temperature(estimates: Estimates) -> list[Picture]:
@@ -68,13 +68,13 @@ def _by_temperature(estimates: Estimates) -> list[Picture]:
         for one, name in ((upper, "accuracy"), (lower, "calibrated_nll")):
             zero = temperature_axis(one, trials["temperature"])
             for family in families:
-                own = trials[trials["family"] == family]
+                group = trials[trials["family"] == family]
                 # Methods without a temperature would hide each other at 0.
                 place = still.index(family) if family in still else 0
                 beside = zero * 10 ** (0.2 * (place - (len(still) - 1) / 2))
-                at = np.where(own["temperature"] > 0, own["temperature"], beside)
+                at = np.where(group["temperature"] > 0, group["temperature"], beside)
                 colour, mark = style(family)
-                one.scatter(at, own[name], color=colour, marker=mark, s=28, alpha=0.8)
+                one.scatter(at, group[name], color=colour, marker=mark, s=28, alpha=0.8)
         accuracy_axis(upper, trials["accuracy"])
         upper.set_ylabel("accuracy (%)")
         upper.set_xlabel("")
@@ -97,7 +97,7 @@ def conclude(estimates: Estimates) -> Sentence | str:
     best = estimates["best"].dropna(subset=["accuracy"])
     if best.empty:
         return "No trial ran to its end, so that nothing can be compared."
-    found = [
+    best_trials = [
         sentence(
             f"{spoken(row['family'])} {percent(row['accuracy'])} (",
             Trials([row["trial"]]),
@@ -106,4 +106,4 @@ def conclude(estimates: Estimates) -> Sentence | str:
         for row in best.to_dict("records")
     ]
     head = "Best trials, by the accuracy of what they predict: "
-    return sentence(head, joined(", ", found), ".")
+    return sentence(head, joined(", ", best_trials), ".")

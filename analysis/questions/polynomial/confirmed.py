@@ -16,8 +16,8 @@ from analysis.estimators.fits import Peak, mean_rate_share, peak
 from analysis.estimators.learning_curves import epochs_to_target
 from analysis.estimators.responses import kept, response, tuned
 from analysis.figures.style import Picture
-from analysis.fresh_seeds.frames import by_seed, ids, runs
-from analysis.fresh_seeds.missing import missing, said
+from analysis.fresh_seeds.frames import by_seed, confirm_runs, ids
+from analysis.fresh_seeds.missing import missing, missing_words
 from analysis.questions.polynomial.figures import loss_figure, map_figure, mean_rate_figure
 from analysis.reading.states import RESULTS
 from analysis.section import Estimates, on_fresh_seeds
@@ -90,20 +90,20 @@ def estimate(study: Study) -> Estimates:
     many base rates as any. peaks: `peak` of the exponent at the tuned rates and at one fixed base
     rate (`_fixed`); share: `mean_rate_share` of the grid; losses: training loss by epoch at the
     tuned rates over seeds; missing: runs without a result."""
-    found = runs(study)
-    found = found[found["family"] == "polynomial"]
-    exponents = found.get("exponent", pd.Series(dtype=float))
-    found = found.assign(exponent=exponents.astype(float)).dropna(subset=["exponent"])
-    rates = tuned(found, "exponent", "base_lr")
+    runs = confirm_runs(study)
+    runs = runs[runs["family"] == "polynomial"]
+    exponents = runs.get("exponent", pd.Series(dtype=float))
+    runs = runs.assign(exponent=exponents.astype(float)).dropna(subset=["exponent"])
+    rates = tuned(runs, "exponent", "base_lr")
     rates = rates[rates["tried"] == rates["tried"].max()]
-    grid = found[found["exponent"].isin(rates["exponent"])]
+    grid = runs[runs["exponent"].isin(rates["exponent"])]
     best = grid[grid["base_lr"] == grid["exponent"].map(rates.set_index("exponent")["base_lr"])]
     best = best.sort_values(["exponent", "replicate"])
     curves = study.stage("confirm").curves
     return {
         "exponents": _exponents(rates, best, curves),
         "pairs": pairs(best, study.delta),
-        "cells": _cells(found, list(rates["exponent"])),
+        "cells": _cells(runs, list(rates["exponent"])),
         "peaks": _peaks(grid, best),
         "share": pd.DataFrame([mean_rate_share(grid)]),
         "losses": _losses(best, curves),
@@ -129,8 +129,8 @@ def pairs(best: pd.DataFrame, delta: float) -> pd.DataFrame:
     """`compare_pairs` of the exponent with the highest mean against each other one, the differences
     named for what they are; empty where there are fewer than two exponents.
 
-    best: runs at the tuned rate of each exponent, none lost. That the first was picked for its mean
-    would find too much, were the rates not picked likewise, which shrinks the differences.
+    best: runs at the tuned rate of each exponent, none untrained. That the first was picked for its
+    mean would find too much, were the rates not picked likewise, which shrinks the differences.
     """
     scores = by_seed(best, "exponent").rename(columns=_text)
     trials = {name: ids(group) for name, group in best.groupby(best["exponent"].map(_text))}
@@ -148,37 +148,37 @@ def _text(exponent: float) -> str:
     return f"{exponent:.3g}"
 
 
-def _cells(found: pd.DataFrame, exponents: list[float]) -> pd.DataFrame:
+def _cells(runs: pd.DataFrame, exponents: list[float]) -> pd.DataFrame:
     """The `response` by exponent and base rate, with mean_lr, whether it is in the grid, trials."""
     by = ["exponent", "base_lr"]
-    frame = response(found, by).rename(columns=_MEAN)
-    groups = {key: group for key, group in found.groupby(by)}  # noqa: C416 - of frames
-    own = [groups[key] for key in zip(frame["exponent"], frame["base_lr"], strict=True)]
+    frame = response(runs, by).rename(columns=_MEAN)
+    groups = {key: group for key, group in runs.groupby(by)}  # noqa: C416 - of frames
+    cell_runs = [groups[key] for key in zip(frame["exponent"], frame["base_lr"], strict=True)]
     # A diverged run's mean rate is that of the epochs before, so that complete runs tell it.
-    rates = [each.loc[each["state"] == "complete", "mean_lr"].mean() for each in own]
+    rates = [each.loc[each["state"] == "complete", "mean_lr"].mean() for each in cell_runs]
     frame = frame[[*by, "n", *RESULTS, *_MEAN.values()]]
     frame = frame.assign(mean_lr=rates, in_grid=frame["exponent"].isin(exponents))
-    frame["confirm_trials"] = [ids(each) for each in own]
+    frame["confirm_trials"] = [ids(each) for each in cell_runs]
     return frame
 
 
 def _peaks(grid: pd.DataFrame, best: pd.DataFrame) -> pd.DataFrame:
-    """rates (tuned or fixed), base_lr of the fixed one, exponents (how many lost no run there), and
-    the fields of `peak` over them."""
+    """rates (tuned or fixed), base_lr of the fixed one, exponents (how many have no untrained run
+    there), and the fields of `peak` over them."""
     fixed = _fixed(grid)
     rows = []
-    for name, rate, own in (
+    for name, rate, runs in (
         ("tuned", np.nan, best),
         ("fixed", fixed, grid[grid["base_lr"] == fixed]),
     ):
-        exponents = kept(own, ["exponent"])["exponent"].nunique()
-        rows.append((name, rate, exponents, *peak(own, "exponent")))
+        exponents = kept(runs, ["exponent"])["exponent"].nunique()
+        rows.append((name, rate, exponents, *peak(runs, "exponent")))
     return pd.DataFrame(rows, columns=["rates", "base_lr", "exponents", *Peak._fields])
 
 
 def _fixed(grid: pd.DataFrame) -> float:
-    """The base rate at which the most exponents lost no run, of equals the one nearest to the
-    middle of the grid; NaN without any."""
+    """The base rate at which the most exponents have no untrained run, of equals the one nearest to
+    the middle of the grid; NaN without any."""
     tried = np.sort(grid["base_lr"].unique())
     if not len(tried):
         return np.nan
@@ -190,9 +190,9 @@ def _fixed(grid: pd.DataFrame) -> float:
 
 def _losses(best: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
     """Training loss (nats) by exponent, base_lr and epoch: n, mean, lowest, highest of seeds."""
-    own = curves.merge(best[["trial", "exponent", "base_lr"]], on="trial")
-    own["epoch"] += 1
-    groups = own.groupby(["exponent", "base_lr", "epoch"])["train_loss"]
+    losses = curves.merge(best[["trial", "exponent", "base_lr"]], on="trial")
+    losses["epoch"] += 1
+    groups = losses.groupby(["exponent", "base_lr", "epoch"])["train_loss"]
     frame = groups.agg(["count", "mean", "min", "max"]).reset_index()
     return frame.set_axis([*frame.columns[:3], "n", "mean", "lowest", "highest"], axis=1)
 
@@ -201,19 +201,19 @@ def draw(estimates: Estimates) -> list[Picture]:
     """The map of exponent and base rate, training loss at tuned rates, score against mean rate."""
     if estimates["cells"]["accuracy"].isna().all():
         return []
-    found = [map_figure(estimates, str(conclude(estimates)))]
+    pictures = [map_figure(estimates, str(conclude(estimates)))]
     if len(estimates["losses"]):
-        found.append(loss_figure(estimates["losses"]))
+        pictures.append(loss_figure(estimates["losses"]))
     if _rates_unknown(estimates):
-        return found
-    return [*found, mean_rate_figure(estimates["cells"], _share(estimates))]
+        return pictures
+    return [*pictures, mean_rate_figure(estimates["cells"], _explained(estimates))]
 
 
 def conclude(estimates: Estimates) -> Sentence | str:
     """Which exponents can be told apart at tuned rates, by how much, where the peak lies, and what
     the mean rate explains."""
     lacking = estimates["missing"]
-    left = said(lacking[lacking["stage"] == "confirm"])
+    left = missing_words(lacking[lacking["stage"] == "confirm"])
     frame = estimates["exponents"]
     if frame.empty:
         return f"No polynomial run on fresh seeds has a result{left}."
@@ -225,7 +225,7 @@ def conclude(estimates: Estimates) -> Sentence | str:
             f"Only exponent {_text(row['exponent'])} has a base rate that lost no run, so that "
             f"there is none to compare it with{left}."
         )
-    end = f"; {_peaked(estimates)}; {_share(estimates)}{left}."
+    end = f"; {_peaked(estimates)}; {_explained(estimates)}{left}."
     return sentence(_compared(estimates), end)
 
 
@@ -284,8 +284,8 @@ def _seeds(pairs: pd.DataFrame) -> str:
     if more.empty:
         return ", and how many more seeds it takes is not known"
     least, most = int(more.min()), int(more.max())
-    asked = count(most, "more seed") if least == most else f"{least} to {count(most, 'more seed')}"
-    return f", and to tell the rest takes about {asked}"
+    needed = count(most, "more seed") if least == most else f"{least} to {count(most, 'more seed')}"
+    return f", and to tell the rest takes about {needed}"
 
 
 def _peaked(estimates: Estimates) -> str:
@@ -314,7 +314,7 @@ def _rates_unknown(estimates: Estimates) -> bool:
     return bool(cells["complete"].sum() > 0 and cells["mean_lr"].isna().all())
 
 
-def _share(estimates: Estimates) -> str:
+def _explained(estimates: Estimates) -> str:
     """What the mean rate explains of the variation over the grid."""
     row = estimates["share"].to_dict("records")[0]
     if row["cells"] < 4 or row["n"] < 2:

@@ -23,8 +23,8 @@ _MARKS = "osD^vPX"
 
 
 def map_figure(estimates: Estimates, verdict: str) -> Picture:
-    """Exponent x base rate: mean accuracy as colour and number, lost cells hatched, tuned rate of
-    each exponent framed."""
+    """Exponent x base rate: mean accuracy as colour and number, cells with untrained runs hatched,
+    tuned rate of each exponent framed."""
     cells = estimates["cells"]
     rows = cells.loc[cells["in_grid"], "exponent"].nunique()
     with canvas(1, 1, 1.6 + 0.42 * rows) as (figure, axes):
@@ -45,8 +45,8 @@ def exponent_map(cells: pd.DataFrame, exponents: pd.DataFrame, ax: Axes | None =
 
     cells: ``lrstudy.estimates(study)["cells"]`` of a confirmed study of the space polynomial, a row
         a cell: exponent, base_lr, n (runs), complete, accuracy (mean of the complete ones, a share
-        in [0, 1], NaN without any), in_grid (whether it is drawn). Where runs were lost the cell is
-        grey and says how many.
+        in [0, 1], NaN without any), in_grid (whether it is drawn). Where runs are untrained the
+        cell is grey and says how many.
     exponents: its ``["exponents"]``: exponent and base_lr, its tuned rate, which is framed.
     ax: where to draw; the current axes without it. Returns it, with a bar of colours beside it.
 
@@ -90,23 +90,23 @@ def exponent_map(cells: pd.DataFrame, exponents: pd.DataFrame, ax: Axes | None =
 
 
 def _cell(axes: Axes, x: int, y: int, cell: Mapping[Any, Any], colours: Normalize) -> None:
-    lost, known = cell["n"] - cell["complete"], not np.isnan(cell["accuracy"])
+    untrained, known = cell["n"] - cell["complete"], not np.isnan(cell["accuracy"])
     shade = float(colours(cell["accuracy"])) if known else 1.0
-    fill = "#eeeeee" if lost else mpl.colormaps["viridis"](shade)
+    fill = "#eeeeee" if untrained else mpl.colormaps["viridis"](shade)
     axes.add_patch(mpl.patches.Rectangle((x, y), 1, 1, facecolor=fill, edgecolor="white"))
     text = f"{100 * cell['accuracy']:.1f}" if known else ""
-    if lost:
+    if untrained:
         hatched = mpl.patches.Rectangle((x, y), 1, 1, fill=False, hatch="///", lw=0)
         hatched.set_edgecolor("#bbbbbb")
         axes.add_patch(hatched)
-        text += "\n" * known + f"{lost} of {cell['n']} lost"
+        text += "\n" * known + f"{untrained} of {cell['n']} lost"
     axes.text(
         x + 0.5,
         y + 0.5,
         text,
         ha="center",
         va="center",
-        color="white" if shade < 0.6 and not lost else INK,
+        color="white" if shade < 0.6 and not untrained else INK,
         fontsize="small",
         bbox={"facecolor": fill, "edgecolor": "none", "pad": 1.5},
     )
@@ -120,15 +120,17 @@ def loss_figure(losses: pd.DataFrame) -> Picture:
         for place, (exponent, colour) in enumerate(
             zip(exponents, _shades(len(exponents)), strict=True)
         ):
-            own = losses[losses["exponent"] == exponent]
-            one.fill_between(own["epoch"], own["lowest"], own["highest"], color=colour, alpha=0.15)
+            curve = losses[losses["exponent"] == exponent]
+            one.fill_between(
+                curve["epoch"], curve["lowest"], curve["highest"], color=colour, alpha=0.15
+            )
             one.plot(
-                own["epoch"],
-                own["mean"],
+                curve["epoch"],
+                curve["mean"],
                 color=colour,
                 marker=_MARKS[place % len(_MARKS)],
                 ms=5,
-                label=f"{exponent:.3g} ({own['base_lr'].iloc[0]:.2g})",
+                label=f"{exponent:.3g} ({curve['base_lr'].iloc[0]:.2g})",
             )
         one.set_yscale("log")
         one.yaxis.set_major_locator(LogLocator(subs=log_subs(*one.get_ylim())))
@@ -159,14 +161,14 @@ def mean_rate_figure(cells: pd.DataFrame, conclusion: str) -> Picture:
         for place, (exponent, colour) in enumerate(
             zip(exponents, _shades(len(exponents)), strict=True)
         ):
-            own = known[whole & (known["exponent"] == exponent)].sort_values("mean_lr")
+            curve = known[whole & (known["exponent"] == exponent)].sort_values("mean_lr")
             rest = known[~whole & (known["exponent"] == exponent)]
             one.vlines(
-                own["mean_lr"], own["accuracy_low"], own["accuracy_high"], color=colour, lw=1
+                curve["mean_lr"], curve["accuracy_low"], curve["accuracy_high"], color=colour, lw=1
             )
             mark = _MARKS[place % len(_MARKS)]
             label = f"{exponent:.3g}"
-            one.plot(own["mean_lr"], own["accuracy"], mark, ls="-", color=colour, label=label)
+            one.plot(curve["mean_lr"], curve["accuracy"], mark, ls="-", color=colour, label=label)
             one.plot(rest["mean_lr"], rest["accuracy"], mark, color=colour, mfc="white", zorder=1)
         shown = known.loc[whole if whole.any() else slice(None), "accuracy"]
         beyond = max((shown.max() - shown.min()) / 3, 0.005)

@@ -127,8 +127,8 @@ def _by_exponent(trials: pd.DataFrame, exponents: pd.DataFrame, verdict: str) ->
 def _marks_and_means(ax: Axes, trials: pd.DataFrame, exponents: pd.DataFrame, family: str) -> None:
     """The complete trials of a family, and the mean of each range of exponents."""
     colour, mark = style(family)
-    own = trials[trials["family"] == family]
-    points = (own["exponent"], own["accuracy"])
+    family_trials = trials[trials["family"] == family]
+    points = (family_trials["exponent"], family_trials["accuracy"])
     ax.scatter(*points, color=colour, marker=mark, s=26, alpha=0.7, label=spoken(family))
     for row in exponents[exponents["family"] == family].to_dict("records"):
         ends = [row["exponent_low"], row["exponent_high"]]
@@ -195,13 +195,13 @@ def conclude(estimates: Estimates) -> Sentence | str:
     trials = estimates["trials"]
     if exponents.empty:
         return "No trial ran to its end, so that no exponent can be judged."
-    found: list[Sentence] = []
+    sentences: list[Sentence] = []
     for family, group in exponents.groupby("family", sort=False):
         best = group.sort_values("best_accuracy").iloc[-1]
-        own = trials[trials["trial"] == best["best_trial"]].iloc[0]
+        trial = trials[trials["trial"] == best["best_trial"]].iloc[0]
         text = (
-            f"{'best' if found else 'Best'} {spoken(str(family))}: exponent "
-            f"{own['exponent']:.2g} at base rate {own['base_lr']:.2g} with "
+            f"{'best' if sentences else 'Best'} {spoken(str(family))}: exponent "
+            f"{trial['exponent']:.2g} at base rate {trial['base_lr']:.2g} with "
             f"{percent(best['best_accuracy'])} ("
         )
         others = ""
@@ -211,5 +211,5 @@ def conclude(estimates: Estimates) -> Sentence | str:
                 f"; the best of {len(group)} ranges of exponents lie between {percent(low)} and "
                 f"{percent(high)}"
             )
-        found.append(sentence(text, Trials([best["best_trial"]]), f"){others}"))
-    return sentence(joined("; ", found), ".")
+        sentences.append(sentence(text, Trials([best["best_trial"]]), f"){others}"))
+    return sentence(joined("; ", sentences), ".")

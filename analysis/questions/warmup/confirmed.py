@@ -11,9 +11,9 @@ import pandas as pd
 from analysis.estimators.comparison import compare_pairs
 from analysis.estimators.responses import kept, largest_usable, response, shortest_warmup, tuned
 from analysis.figures.style import Picture, spoken
-from analysis.fresh_seeds.frames import by_seed, ids, runs
-from analysis.fresh_seeds.missing import missing, said
-from analysis.fresh_seeds.pairs import exact
+from analysis.fresh_seeds.frames import by_seed, confirm_runs, ids
+from analysis.fresh_seeds.missing import missing, missing_words
+from analysis.fresh_seeds.pairs import signed_points
 from analysis.questions.warmup import figures as warmup_figures
 from analysis.questions.warmup import layers
 from analysis.questions.warmup.layers import length
@@ -56,40 +56,40 @@ Row = Mapping[Hashable, Any]
 def grid_runs(study: Study) -> pd.DataFrame:
     """The confirm runs on the grid of warmup x base rate, which is of one family: grid runs, and
     candidates that have the parameters of a cell and therefore stand for it."""
-    found = runs(study)
-    cells = found[(found["role"] == "grid") & ~found["ladder"].astype(bool)]
-    if cells.empty:
-        return cells
-    inside = found["family"] == cells["family"].iloc[0]
+    runs = confirm_runs(study)
+    grid = runs[(runs["role"] == "grid") & ~runs["ladder"].astype(bool)]
+    if grid.empty:
+        return grid
+    inside = runs["family"] == grid["family"].iloc[0]
     for name in _KEY:
-        inside &= found[name].isin(cells[name])
-    return pd.DataFrame(found[inside])
+        inside &= runs[name].isin(grid[name])
+    return pd.DataFrame(runs[inside])
 
 
 def estimate(study: Study) -> Estimates:
     """cells: `response` by warmup and base rate; usable: `largest_usable` from the smallest tuned
     rate on; lengths: see ABOUT; scores, seeds: see `_scores`; layers: `layers.moved`; facts: one
     row: family, seeds, delta, shortest and best (NaN where nothing can be said); missing."""
-    found = on_grid(grid_runs(study), study.stage("confirm").curves, study.delta)
-    return found | {"missing": missing(study)}
+    frames = on_grid(grid_runs(study), study.stage("confirm").curves, study.delta)
+    return frames | {"missing": missing(study)}
 
 
 def on_grid(grid: pd.DataFrame, curves: pd.DataFrame, delta: float) -> Estimates:
     """`estimate` from the runs on the grid, and their curves."""
-    found = shortest_warmup(grid, delta)
+    warmups = shortest_warmup(grid, delta)
     above = tuned(grid, "warmup", "base_lr")["base_lr"].min()
     facts = {
         "family": grid["family"].iloc[0] if len(grid) else "",
         "seeds": grid["replicate"].nunique(),
         "delta": delta,
-        "shortest": np.nan if found.shortest is None else found.shortest,
-        "best": np.nan if found.best is None else found.best,
+        "shortest": np.nan if warmups.shortest is None else warmups.shortest,
+        "best": np.nan if warmups.best is None else warmups.best,
     }
     scores, seeds = _scores(grid)
     return {
         "cells": _with_trials(response(grid, _KEY), grid, _KEY),
         "usable": _with_trials(largest_usable(grid, np.nan_to_num(above)), grid, ["warmup"]),
-        "lengths": _lengths(grid, found.lengths, found.best, delta),
+        "lengths": _lengths(grid, warmups.lengths, warmups.best, delta),
         "scores": scores,
         "seeds": seeds,
         "layers": layers.moved(grid, curves),
@@ -99,8 +99,8 @@ def on_grid(grid: pd.DataFrame, curves: pd.DataFrame, delta: float) -> Estimates
 
 def _with_trials(frame: pd.DataFrame, grid: pd.DataFrame, key: list[str]) -> pd.DataFrame:
     """The frame with the confirm trials of each row."""
-    found = [ids(grid[(grid[key] == row).all(axis=1)]) for row in frame[key].to_numpy().tolist()]
-    return frame.assign(confirm_trials=pd.Series(found, frame.index, dtype=object))
+    trials = [ids(grid[(grid[key] == row).all(axis=1)]) for row in frame[key].to_numpy().tolist()]
+    return frame.assign(confirm_trials=pd.Series(trials, frame.index, dtype=object))
 
 
 def _at(grid: pd.DataFrame, rates: pd.Series) -> pd.DataFrame:
@@ -133,10 +133,10 @@ def _lengths(
 def _scores(grid: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Validation accuracy by length at the tuned rate of each, and at one rate that is too high.
 
-    Too high is the largest rate of the grid at which some length lost no run, if it lies above all
-    tuned ones, else the next rate above them. scores: at (tuned, too high), warmup, base_lr, n,
-    lost, accuracy, accuracy_low, accuracy_high (NaN where a run was lost). seeds: at, warmup,
-    replicate, accuracy of single complete runs.
+    Too high is the largest rate of the grid at which some length has no untrained run, if it lies
+    above all tuned ones, else the next rate above them. scores: at (tuned, too high), warmup,
+    base_lr, n, lost, accuracy, accuracy_low, accuracy_high (NaN where a run is untrained). seeds:
+    at, warmup, replicate, accuracy of single complete runs.
     """
     best = tuned(grid, "warmup", "base_lr").set_index("warmup")["base_lr"]
     above = sorted(rate for rate in grid["base_lr"].unique() if rate > best.max())
@@ -144,16 +144,16 @@ def _scores(grid: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     chosen = {"tuned": _at(grid, best)}
     if above:
         chosen["too high"] = grid[grid["base_lr"] == max(safe, default=above[0])]
-    cells, singles = [], []
-    for at, mine in chosen.items():
-        cell = response(mine, _KEY)
-        lost = cell["n"] - cell["complete"]
-        whole = cell[["mean", "low", "high"]].where(lost == 0)
+    scores, singles = [], []
+    for at, runs in chosen.items():
+        cell = response(runs, _KEY)
+        untrained = cell["n"] - cell["complete"]
+        whole = cell[["mean", "low", "high"]].where(untrained == 0)
         whole.columns = pd.Index(["accuracy", "accuracy_low", "accuracy_high"])
-        cells.append(cell[[*_KEY, "n"]].assign(at=at, lost=lost).join(whole))
-        complete = mine[mine["state"] == "complete"].rename(columns={"value": "accuracy"})
+        scores.append(cell[[*_KEY, "n"]].assign(at=at, lost=untrained).join(whole))
+        complete = runs[runs["state"] == "complete"].rename(columns={"value": "accuracy"})
         singles.append(complete[["warmup", "replicate", "accuracy"]].assign(at=at))
-    return pd.concat(cells, ignore_index=True), pd.concat(singles, ignore_index=True)
+    return pd.concat(scores, ignore_index=True), pd.concat(singles, ignore_index=True)
 
 
 def draw(estimates: Estimates) -> list[Picture]:
@@ -177,7 +177,7 @@ def conclude(estimates: Estimates) -> Sentence | str:
     facts, usable = estimates["facts"].to_dict("records")[0], estimates["usable"]
     if estimates["cells"].empty:
         return "No grid of warmup and base rate was trained on fresh seeds yet."
-    end = f"; {_largest(usable)}{said(estimates['missing'])}."
+    end = f"; {_largest(usable)}{missing_words(estimates['missing'])}."
     return sentence(_shortest(facts, estimates["lengths"]), end)
 
 
@@ -193,12 +193,12 @@ def _shortest(facts: Row, lengths: pd.DataFrame) -> Sentence | str:
         return sentence(head, _reached(best), ", but one seed decides nothing")
     if np.isnan(facts["shortest"]) or facts["shortest"] == facts["best"]:
         return _none_shorter(facts, rows)
-    found = rows[facts["shortest"]]
+    shortest = rows[facts["shortest"]]
     return sentence(
         f"Shortest warmup shown to be not inferior within {points(facts['delta'])}, each length at "
         f"its best base rate under {_decay(facts)}: ",
-        _tuned(found),
-        f", {_difference(found)} to {length(best['warmup'])}, ",
+        _tuned(shortest),
+        f", {_difference(shortest)} to {length(best['warmup'])}, ",
         _reached(best),
     )
 
@@ -268,9 +268,9 @@ def _runs(row: Row) -> Sentence:
 def _difference(row: Row) -> str:
     low, high = row["behind_accuracy_90_low"], row["behind_accuracy_90_high"]
     if np.isnan(low):
-        return f"a paired difference of {exact(row['behind_accuracy'])} points (one seed)"
-    bounds = f"90 % interval {exact(low)} to {exact(high)}"
-    return f"a paired difference of {exact(row['behind_accuracy'])} points ({bounds})"
+        return f"a paired difference of {signed_points(row['behind_accuracy'])} points (one seed)"
+    bounds = f"90 % interval {signed_points(low)} to {signed_points(high)}"
+    return f"a paired difference of {signed_points(row['behind_accuracy'])} points ({bounds})"
 
 
 def _largest(usable: pd.DataFrame) -> str:

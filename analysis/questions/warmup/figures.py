@@ -78,18 +78,18 @@ def warmup_map(cells: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
 def _square(ax: Axes, x: int, y: int, row: Mapping[Any, Any], colours: Normalize) -> None:
     """A cell of the map with its numbers."""
-    lost = np.isnan(row["mean"])
-    shade = "#dddddd" if lost else mpl.colormaps["viridis"](colours(row["mean"]))
+    none_trained = np.isnan(row["mean"])
+    shade = "#dddddd" if none_trained else mpl.colormaps["viridis"](colours(row["mean"]))
     ax.add_patch(mpl.patches.Rectangle((x - 0.5, y - 0.5), 1, 1, color=shade, lw=0))
-    dark = not lost and colours(row["mean"]) < 0.6
+    dark = not none_trained and colours(row["mean"]) < 0.6
     text = f"{row['complete']} of {row['n']}"
-    if not lost:
+    if not none_trained:
         text += f"\n{100 * row['mean']:.1f} %"
     ax.text(x, y, text, ha="center", va="center", fontsize=9, color="white" if dark else INK)
 
 
 def usable(frame: pd.DataFrame, rates: pd.Series, verdict: str) -> list[Picture]:
-    """The largest usable rate against the length, with the smallest at which a run was lost.
+    """The largest usable rate against the length, with the smallest at which a run is untrained.
 
     rates: of the grid.
     """
@@ -134,8 +134,8 @@ def by_length(scores: pd.DataFrame, seeds: pd.DataFrame, verdict: str) -> list[P
         one = axes[0, 0]
         accuracy_axis(one, cut_off(seeds["accuracy"], scores[list(_BOUNDS)]))
         for shift, (at, (colour, mark)) in zip((-0.07, 0.07), _LOOKS.items(), strict=True):
-            mine, singles = (each[each["at"] == at] for each in (scores, seeds))
-            if mine.empty:
+            means, singles = (each[each["at"] == at] for each in (scores, seeds))
+            if means.empty:
                 continue
             one.plot(
                 singles["warmup"] + 2.3 * shift * gap,
@@ -145,13 +145,13 @@ def by_length(scores: pd.DataFrame, seeds: pd.DataFrame, verdict: str) -> list[P
                 ms=3.5,
                 alpha=0.5,
             )
-            whole, x = mine.dropna(subset=["accuracy"]), mine["warmup"] + shift * gap
+            whole, x = means.dropna(subset=["accuracy"]), means["warmup"] + shift * gap
             one.vlines(x[whole.index], whole["accuracy_low"], whole["accuracy_high"], colors=colour)
             label = "each at its tuned rate"
             if at != "tuned":
-                label = f"all at {mine['base_lr'].iloc[0]:.2g}, too high"
+                label = f"all at {means['base_lr'].iloc[0]:.2g}, too high"
             one.plot(x[whole.index], whole["accuracy"], f"-{mark}", color=colour, ms=7, label=label)
-            _lost(one, mine[mine["lost"] > 0], x, colour)
+            _untrained(one, means[means["lost"] > 0], x, colour)
         one.set_xticks(lengths, [f"{each:.2g}" for each in lengths])
         one.set_xlabel("warmup (epochs)")
         outside_legend(figure, ncols=2)
@@ -168,9 +168,9 @@ def by_length(scores: pd.DataFrame, seeds: pd.DataFrame, verdict: str) -> list[P
         ]
 
 
-def _lost(one: mpl.axes.Axes, lossy: pd.DataFrame, x: pd.Series, colour: str) -> None:
-    """At the foot of the axes: how many runs of a length were lost."""
+def _untrained(one: mpl.axes.Axes, lengths: pd.DataFrame, x: pd.Series, colour: str) -> None:
+    """At the foot of the axes: how many runs of a length are untrained."""
     place = one.get_xaxis_transform()
-    for at, lost, n in zip(x[lossy.index], lossy["lost"], lossy["n"], strict=True):
-        text = f"{lost}/{n} lost"
+    for at, untrained, n in zip(x[lengths.index], lengths["lost"], lengths["n"], strict=True):
+        text = f"{untrained}/{n} lost"
         one.text(at, 0.02, text, transform=place, color=colour, fontsize=8, ha="center")

@@ -25,9 +25,9 @@ _BLUE = "#0072b2"
 def moved(grid: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
     """Distance of each layer from its start with the shortest and the longest warmup of the grid.
 
-    At the highest base rate at which both lost no run. layer, warmup, base_lr, epoch (trained: 0 at
-    the start), n seeds, distance (L2, mean over seeds), low, high (interval); epochs up to twice
-    the longest warmup. Empty where the two lengths have no such rate in common.
+    At the highest base rate at which neither has an untrained run. layer, warmup, base_lr, epoch
+    (trained: 0 at the start), n seeds, distance (L2, mean over seeds), low, high (interval); epochs
+    up to twice the longest warmup. Empty where the two lengths have no such rate in common.
     """
     survived = kept(grid, ["warmup", "base_lr"])
     lengths = [grid["warmup"].min(), grid["warmup"].max()]
@@ -35,39 +35,39 @@ def moved(grid: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
     if not rates[0] & rates[1] or lengths[0] == lengths[1]:
         return pd.DataFrame(columns=COLUMNS)
     rate = max(rates[0] & rates[1])
-    mine = survived[(survived["base_lr"] == rate) & survived["warmup"].isin(lengths)]
+    compared = survived[(survived["base_lr"] == rate) & survived["warmup"].isin(lengths)]
     layers = [str(name) for name in curves if str(name).startswith(_PREFIX)]
     first = curves.loc[curves["epoch"] < math.ceil(2 * lengths[1]), ["trial", "epoch", *layers]]
-    used = mine[["trial", "warmup"]].merge(first, on="trial")
+    used = compared[["trial", "warmup"]].merge(first, on="trial")
     rows = []
     for layer in layers:
         for warmup in lengths:
-            name, own = layer.removeprefix(_PREFIX), used[used["warmup"] == warmup]
-            rows.append((name, warmup, rate, 0, own["trial"].nunique(), 0.0, 0.0, 0.0))
-            for epoch, group in own.groupby("epoch"):
+            name, distances = layer.removeprefix(_PREFIX), used[used["warmup"] == warmup]
+            rows.append((name, warmup, rate, 0, distances["trial"].nunique(), 0.0, 0.0, 0.0))
+            for epoch, group in distances.groupby("epoch"):
                 n, mean, _, low, high = mean_interval(group[layer])
                 rows.append((name, warmup, rate, epoch + 1, n, mean, low, high))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def draw(found: pd.DataFrame) -> list[Picture]:
+def draw(distances: pd.DataFrame) -> list[Picture]:
     """A panel for each layer, a line for each of the two lengths."""
-    if found.empty:
+    if distances.empty:
         return []
-    names, lengths = list(found["layer"].unique()), sorted(found["warmup"].unique())
+    names, lengths = list(distances["layer"].unique()), sorted(distances["warmup"].unique())
     with panels(len(names), 1.9) as (figure, axes):
         for one, name in zip(axes, names, strict=True):
             for warmup, colour, mark in zip(lengths, ("#333333", _BLUE), ("o", "P"), strict=True):
-                own = found[(found["layer"] == name) & (found["warmup"] == warmup)]
-                epochs = own["epoch"].astype(float)
+                curve = distances[(distances["layer"] == name) & (distances["warmup"] == warmup)]
+                epochs = curve["epoch"].astype(float)
                 one.fill_between(
-                    epochs, own["low"], own["high"], color=colour, alpha=0.15, linewidth=0
+                    epochs, curve["low"], curve["high"], color=colour, alpha=0.15, linewidth=0
                 )
-                one.plot(epochs, own["distance"], marker=mark, ms=4, color=colour)
+                one.plot(epochs, curve["distance"], marker=mark, ms=4, color=colour)
             one.axvline(lengths[-1], color=PALE, linestyle=":")
             one.set_title(name)
             one.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-        top = np.nanmax(found[["distance", "high"]].to_numpy(dtype=np.float64))
+        top = np.nanmax(distances[["distance", "high"]].to_numpy(dtype=np.float64))
         axes[0].set_ylim(0, 1.05 * float(top))
         figure.supxlabel("epochs trained", fontsize="medium")
         figure.supylabel("L2 distance from the start", fontsize="medium")
@@ -79,17 +79,19 @@ def draw(found: pd.DataFrame) -> list[Picture]:
             picture(
                 figure,
                 "layers",
-                f"{alt}for each layer. {_alt(found)}",
-                f"Both at a base rate of {found['base_lr'].iloc[0]:.2g}, the highest at which "
+                f"{alt}for each layer. {_alt(distances)}",
+                f"Both at a base rate of {distances['base_lr'].iloc[0]:.2g}, the highest at which "
                 "neither lost a run. Lines: means over seeds, bands: 95 % intervals; dotted: end "
                 "of the longest warmup.",
             )
         ]
 
 
-def _alt(found: pd.DataFrame) -> str:
+def _alt(distances: pd.DataFrame) -> str:
     """How far the layers have moved after the first epoch, by the ratio of the two lengths."""
-    after = found[found["epoch"] == 1].pivot_table("distance", "layer", "warmup", sort=False)
+    after = distances[distances["epoch"] == 1].pivot_table(
+        "distance", "layer", "warmup", sort=False
+    )
     ratios = after.iloc[:, -1] / after.iloc[:, 0]
     if ratios.empty or not np.isfinite(ratios).all():
         return "No epoch was recorded."

@@ -56,7 +56,7 @@ def _lengths(trials: pd.DataFrame) -> pd.DataFrame:
         columns={"low_edge": "warmup_low", "high_edge": "warmup_high", "best": "best_accuracy"}
     )
     last = lengths["warmup_high"].max()
-    found = [
+    divergence_edges = [
         divergence_edge(
             trials[
                 (trials["warmup"] >= row.warmup_low)
@@ -65,7 +65,7 @@ def _lengths(trials: pd.DataFrame) -> pd.DataFrame:
         )
         for row in lengths.itertuples()
     ]
-    return lengths.join(pd.DataFrame(found, lengths.index))[columns]
+    return lengths.join(pd.DataFrame(divergence_edges, lengths.index))[columns]
 
 
 def draw(estimates: Estimates) -> list[Picture]:
@@ -112,7 +112,7 @@ def conclude(estimates: Estimates) -> Sentence | str:
 
 
 def _survival(row: pd.Series) -> str:
-    lost = f"{int(row['diverged'])} of {int(row['n'])} diverged"
+    diverged = f"{int(row['diverged'])} of {int(row['n'])} diverged"
     if np.isnan(row["largest_survived"]):
-        return lost
-    return f"{lost} and rates up to {row['largest_survived']:.2g} survived"
+        return diverged
+    return f"{diverged} and rates up to {row['largest_survived']:.2g} survived"

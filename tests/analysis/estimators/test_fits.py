@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from scipy import optimize, stats
 
-from analysis.estimators.fits import half_lost, jackknife, mean_rate_share, peak
+from analysis.estimators.fits import half_untrained, jackknife, mean_rate_share, peak
 from analysis.estimators.intervals import t_interval
 from tests.analysis.estimators.grids import RATES, Array, C, D, S, covers, grid, lose
 
@@ -113,7 +113,7 @@ def test_peak_of_too_little() -> None:
     assert np.isnan([none.at, none.low, none.best]).all()
 
 
-def lost_runs(rates: Sequence[float], states: Sequence[str]) -> pd.DataFrame:
+def ended_runs(rates: Sequence[float], states: Sequence[str]) -> pd.DataFrame:
     replicates = pd.Series(rates).groupby(pd.Series(rates)).cumcount()
     return pd.DataFrame({"base_lr": rates, "replicate": replicates, "state": states, "value": 0.5})
 
@@ -130,24 +130,24 @@ def lost_runs(rates: Sequence[float], states: Sequence[str]) -> pd.DataFrame:
         ([], [], (math.nan, math.nan, math.nan)),
     ],
 )
-def test_half_lost_is_a_bracket_where_the_data_separate(
+def test_half_untrained_is_a_bracket_where_the_data_separate(
     rates: list[float], states: list[str], expected: tuple[float, ...]
 ) -> None:
-    found = half_lost(lost_runs(rates, states))
+    found = half_untrained(ended_runs(rates, states))
     assert not found.fitted
     assert (found.at, found.low, found.high) == pytest.approx(expected, nan_ok=True)
-    assert found.lost == states.count(D)
+    assert found.untrained == states.count(D)
 
 
-def test_half_lost_counts_stalls_where_asked_from_a_rate_on() -> None:
-    runs = lost_runs([0.001, 0.1, 1, 4], [S, C, S, D])
-    assert half_lost(runs, states=("diverged", "stalled"), above=0.01)[:5] == pytest.approx(
+def test_half_untrained_counts_stalls_where_asked_from_a_rate_on() -> None:
+    runs = ended_runs([0.001, 0.1, 1, 4], [S, C, S, D])
+    assert half_untrained(runs, states=("diverged", "stalled"), above=0.01)[:5] == pytest.approx(
         (3, 2, math.sqrt(0.1), 0.1, 1.0)
     )
-    assert half_lost(runs)[:5] == pytest.approx((4, 1, 2.0, 1.0, 4.0))
+    assert half_untrained(runs)[:5] == pytest.approx((4, 1, 2.0, 1.0, 4.0))
 
 
-def planted_losses(n: int, middle: float, width: float, rng: np.random.Generator) -> pd.DataFrame:
+def planted_edge(n: int, middle: float, width: float, rng: np.random.Generator) -> pd.DataFrame:
     """Runs that diverge above a threshold of their own, half of its variance the replicate's."""
     rates = 1.25 ** np.arange(-8.0, 9.0)
     runs = grid(pd.DataFrame({"base_lr": rates}), np.full(17, 0.8), n, rng)
@@ -157,35 +157,35 @@ def planted_losses(n: int, middle: float, width: float, rng: np.random.Generator
 
 
 def test_the_fit_is_the_maximum_of_the_likelihood() -> None:
-    runs = planted_losses(8, 0.1, 0.4, np.random.default_rng(6))
-    z, lost = np.log(runs["base_lr"]), runs["state"] == "diverged"
+    runs = planted_edge(8, 0.1, 0.4, np.random.default_rng(6))
+    z, diverged = np.log(runs["base_lr"]), runs["state"] == "diverged"
 
     def minus_log_likelihood(middle_width: Array) -> float:
         middle, width = middle_width
-        return float(-stats.logistic.logcdf(np.where(lost, 1, -1) * (z - middle) / width).sum())
+        return float(-stats.logistic.logcdf(np.where(diverged, 1, -1) * (z - middle) / width).sum())
 
     expected = optimize.minimize(
         minus_log_likelihood, [0.0, 1.0], method="Nelder-Mead", options={"xatol": 1e-6}
     ).x[0]
-    found = half_lost(runs)
+    found = half_untrained(runs)
     assert found.fitted
     assert math.log(found.at) == pytest.approx(expected, abs=1e-4)
 
 
 @pytest.mark.parametrize(("n", "width", "draws"), [(5, 0.3, 20), (10, 0.6, 10)])
-def test_half_lost_covers_the_planted_edge(n: int, width: float, draws: int) -> None:
+def test_half_untrained_covers_the_planted_edge(n: int, width: float, draws: int) -> None:
     rng = np.random.default_rng(7)
     hits = 0
     for _ in range(draws):
         middle = rng.uniform(-0.1, 0.1)
-        found = half_lost(planted_losses(n, middle, width, rng))
+        found = half_untrained(planted_edge(n, middle, width, rng))
         hits += found.low <= math.exp(middle) <= found.high
     assert covers(hits, draws)
 
 
-def test_half_lost_knows_no_rate_where_low_rates_are_lost() -> None:
-    found = half_lost(lost_runs([1, 1, 2, 2, 4, 4], [D, D, C, D, C, C]))
-    assert (found.lost, found.fitted) == (3, True)
+def test_half_untrained_knows_no_rate_where_low_rates_fail() -> None:
+    found = half_untrained(ended_runs([1, 1, 2, 2, 4, 4], [D, D, C, D, C, C]))
+    assert (found.untrained, found.fitted) == (3, True)
     assert np.isnan([found.at, found.low, found.high]).all()
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from analysis.estimators.intervals import crossed_interval
 from analysis.fresh_seeds import frames as stages
-from analysis.fresh_seeds.frames import by_seed, chosen, ids, runs
+from analysis.fresh_seeds.frames import by_seed, chosen, confirm_runs, ids
 from analysis.reading.predictive import WEIGHTS
 from analysis.section import find
 from analysis.sections import gap, test_accuracy
@@ -31,7 +31,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
 
 
 def test_runs_have_their_arms_role_and_origin(study: Study) -> None:
-    found, stage = runs(study), study.confirm
+    found, stage = confirm_runs(study), study.confirm
     assert stage is not None
     assert len(found) == stage.spec.trials
     for run in found.to_dict("records"):
@@ -46,13 +46,15 @@ def test_runs_have_their_arms_role_and_origin(study: Study) -> None:
 def test_the_ladder_is_known_by_its_budget(tmp_path: Path) -> None:
     path = tmp_path / "planted.db"
     plant_study(path, "cosine", 12)
-    found = runs(load_study(plant_stages(path, "cosine", seeds=1, stages=("confirm",)), "cosine"))
+    found = confirm_runs(
+        load_study(plant_stages(path, "cosine", seeds=1, stages=("confirm",)), "cosine")
+    )
     sizes = found.groupby(["ladder", "images", "epochs"]).size().index.tolist()
     assert sizes == [(False, 10_000, 6), (True, 2_500, 6), (True, 5_000, 6), (True, 10_000, 3)]
 
 
 def test_the_chosen_have_the_highest_mean_of_the_candidates(study: Study) -> None:
-    found = runs(study)
+    found = confirm_runs(study)
     means = found[found["role"] == "candidate"].groupby(["family", "origin"])["value"].mean()
     best = means.groupby("family").idxmax()
     assert {row["family"]: row["origin"] for row in chosen(study).to_dict("records")} == {

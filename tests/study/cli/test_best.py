@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from analysis.estimators.responses import response
-from analysis.fresh_seeds.frames import runs
+from analysis.fresh_seeds.frames import confirm_runs
 from analysis.progress import best_trial
 from analysis.questions.langevin import confirmed as langevin
 from analysis.reading.frames import load
@@ -74,7 +74,7 @@ def test_after_a_confirm_it_is_the_confirmed_configuration_as_the_report_has_it(
     row = table[(table["family"] == facts["family"]) & (table["weights"] == "last")].iloc[0]
     for end in ("", "_low", "_high"):
         assert facts[f"accuracy{end}"] == pytest.approx(row[f"accuracy{end}"], abs=1e-12)
-    confirmed = runs(study)
+    confirmed = confirm_runs(study)
     means = confirmed[confirmed["role"] == "candidate"].groupby("arm")["value"].mean()
     arm = study.confirm.spec.arms[int(means.idxmax())]  # type: ignore[union-attr]
     assert (facts["family"], facts["search_trial"]) == (arm.family, arm.origin)
@@ -86,7 +86,9 @@ def test_it_is_chosen_by_validation_not_by_the_test_images(best: Any) -> None:
     table = test_accuracy.accuracies(study)
     last = table[table["weights"] == "last"]
     highest = last.loc[last["accuracy"].idxmax(), "family"]
-    means = runs(study).query("role == 'candidate'").groupby(["family", "arm"])["value"].mean()
+    means = (
+        confirm_runs(study).query("role == 'candidate'").groupby(["family", "arm"])["value"].mean()
+    )
     assert best("cosine")["family"] == means.idxmax()[0]
     assert highest != means.idxmax()[0]  # or the test would tell nothing
 
@@ -94,7 +96,7 @@ def test_it_is_chosen_by_validation_not_by_the_test_images(best: Any) -> None:
 def test_a_confirm_stage_is_answered_by_validation_images(best: Any) -> None:
     facts, study = best("cosine-confirm"), load_study(URL, "cosine")
     assert (facts["stage"], facts["measured_on"]) == ("confirm", "validation")
-    found = runs(study)
+    found = confirm_runs(study)
     mine = found[(found["origin"] == facts["search_trial"]) & (found["role"] == "candidate")]
     row = response(mine, ["arm"]).iloc[0]
     assert facts["accuracy"] == pytest.approx(row["mean"], abs=1e-12)

@@ -11,7 +11,7 @@ import pytest
 
 from analysis.reading.predictive import sampled
 from study.training import exact
-from tests.analysis.questions.langevin.test_exact import gaussian, mixture
+from tests.analysis.questions.langevin.test_known_posteriors import gaussian, mixture
 from tests.study.conftest import Command, assert_one_line
 
 

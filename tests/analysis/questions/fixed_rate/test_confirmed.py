@@ -11,7 +11,7 @@ import optuna
 import pandas as pd
 import pytest
 
-from analysis.fresh_seeds.missing import said
+from analysis.fresh_seeds.missing import missing_words
 from analysis.questions.fixed_rate import confirmed as fixed_rate
 from analysis.section import Estimates, find
 from analysis.study import Study, load_study
@@ -302,5 +302,8 @@ def test_verdicts_about_the_edge(changes: dict[str, object], words: str) -> None
 
 def test_only_stages_that_lack_runs_are_named() -> None:
     frame = pd.DataFrame({"stage": ["confirm", "test"], "planned": [40, 1], "missing": [7, 1]})
-    assert said(frame) == "; 7 of 40 confirm runs have no result; 1 of 1 test run has no result"
-    assert said(frame.assign(missing=0)) == ""
+    assert (
+        missing_words(frame)
+        == "; 7 of 40 confirm runs have no result; 1 of 1 test run has no result"
+    )
+    assert missing_words(frame.assign(missing=0)) == ""

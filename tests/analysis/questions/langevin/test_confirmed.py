@@ -29,7 +29,7 @@ from search_spaces.config import Arm
 from study.storage.studies import keep_samples, open_storage
 from tests.analysis import conftest
 from tests.analysis.conftest import NOISE, SURPRISED, TEMPERATURE, plant_stages, plant_study
-from tests.analysis.questions.langevin.test_exact import gaussian, mixture
+from tests.analysis.questions.langevin.test_known_posteriors import gaussian, mixture
 from tests.analysis.test_report import page
 
 BETTER = 0.03  # accuracy that the planted sgd has above every sampler

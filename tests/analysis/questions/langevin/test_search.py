@@ -28,7 +28,7 @@ from analysis.study import Study, load_study
 from study.records import from_bits, to_bits
 from study.storage.studies import keep_samples, open_storage
 from tests.analysis.conftest import IMAGES, Plant, plant_stages, plant_study
-from tests.analysis.questions.langevin.test_exact import gaussian, mixture
+from tests.analysis.questions.langevin.test_known_posteriors import gaussian, mixture
 from tests.analysis.test_report import page
 from tests.security.hostile import VALUES, attribute, set_attribute, set_inside, writing
 

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from analysis.estimators.comparison import DELTA
-from analysis.fresh_seeds.frames import runs
+from analysis.fresh_seeds.frames import confirm_runs
 from analysis.questions.polynomial import confirmed as polynomial
 from analysis.section import find
 from analysis.study import Study, load_study
@@ -73,7 +73,7 @@ def test_a_planted_study_is_answered(study: Study) -> None:
 
 def test_numbers_are_those_of_the_runs(study: Study) -> None:
     found = polynomial.estimate(study)
-    known = runs(study)
+    known = confirm_runs(study)
     for row in found["cells"].to_dict("records"):
         own = known[known["trial"].isin(row["confirm_trials"])]
         assert set(own["family"]) == {"polynomial"}
@@ -211,7 +211,7 @@ def test_without_a_confirm_stage_nothing_is_claimed(study: Study) -> None:
 
 
 def test_the_fixed_rate_is_one_at_which_exponents_can_be_compared(study: Study) -> None:
-    known = runs(study)
+    known = confirm_runs(study)
     lowest = known.loc[known["exponent"] == 4.0, "base_lr"].min()
     usual = polynomial.estimate(study)["peaks"].iloc[1]
     assert usual["base_lr"] > lowest

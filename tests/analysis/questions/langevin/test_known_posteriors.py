@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from analysis.figures import style
-from analysis.questions.langevin import exact
+from analysis.questions.langevin import known_posteriors
 from study.training import exact as sampling
 from study.values import parsed
 from tests.study.test_values import ANYTHING
@@ -83,10 +83,10 @@ def test_what_lrstudy_sample_keeps_is_read_whole(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(sampling, "sample_mixture", scattered)
     monkeypatch.setattr(sampling, "_PARTS", 1)
     kept = {problem: sample(0) for problem, sample in sampling.SAMPLED.items()}
-    found = exact.estimates(parsed(json.dumps(kept)))
+    found = known_posteriors.estimates(parsed(json.dumps(kept)))
     variances = found["variances"]
     assert len(variances) == len(kept["gaussian"]["rows"]) == 3 * 3 * 6
-    assert list(variances) == exact.VARIANCES
+    assert list(variances) == known_posteriors.VARIANCES
     assert variances["ratio"].isna().sum() == 6  # no noise and all data
     np.testing.assert_allclose(variances["ratio"].dropna(), 1.0, atol=0.1)
     assert len(found["bins"]) == 60 * 60
@@ -94,14 +94,17 @@ def test_what_lrstudy_sample_keeps_is_read_whole(monkeypatch: pytest.MonkeyPatch
     assert found["distances"].notna().all(axis=None)
     assert found["distances"]["chains"].tolist() == [6]
     assert 0.3 < found["distances"]["second_share"].iloc[0] < 0.7
-    assert [each.name for each in exact.draw(found)] == ["stationary-variance", "mixture"]
+    assert [each.name for each in known_posteriors.draw(found)] == [
+        "stationary-variance",
+        "mixture",
+    ]
 
 
 # ---------------------------------------------------------------- variances
 
 
 def test_a_ratio_and_its_interval_by_hand() -> None:
-    [found] = exact.variances({"rows": [row()]}).to_dict("records")
+    [found] = known_posteriors.variances({"rows": [row()]}).to_dict("records")
     low, high = stats.t.interval(0.95, 8, loc=0.012, scale=0.003 / 3)
     assert found["measured_low"] == pytest.approx(low)
     assert found["measured_high"] == pytest.approx(high)
@@ -112,7 +115,7 @@ def test_a_ratio_and_its_interval_by_hand() -> None:
 
 def test_a_variance_is_never_below_zero_and_has_no_ratio_to_zero() -> None:
     rows = [row(sd=0.1), row(predicted=0.0, measured=1e-9, sd=0.0, temperature=0.0)]
-    found = exact.variances({"rows": rows})
+    found = known_posteriors.variances({"rows": rows})
     assert found["measured_low"].tolist() == [0.0, 1e-9]
     assert found["ratio"].isna().tolist() == [False, True]
 
@@ -122,7 +125,7 @@ def test_the_intervals_cover_the_true_variance_at_their_rate() -> None:
     # Of each of 50 chains the mean of 20 squared distances from the mean.
     squares = 0.01 * rng.standard_normal((draws, 50, 20)) ** 2
     means = squares.mean(axis=2)
-    found = exact.variances(
+    found = known_posteriors.variances(
         {
             "rows": [
                 row(measured=float(each.mean()), sd=float(each.std(ddof=1)), chains=50)
@@ -136,11 +139,11 @@ def test_the_intervals_cover_the_true_variance_at_their_rate() -> None:
 
 @pytest.mark.parametrize("name", ["temperature", "step", "predicted", "measured", "sd", "chains"])
 def test_a_row_with_a_damaged_number_is_left_out_and_the_others_stay(name: str) -> None:
-    sound = exact.variances({"rows": [row()]})
+    sound = known_posteriors.variances({"rows": [row()]})
     damaged = [row(**{name: value}) for value in (*NO_NUMBERS, -1.0)]
     without = row()
     del without[name]
-    found = exact.variances({"rows": [*damaged, row(), without]})
+    found = known_posteriors.variances({"rows": [*damaged, row(), without]})
     pd.testing.assert_frame_equal(found, sound)
 
 
@@ -154,16 +157,16 @@ def test_a_row_with_a_damaged_number_is_left_out_and_the_others_stay(name: str) 
     ],
 )
 def test_a_row_that_cannot_be_is_left_out(changes: dict[str, Any]) -> None:
-    assert len(exact.variances({"rows": [row(), row(**changes)]})) == 1
+    assert len(known_posteriors.variances({"rows": [row(), row(**changes)]})) == 1
 
 
 @pytest.mark.parametrize("rows", [None, 3, "rows", {}, {"a": row()}, [], [None], [[row()]], ["x"]])
 def test_rows_that_are_none_give_an_empty_frame_and_no_picture(rows: Any) -> None:
-    found = exact.estimates({"gaussian": {"rows": rows}})
+    found = known_posteriors.estimates({"gaussian": {"rows": rows}})
     assert found["variances"].empty
-    assert list(found["variances"]) == exact.VARIANCES
-    assert exact.draw(found) == []
-    assert exact.conclude(found) == ""
+    assert list(found["variances"]) == known_posteriors.VARIANCES
+    assert known_posteriors.draw(found) == []
+    assert known_posteriors.conclude(found) == ""
 
 
 @pytest.mark.usefixtures("unrendered")
@@ -174,22 +177,22 @@ def test_numbers_of_any_size_can_be_drawn_and_said() -> None:
         for predicted in sizes
         for measured in sizes
     ]
-    found = exact.estimates({"gaussian": {"rows": rows}})
+    found = known_posteriors.estimates({"gaussian": {"rows": rows}})
     assert len(found["variances"]) == len(rows)
-    [picture] = exact.draw(found)
+    [picture] = known_posteriors.draw(found)
     assert not re.search(r"\b(nan|inf)\b", picture.caption)
 
 
 @pytest.mark.usefixtures("unrendered")
 def test_variances_of_zero_have_no_place_in_a_picture() -> None:
     rows = [row(temperature=0.0, predicted=0.0, measured=0.0, sd=0.0, step=step) for step in STEPS]
-    found = exact.estimates({"gaussian": {"rows": rows}})
-    assert exact.conclude(found) == ""
-    assert exact.draw(found) == []
+    found = known_posteriors.estimates({"gaussian": {"rows": rows}})
+    assert known_posteriors.conclude(found) == ""
+    assert known_posteriors.draw(found) == []
     # Shuffled batches with noise have a mark, but nothing is said of them.
-    found = exact.estimates({"gaussian": {"rows": [*rows, row(batches="shuffled")]}})
-    assert exact.conclude(found) == ""
-    [picture] = exact.draw(found)
+    found = known_posteriors.estimates({"gaussian": {"rows": [*rows, row(batches="shuffled")]}})
+    assert known_posteriors.conclude(found) == ""
+    [picture] = known_posteriors.draw(found)
     assert picture.alt.endswith(".")
 
 
@@ -197,7 +200,7 @@ def test_variances_of_zero_have_no_place_in_a_picture() -> None:
 
 
 def test_bins_are_the_middles_and_shares_by_hand() -> None:
-    found = exact.bins(
+    found = known_posteriors.bins(
         {
             "theta1": [0.0, 1.0, 2.0],
             "theta2": [-1.0, 0.0, 1.0],
@@ -216,7 +219,7 @@ def test_bins_are_the_middles_and_shares_by_hand() -> None:
 
 def test_distances_by_hand() -> None:
     found = mixture()
-    [far] = exact.distances(exact.bins(found), found).to_dict("records")
+    [far] = known_posteriors.distances(known_posteriors.bins(found), found).to_dict("records")
     # theta1 is as it should be; the four bins of theta2 are joined into one.
     assert far["theta1_distance"] == pytest.approx(0.0)
     assert far["theta2_distance"] == pytest.approx(0.0)
@@ -229,7 +232,7 @@ def test_distances_by_hand() -> None:
     moved[1, :] = 0.2  # 0.8 of the samples in the first four bins of theta1, else half
     moved[6, :] = 0.05
     found = mixture(samples=moved.tolist())
-    [far] = exact.distances(exact.bins(found), found).to_dict("records")
+    [far] = known_posteriors.distances(known_posteriors.bins(found), found).to_dict("records")
     assert far["theta1_distance"] == pytest.approx(0.3)
 
 
@@ -242,7 +245,9 @@ def test_a_distance_is_a_share_the_same_both_ways_and_zero_to_itself(seed: int) 
 
     def far(posterior: Any, samples: Any) -> list[float]:
         found = mixture(posterior=posterior, samples=samples)
-        return exact.distances(exact.bins(found), found)[names].iloc[0].tolist()
+        return (
+            known_posteriors.distances(known_posteriors.bins(found), found)[names].iloc[0].tolist()
+        )
 
     assert far(one, other) == pytest.approx(far(other, one))
     assert all(-1e-12 <= each <= 1 + 1e-12 for each in far(one, other))
@@ -253,18 +258,22 @@ def test_samples_apart_from_the_posterior_are_at_distance_one() -> None:
     left, right = np.zeros((8, 4)), np.zeros((8, 4))
     left[:4], right[4:] = 1 / 16, 1 / 16
     found = mixture(posterior=left.tolist(), samples=right.tolist())
-    assert exact.distances(exact.bins(found), found)["theta1_distance"].tolist() == [1.0]
+    assert known_posteriors.distances(known_posteriors.bins(found), found)[
+        "theta1_distance"
+    ].tolist() == [1.0]
 
 
 @pytest.mark.parametrize("value", [*NO_NUMBERS, -1, -0.5])
 @pytest.mark.parametrize("name", ["chains", "negative_sd"])
 def test_a_damaged_standard_error_is_missing_and_the_rest_stays(name: str, value: Any) -> None:
     sound, found = mixture(), mixture(**{name: value})
-    far = exact.distances(exact.bins(found), found)
+    far = known_posteriors.distances(known_posteriors.bins(found), found)
     assert far["second_share_se"].isna().all()
     kept = ["theta1_distance", "theta2_distance", "second_share", "exact_second_share"]
     pd.testing.assert_frame_equal(
-        far[kept], exact.distances(exact.bins(sound), sound)[kept], check_exact=True
+        far[kept],
+        known_posteriors.distances(known_posteriors.bins(sound), sound)[kept],
+        check_exact=True,
     )
 
 
@@ -302,11 +311,11 @@ EVEN = [[1 / 32] * 4] * 8
     ],
 )
 def test_a_damaged_mixture_is_missing(side: str, value: Any) -> None:
-    found = exact.estimates({"mixture": parsed(json.dumps(mixture(**{side: value})))})
+    found = known_posteriors.estimates({"mixture": parsed(json.dumps(mixture(**{side: value})))})
     assert found["bins"].empty
     assert found["distances"].empty
-    assert exact.draw(found) == []
-    assert exact.conclude(found) == ""
+    assert known_posteriors.draw(found) == []
+    assert known_posteriors.conclude(found) == ""
 
 
 def test_what_is_missing_altogether_gives_empty_frames() -> None:
@@ -314,8 +323,8 @@ def test_what_is_missing_altogether_gives_empty_frames() -> None:
         found = mixture()
         del found[name]
         lost = name in ("theta1", "theta2", "posterior", "samples")
-        assert exact.estimates({"mixture": found})["bins"].empty == lost
-    assert all(frame.empty for frame in exact.estimates({}).values())
+        assert known_posteriors.estimates({"mixture": found})["bins"].empty == lost
+    assert all(frame.empty for frame in known_posteriors.estimates({}).values())
 
 
 @given(
@@ -325,7 +334,7 @@ def test_what_is_missing_altogether_gives_empty_frames() -> None:
 @settings(deadline=None, max_examples=40)
 def test_no_json_value_ends_the_reading(found: dict[str, Any], damaged: dict[str, Any]) -> None:
     whole = {"gaussian": {"rows": [row() | damaged, row()], **found}, "mixture": mixture() | found}
-    read = exact.estimates(parsed(json.dumps(whole)))
+    read = known_posteriors.estimates(parsed(json.dumps(whole)))
     assert not np.isinf(read["variances"].drop(columns="batches").to_numpy(dtype=float)).any()
     assert (read["variances"]["measured_low"] <= read["variances"]["measured"]).all()
     assert len(read["distances"]) == (not read["bins"].empty)
@@ -335,15 +344,17 @@ def test_no_json_value_ends_the_reading(found: dict[str, Any], damaged: dict[str
 
 
 def test_both_problems_are_said_with_their_numbers() -> None:
-    found = exact.estimates({"gaussian": gaussian(1.03), "mixture": mixture()})
-    assert exact.conclude(found) == (
+    found = known_posteriors.estimates({"gaussian": gaussian(1.03), "mixture": mixture()})
+    assert known_posteriors.conclude(found) == (
         "The variance of a normal posterior's samples follows its formula within 3.0 % for all 15 "
         "step sizes, temperatures and kinds of independent batches; shuffled epochs without noise "
         "keep 20 % of it at the smallest step and 20 % at the largest. Of the mixture's two modes "
         "the second has 38 % of the samples and 50 % of the posterior; the marginals are 0.000 and "
         "0.000 away (total variation)."
     )
-    assert exact.conclude(exact.estimates({"mixture": mixture()})).startswith("Of the mixture's ")
+    assert known_posteriors.conclude(known_posteriors.estimates({"mixture": mixture()})).startswith(
+        "Of the mixture's "
+    )
 
 
 def test_marks_and_lines_are_the_frames_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -358,9 +369,9 @@ def test_marks_and_lines_are_the_frames_numbers(monkeypatch: pytest.MonkeyPatch)
             drawn.append((axes.get_title(), axes, set().union(*points), set().union(*curves)))
         return style.Picture(name, alt, caption, b"", b"", figure)
 
-    monkeypatch.setattr(exact, "picture", keep)
-    found = exact.estimates({"gaussian": gaussian(1.1), "mixture": mixture()})
-    pictures = exact.draw(found)
+    monkeypatch.setattr(known_posteriors, "picture", keep)
+    found = known_posteriors.estimates({"gaussian": gaussian(1.1), "mixture": mixture()})
+    pictures = known_posteriors.draw(found)
     assert [each.name for each in pictures] == ["stationary-variance", "mixture"]
     for each in pictures:
         assert each.alt.endswith(".")

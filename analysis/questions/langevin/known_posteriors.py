@@ -38,14 +38,14 @@ _TITLES = {
 }
 
 
-def variances(found: Mapping[str, Any]) -> pd.DataFrame:
+def variances(sampled: Mapping[str, Any]) -> pd.DataFrame:
     """Stationary variance by batches, temperature and step (eps A): predicted, measured with its
     95 % t interval over independent chains, their ratio (NaN where 0 is predicted).
 
-    found: what `training.exact.gaussian_variances` gave; rows that are damaged, or that say what
+    sampled: what `training.exact.gaussian_variances` gave; rows that are damaged, or that say what
     cannot be, are left out.
     """
-    listed = found.get("rows")
+    listed = sampled.get("rows")
     rows = [mapping(each) for each in (listed if isinstance(listed, list) else [])]
     names = ("temperature", "step", "predicted", "measured", "sd", "chains")
     frame = pd.DataFrame({name: floats([row.get(name) for row in rows]) for name in names})
@@ -61,14 +61,14 @@ def variances(found: Mapping[str, Any]) -> pd.DataFrame:
     return frame.assign(ratio=ratio)[VARIANCES].reset_index(drop=True)
 
 
-def bins(found: Mapping[str, Any]) -> pd.DataFrame:
+def bins(sampled: Mapping[str, Any]) -> pd.DataFrame:
     """The mixture's bins: theta1, theta2 (middles), posterior and samples (shares of each bin).
 
-    found: what `training.exact.mixture_posterior` gave; empty where that is missing or damaged.
+    sampled: what `training.exact.mixture_posterior` gave; empty where that is missing or damaged.
     """
-    sides = [_edges(found.get(side)) for side in ("theta1", "theta2")]
+    sides = [_edges(sampled.get(side)) for side in ("theta1", "theta2")]
     shape = (len(sides[0]) - 1, len(sides[1]) - 1)
-    posterior, samples = (_matrix(found.get(name), shape) for name in ("posterior", "samples"))
+    posterior, samples = (_matrix(sampled.get(name), shape) for name in ("posterior", "samples"))
     if min(shape) < 1 or posterior is None or samples is None:
         return pd.DataFrame(columns=["theta1", "theta2", "posterior", "samples"], dtype=float)
     middles = np.meshgrid(*[(each[1:] + each[:-1]) / 2 for each in sides], indexing="ij")
@@ -78,11 +78,11 @@ def bins(found: Mapping[str, Any]) -> pd.DataFrame:
 
 def _edges(value: Any) -> npt.NDArray[np.float64]:
     """Edges of two or more bins, equally wide; a single one, of no bin, where they are not."""
-    found = floats(value) if isinstance(value, list) else np.empty(0)
-    widths = np.diff(found)
-    least = 1e-9 * float(np.abs(found).max(initial=0.0))  # NaN where an edge is missing
+    edges = floats(value) if isinstance(value, list) else np.empty(0)
+    widths = np.diff(edges)
+    least = 1e-9 * float(np.abs(edges).max(initial=0.0))  # NaN where an edge is missing
     good = len(widths) > 1 and (widths > least).all()
-    return found if good and np.allclose(widths, widths[0], rtol=1e-6, atol=0) else np.empty(1)
+    return edges if good and np.allclose(widths, widths[0], rtol=1e-6, atol=0) else np.empty(1)
 
 
 def _matrix(value: Any, shape: tuple[int, int]) -> npt.NDArray[np.float64] | None:
@@ -91,11 +91,11 @@ def _matrix(value: Any, shape: tuple[int, int]) -> npt.NDArray[np.float64] | Non
     rows = [floats(row) for row in listed if isinstance(row, list)]
     if len(rows) != shape[0] or any(len(row) != shape[1] for row in rows):
         return None
-    found = np.array(rows)
-    return found if (found >= 0).all() and abs(found.sum() - 1) < 1e-3 else None
+    matrix = np.array(rows)
+    return matrix if (matrix >= 0).all() and abs(matrix.sum() - 1) < 1e-3 else None
 
 
-def distances(frame: pd.DataFrame, found: Mapping[str, Any]) -> pd.DataFrame:
+def distances(frame: pd.DataFrame, sampled: Mapping[str, Any]) -> pd.DataFrame:
     """How far the samples are from the posterior, a row: theta1_distance and theta2_distance, total
     variation of the marginals (0 to 1; bins of `bins`, joined in fours); second_share and
     exact_second_share, of theta2 < 0, sampled and exact; second_share_se, over chains; chains;
@@ -110,29 +110,29 @@ def distances(frame: pd.DataFrame, found: Mapping[str, Any]) -> pd.DataFrame:
     negative = frame["theta2"] < 0
     row["second_share"] = frame.loc[negative, "samples"].sum()
     row["exact_second_share"] = frame.loc[negative, "posterior"].sum()
-    chains, sd = integer(found.get("chains")), number(found.get("negative_sd"))
+    chains, sd = integer(sampled.get("chains")), number(sampled.get("negative_sd"))
     known = chains is not None and sd is not None and chains > 0 and sd >= 0
     row["second_share_se"] = float(sd) / np.sqrt(chains) if known else np.nan  # type: ignore[arg-type]
     row["chains"] = chains
-    row["outside"] = number(found.get("outside"))
+    row["outside"] = number(sampled.get("outside"))
     return pd.DataFrame([row])
 
 
-def estimates(found: Mapping[str, Mapping[str, Any]]) -> Estimates:
+def estimates(sampled: Mapping[str, Mapping[str, Any]]) -> Estimates:
     """variances, bins and distances of what was sampled, by the name of the problem;
     empty frames where it was not."""
-    mixture = found.get("mixture", {})
+    mixture = sampled.get("mixture", {})
     frame = bins(mixture)
     return {
-        "variances": variances(found.get("gaussian", {})),
+        "variances": variances(sampled.get("gaussian", {})),
         "bins": frame,
         "distances": distances(frame, mixture),
     }
 
 
-def draw(found: Estimates) -> list[Picture]:
+def draw(frames: Estimates) -> list[Picture]:
     """The variance against the step size, and the mixture beside its samples."""
-    return [*_variances(found["variances"]), *_mixture(found)]
+    return [*_variances(frames["variances"]), *_mixture(frames)]
 
 
 def _variances(frame: pd.DataFrame) -> list[Picture]:
@@ -141,20 +141,20 @@ def _variances(frame: pd.DataFrame) -> list[Picture]:
         return []
     kinds = [kind for kind in _TITLES if (frame["batches"] == kind).any()]
     temperatures = sorted(frame["temperature"].unique())
-    said = f"{conclude_variances(frame)} ".lstrip()
+    conclusion = f"{conclude_variances(frame)} ".lstrip()
     with canvas(len(kinds), 1, 0.7 + 1.75 * len(kinds), sharex=True, sharey=True) as (
         figure,
         axes,
     ):
         for one, kind in zip(axes[:, 0], kinds, strict=True):
             for colour, temperature in zip(_COLOURS, temperatures, strict=False):
-                own = frame[(frame["batches"] == kind) & (frame["temperature"] == temperature)]
-                own = own.sort_values("step")
-                lower = own["measured"] - own["measured_low"]
-                upper = own["measured_high"] - own["measured"]
-                one.plot(own["step"], own["predicted"], color=colour, linewidth=1.2)
+                group = frame[(frame["batches"] == kind) & (frame["temperature"] == temperature)]
+                group = group.sort_values("step")
+                lower = group["measured"] - group["measured_low"]
+                upper = group["measured_high"] - group["measured"]
+                one.plot(group["step"], group["predicted"], color=colour, linewidth=1.2)
                 one.errorbar(
-                    own["step"], own["measured"], [lower, upper], fmt="o", color=colour, ms=4
+                    group["step"], group["measured"], [lower, upper], fmt="o", color=colour, ms=4
                 )
             one.set_title(_TITLES[kind])
             one.set_xscale("log")
@@ -176,7 +176,7 @@ def _variances(frame: pd.DataFrame) -> list[Picture]:
                 "stationary-variance",
                 "Variance of the samples of a normal posterior against the step size, a panel for "
                 "each kind of batches, a colour for each temperature.",
-                f"{said}Marks: measured over independent chains, with 95 % intervals. Lines: "
+                f"{conclusion}Marks: measured over independent chains, with 95 % intervals. Lines: "
                 "(T + eps V / 4) / (A (1 - eps A / 4)), with V = 0 where every step uses all data. "
                 "For shuffled epochs the line is what independent minibatches would give. A "
                 "temperature of 0 with all data comes to rest, and has no mark.",
@@ -184,8 +184,8 @@ def _variances(frame: pd.DataFrame) -> list[Picture]:
         ]
 
 
-def _mixture(found: Estimates) -> list[Picture]:
-    frame = found["bins"]
+def _mixture(frames: Estimates) -> list[Picture]:
+    frame = frames["bins"]
     if frame.empty:
         return []
     highest = float(frame[["posterior", "samples"]].to_numpy().max())
@@ -214,31 +214,31 @@ def _mixture(found: Estimates) -> list[Picture]:
                 "mixture",
                 "The posterior of the mixture of Welling and Teh and what Langevin dynamics "
                 "sampled of it.",
-                f"{conclude_mixture(found['distances'])} Above: the exact density on a grid and "
+                f"{conclude_mixture(frames['distances'])} Above: the exact density on a grid and "
                 "the samples, weighted by their step sizes, in the same colours. Below: marginals; "
                 "lines exact, areas samples.",
             )
         ]
 
 
-def conclude(found: Estimates) -> str:
+def conclude(frames: Estimates) -> str:
     """What both problems show; empty where neither was sampled."""
-    said = []
-    if not found["variances"].empty:
-        said.append(conclude_variances(found["variances"]))
-    if not found["bins"].empty:
-        said.append(conclude_mixture(found["distances"]))
-    return " ".join(said)
+    sentences = []
+    if not frames["variances"].empty:
+        sentences.append(conclude_variances(frames["variances"]))
+    if not frames["bins"].empty:
+        sentences.append(conclude_mixture(frames["distances"]))
+    return " ".join(sentences)
 
 
 def conclude_variances(frame: pd.DataFrame) -> str:
     """How far measured variances are from predicted ones, by kind of batches."""
     known = frame.dropna(subset=["ratio"])
     fits = known[known["batches"] != "shuffled"]
-    said = []
+    parts = []
     if len(fits):
         worst = float((fits["ratio"] - 1).abs().max())
-        said.append(
+        parts.append(
             f"the variance of a normal posterior's samples follows its formula within "
             f"{100 * worst:.1f} % for all {len(fits)} step sizes, temperatures and kinds of "
             "independent batches"
@@ -246,11 +246,11 @@ def conclude_variances(frame: pd.DataFrame) -> str:
     cold = known[(known["batches"] == "shuffled") & (known["temperature"] == 0)]
     if len(cold):
         low, high = (cold.sort_values("step").iloc[place] for place in (0, -1))
-        said.append(
+        parts.append(
             f"shuffled epochs without noise keep {100 * low['ratio']:.0f} % of it at the smallest "
             f"step and {100 * high['ratio']:.0f} % at the largest"
         )
-    text = "; ".join(said)
+    text = "; ".join(parts)
     return text[:1].upper() + text[1:] + "." if text else ""
 
 
