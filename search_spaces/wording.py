@@ -11,17 +11,26 @@ from search_spaces.words.phrases import count
 def in_words(schedule: ScheduleConfig) -> str:
     """The schedule in one phrase, numbers to four digits, its warmup after the rest."""
     values = {name: _short(value) for name, value in schedule.model_dump().items()}
-    for name in ("cycle", "horizon", "patience", "warmup"):
-        values[f"{name}_epochs"] = count(getattr(schedule, name, 0), "epoch")
-    values["rates_count"] = count(len(getattr(schedule, "rates", ())), "rate")
-    text = schedule.PHRASE.format(**values)
+    text = schedule.PHRASE.format(**values, **_counted(schedule))
     if schedule.warmup > 0:
         shape = "rising from" if schedule.warmup_shape == "linear" else "at"
-        text += f", after {values['warmup_epochs']} of warmup {shape} {values['warmup_lr']}"
+        warmup = count(schedule.warmup, "epoch")
+        text += f", after {warmup} of warmup {shape} {values['warmup_lr']}"
     if not schedule.hold_epochs:
         return text
     ends_within = abs(schedule.warmup - round(schedule.warmup)) > CLOSE
     return f"{text}, changed once an epoch{' and while warmup ends' if ends_within else ''}"
+
+
+def _counted(schedule: ScheduleConfig) -> dict[str, str]:
+    """What a phrase may count: ``{horizon_epochs}`` is "20 epochs", ``{rates_count}`` "7 rates"."""
+    counted = {}
+    for name, value in schedule:
+        if isinstance(value, int | float):
+            counted[f"{name}_epochs"] = count(value, "epoch")
+        elif isinstance(value, tuple):
+            counted[f"{name}_count"] = count(len(value), name.removesuffix("s"))
+    return counted
 
 
 def sampling_in_words(sampling: WeightSampling) -> str:

@@ -22,34 +22,35 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from analysis.figures.fitting import fit, outside_legend
+from search_spaces.schedules.base import FAMILIES
 
 WIDTH = 5.0  # inches
 DPI = 150
 INK = "#333333"
 PALE = "#b8b8b8"
-# Okabe & Ito (2008) without its yellow, then Tol's muted colours; told apart with any colour vision
-# where a few appear together, and each family has its own mark besides.
-STYLES: dict[str, tuple[str, str]] = {
-    "constant": ("#4d4d4d", "o"),
-    "factor": ("#009e73", "s"),
-    "multi_factor": ("#e69f00", "^"),
-    "inverse_power": ("#cc79a7", "D"),
-    "polynomial": ("#d55e00", "v"),
-    "cosine": ("#0072b2", "P"),
-    "warmup_cosine": ("#56b4e9", "X"),
-    "cosine_restarts": ("#332288", "<"),
-    "warmup_stable_decay": ("#882255", ">"),
-    "one_cycle": ("#999933", "h"),
-    "table": ("#44aa99", "*"),
-    "torch": ("#aa4499", "p"),
-    "plateau": ("#661100", "d"),
-    "sgd": ("#4d4d4d", "o"),
-    "sgld": ("#d55e00", "v"),
-    "swa": ("#009e73", "s"),
-    "snapshots": ("#56b4e9", "X"),
-    "cyclical": ("#0072b2", "P"),
+# Okabe & Ito (2008) without its yellow, then Tol's muted colours, then others; told apart with any
+# colour vision where a few appear together, and each family has its own mark besides.
+_COLOURS = (
+    *("#4d4d4d", "#009e73", "#e69f00", "#cc79a7", "#d55e00", "#0072b2", "#56b4e9"),
+    *("#332288", "#882255", "#999933", "#44aa99", "#aa4499", "#661100"),
+    *("#117733", "#bbcc33", "#cc6677", "#6699cc", "#aa7744", "#7a5195"),
+)
+_MARKS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "h", "*", "p", "d", "H", "8")
+# Whose places in the palette stay, whatever families join; the next ones take the next places.
+_PLACES = (
+    *("constant", "factor", "multi_factor", "inverse_power", "polynomial", "cosine"),
+    *("warmup_cosine", "cosine_restarts", "warmup_stable_decay", "one_cycle"),
+    *("table", "torch", "plateau"),
+)
+# Runs of the spaces that are no schedules, or called otherwise there.
+_LIKE = {
+    "square_root": "inverse_power",
+    "sgd": "constant",
+    "sgld": "polynomial",
+    "swa": "factor",
+    "snapshots": "warmup_cosine",
+    "cyclical": "cosine",
 }
-STYLES["square_root"] = STYLES["inverse_power"]
 _THEME: dict[str, Any] = {
     **sns.axes_style("ticks"),
     **sns.plotting_context("paper", font_scale=1.25),
@@ -93,7 +94,13 @@ class Picture:
 
 def style(family: str) -> tuple[str, str]:
     """Colour and mark of a schedule family; a variant (``cosine/as-published``) has its run's."""
-    return STYLES.get(family.partition("/")[0], (INK, "o"))
+    run = family.partition("/")[0]
+    places = [*_PLACES, *(each for each in FAMILIES if each not in _PLACES)]
+    name = _LIKE.get(run, run)
+    if name not in places:
+        return INK, "o"
+    place = places.index(name)
+    return _COLOURS[place % len(_COLOURS)], _MARKS[place % len(_MARKS)]
 
 
 @contextmanager

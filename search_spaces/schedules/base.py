@@ -10,8 +10,9 @@ is one call on ``np.arange(n)``.
 Symbols in the formulas: t the step, w the warmup's length, u = t - w the local clock, T the
 horizon (it includes the warmup), all in updates. Past T the rate stays at the final value.
 
-A family says of itself what `schedules.descriptions` shows: its docstring begins with one line for
-people and has a line ``name: meaning`` for every parameter of its own.
+A family is one class, which says of itself all that others show or use. Its docstring begins with
+one line for people and has a line ``name: meaning`` for every parameter of its own; ``CODE`` is its
+part of the code that users paste. A class that names its ``family`` is registered.
 """
 
 from __future__ import annotations
@@ -51,6 +52,10 @@ Fraction = Annotated[float, Field(gt=0, lt=1)]
 Clock = Literal["epoch", "update"]
 
 
+FAMILIES: dict[str, type[ScheduleConfig]] = {}
+"""Every family by name, in the order in which their classes were made."""
+
+
 def clock_updates(per: Clock, steps_per_epoch: int) -> int:
     """Updates in one unit of a clock."""
     return steps_per_epoch if per == "epoch" else 1
@@ -80,6 +85,8 @@ class ScheduleConfig(BaseModel):
     """The schedule in words, with its parameters in braces."""
     LEFT_OUT: ClassVar[Mapping[str, str]] = {}
     """What a parameter without a default is where it is left out, in words."""
+    NEEDED: ClassVar[tuple[str, ...]] = ("FORMULA", "REFERENCE", "EXAMPLE", "PHRASE")
+    """What every family must say of itself."""
 
     family: str
     base_lr: PositiveRate
@@ -87,6 +94,24 @@ class ScheduleConfig(BaseModel):
     warmup_lr: Rate = 0.0
     warmup_shape: Literal["linear", "constant"] = "linear"
     hold_epochs: bool = False
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_options: Any) -> None:
+        """Registers a class that names its ``family``; one without is what several families share.
+
+        Raises TypeError where something is missing, or another class has the name.
+        """
+        name = cls.model_fields["family"].default
+        if not isinstance(name, str):
+            return
+        known = FAMILIES.get(name)
+        if known and issubclass(cls, known):  # it did not name another one
+            return
+        if missing := [each for each in cls.NEEDED if not hasattr(cls, each)]:
+            raise TypeError(f"the schedule family {name!r} has no {' and no '.join(missing)}")
+        if known and _place(known) != _place(cls):  # a cell of a notebook may run again
+            raise TypeError(f"the schedule family {name!r} is there already: {_place(known)}")
+        FAMILIES[name] = cls
 
     @classmethod
     def fill_in(cls, fields: Mapping[str, Any], epochs: float) -> dict[str, Any]:
@@ -114,8 +139,19 @@ class ScheduleConfig(BaseModel):
         return self
 
 
+def _place(cls: type) -> str:
+    """Where a class is defined."""
+    return f"{cls.__module__}.{cls.__qualname__}"
+
+
 class Schedule(ScheduleConfig):
     """A schedule in closed form."""
+
+    NEEDED = (*ScheduleConfig.NEEDED, "CODE")
+    CODE: ClassVar[str]
+    """Python statements that return the rate of update t >= w, for `study.export`: parameters have
+    their names, w is the warmup, ``updates(epochs)`` a moment, ``progress(t, start, end)`` a share
+    in [0, 1], ``unit`` the updates in what ``per`` says; math is imported."""
 
     @overload
     def __call__(self, step: int, steps_per_epoch: int = 1) -> float: ...

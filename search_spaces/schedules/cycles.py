@@ -31,6 +31,15 @@ class CosineRestarts(Schedule):
         "cosines from {base_lr} to {final_lr}, the first {cycle_epochs} long, "
         "each next one {multiplier} times as long"
     )
+    CODE = """\
+first = max(cycle, 0.5 / steps_per_epoch)
+start, lengths, length = w, 1.0, 1.0
+while t >= updates(warmup + first * lengths):
+    start = updates(warmup + first * lengths)
+    length *= multiplier
+    lengths += length
+share = (t - start) / (updates(warmup + first * lengths) - start)
+return final_lr + (base_lr - final_lr) * (1 + math.cos(math.pi * share)) / 2"""
 
     family: Literal["cosine_restarts"] = "cosine_restarts"
     cycle: PositiveDuration
@@ -73,6 +82,13 @@ class OneCycle(ToHorizon):
         **ToHorizon.LEFT_OUT,
         "peak": "three tenths of the way from warmup to horizon",
     }
+    CODE = """\
+top, end = updates(peak), updates(horizon)
+start, target = (start_lr, base_lr) if t < top else (base_lr, final_lr)
+share = progress(t, w, top) if t < top else progress(t, top, end)
+if shape == "cosine":
+    share = (1 - math.cos(math.pi * share)) / 2
+return start + (target - start) * share"""
 
     family: Literal["one_cycle"] = "one_cycle"
     peak: PositiveDuration

@@ -33,6 +33,7 @@ class Constant(Schedule):
     REFERENCE = "Zhang et al. 2023, Dive into Deep Learning, 12.11"
     EXAMPLE = "constant:base=0.3"
     PHRASE = "a constant rate of {base_lr}"
+    CODE = "return base_lr"
 
     family: Literal["constant"] = "constant"
 
@@ -52,6 +53,7 @@ class Factor(Schedule):
     REFERENCE = "Zhang et al. 2023, Dive into Deep Learning, 12.11"
     EXAMPLE = "factor:base=0.3,alpha=0.9"
     PHRASE = "exponential decay from {base_lr}, times {alpha} every {per}"
+    CODE = "return max(floor, base_lr * alpha ** ((t - w) / unit))"
 
     family: Literal["factor"] = "factor"
     alpha: Fraction
@@ -79,6 +81,7 @@ class MultiFactor(Schedule):
     REFERENCE = "Zhang et al. 2023, Dive into Deep Learning, 12.11"
     EXAMPLE = "multi_factor:base=0.5,alpha=0.5,milestones=15/25"
     PHRASE = "{base_lr}, times {alpha} at epoch {milestones}"
+    CODE = "return base_lr * alpha ** sum(t >= updates(m) for m in milestones)"
 
     family: Literal["multi_factor"] = "multi_factor"
     alpha: Fraction
@@ -112,6 +115,7 @@ class InversePower(Schedule):
     REFERENCE = "Zhang et al. 2023, Dive into Deep Learning, 12.11"
     EXAMPLE = "inverse_power:base=0.1"
     PHRASE = "inverse power decay {base_lr} (1 + {beta} t)^-{alpha}, t in {per}s"
+    CODE = "return base_lr * (1 + beta * (t - w) / unit) ** -alpha"
 
     family: Literal["inverse_power"] = "inverse_power"
     alpha: Positive = 0.5

@@ -9,9 +9,8 @@ from typing import Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from search_spaces.schedules.base import ScheduleConfig, Unit
-from search_spaces.schedules.families import FAMILIES
-from search_spaces.schedules.text import SHORT_NAMES
+from search_spaces.schedules.base import FAMILIES, ScheduleConfig, Unit
+from search_spaces.schedules.text import short_names
 from search_spaces.words.unknown import unknown
 
 SYMBOLS = "t is the update, w the warmup, T the horizon, and u = t - w"
@@ -73,7 +72,7 @@ def describe(name: str) -> Family:
 
 
 def _parameter(cls: type[ScheduleConfig], field: str, info: FieldInfo) -> Parameter:
-    short = [each for each, own in SHORT_NAMES.items() if own == field]
+    short = [each for each, own in short_names(cls.model_fields).items() if own == field]
     return Parameter(
         names=(field, *short),
         meaning=_meaning(cls, field),

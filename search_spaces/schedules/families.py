@@ -1,47 +1,30 @@
-"""All schedule families by name. `schedules.base` says what each of them has."""
+"""A field that holds a schedule of any family, also of one whose class was made later."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import Field, TypeAdapter
+from pydantic import BeforeValidator, SerializeAsAny, TypeAdapter
+from pydantic_core import PydanticKnownError
 
-from search_spaces.schedules.base import ScheduleConfig
-from search_spaces.schedules.cycles import CosineRestarts, OneCycle
-from search_spaces.schedules.decays import Constant, Factor, InversePower, MultiFactor
-from search_spaces.schedules.given import Plateau, Table, TorchScheduler
-from search_spaces.schedules.horizon import Cosine, Polynomial, WarmupStableDecay
+from search_spaces.schedules.base import FAMILIES, ScheduleConfig
 
-AnySchedule = Annotated[
-    Constant
-    | Factor
-    | MultiFactor
-    | InversePower
-    | Polynomial
-    | Cosine
-    | CosineRestarts
-    | WarmupStableDecay
-    | OneCycle
-    | Table
-    | TorchScheduler
-    | Plateau,
-    Field(discriminator="family"),
-]
+
+def _of_its_family(data: Any) -> Any:
+    """Fields as the schedule that ``family`` names: looked up when asked, so that families which
+    came later are found, too."""
+    if not isinstance(data, Mapping):
+        return data
+    if "family" not in data:
+        raise PydanticKnownError("union_tag_not_found", {"discriminator": "'family'"})
+    name = str(data["family"])
+    if name not in FAMILIES:
+        known = ", ".join(repr(each) for each in FAMILIES)
+        about = {"discriminator": "'family'", "tag": name, "expected_tags": known}
+        raise PydanticKnownError("union_tag_invalid", about)
+    return FAMILIES[name].model_validate(dict(data))
+
+
+AnySchedule = Annotated[SerializeAsAny[ScheduleConfig], BeforeValidator(_of_its_family)]
 schedule_adapter: TypeAdapter[Any] = TypeAdapter(AnySchedule)
-FAMILIES: dict[str, type[ScheduleConfig]] = {
-    str(cls.model_fields["family"].default): cls
-    for cls in (
-        Constant,
-        Factor,
-        MultiFactor,
-        InversePower,
-        Polynomial,
-        Cosine,
-        CosineRestarts,
-        WarmupStableDecay,
-        OneCycle,
-        Table,
-        TorchScheduler,
-        Plateau,
-    )
-}

@@ -45,6 +45,7 @@ class Table(Schedule):
     EXAMPLE = "table:rates=0.1/0.2/0.3/0.3/0.2/0.1/0.05"
     PHRASE = "a table of {rates_count}, one for each {per}"
     LEFT_OUT: ClassVar[Mapping[str, str]] = {"base_lr": "the highest of the rates"}
+    CODE = "return rates[min(int((t - w) // unit), len(rates) - 1)]"
 
     family: Literal["table"] = "table"
     rates: Rates

@@ -71,6 +71,9 @@ class Polynomial(ToHorizon):
     REFERENCE = "Liu, Rabinovich & Berg 2015, ParseNet: the poly policy"
     EXAMPLE = "polynomial:base=0.3,exponent=2"
     PHRASE = "polynomial decay from {base_lr} to {final_lr} at epoch {horizon}, exponent {exponent}"
+    CODE = """\
+left = 1 - progress(t, w, updates(horizon))
+return final_lr + (base_lr - final_lr) * left**exponent"""
 
     family: Literal["polynomial"] = "polynomial"
     exponent: Positive = 1.0
@@ -87,6 +90,9 @@ class Cosine(ToHorizon):
     REFERENCE = "Loshchilov & Hutter 2017, SGDR, eq. 5 with one cycle"
     EXAMPLE = "cosine:base=0.3,final=0.01,warmup=5"
     PHRASE = "a cosine from {base_lr} to {final_lr} at epoch {horizon}"
+    CODE = """\
+share = progress(t, w, updates(horizon))
+return final_lr + (base_lr - final_lr) * (1 + math.cos(math.pi * share)) / 2"""
 
     family: Literal["cosine"] = "cosine"
 
@@ -113,6 +119,11 @@ class WarmupStableDecay(ToHorizon):
         **ToHorizon.LEFT_OUT,
         "cooldown": "a fifth of the time from warmup to horizon",
     }
+    CODE = """\
+end = updates(horizon)
+share = progress(t, max(w, updates(horizon - cooldown)), end)
+left = 1 - (share if cooldown_shape == "linear" else math.sqrt(share))
+return final_lr + (base_lr - final_lr) * left"""
 
     family: Literal["warmup_stable_decay"] = "warmup_stable_decay"
     cooldown: PositiveDuration

@@ -9,8 +9,6 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from search_spaces.schedules.families import FAMILIES
-
 _LONGEST = 40  # characters of a value that is repeated
 
 # pydantic's names of what can be wrong; {...} is what is allowed.
@@ -91,11 +89,7 @@ def shown(value: Any) -> str | None:
 def _place(problem: ErrorDetails, names: Mapping[str, str]) -> str:
     """Where it is: ``horizon``, ``schedule.horizon``, ``number 2 of rates``."""
     *before, last = problem["loc"] or ("",)
-    # By the name of a schedule pydantic says which one it took the values for.
-    fields = [str(part) for part in before if part not in FAMILIES]
-    if problem["type"] == "value_error" and last in FAMILIES:
-        *fields, last = fields or [""]
-    of = ".".join(names.get(part, part) for part in fields)
+    of = ".".join(names.get(part, part) for part in map(str, before))
     if isinstance(last, int):
         return f"number {last + 1} of {of or 'the list'}"
     word = names.get(last, last)

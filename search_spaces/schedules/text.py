@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, get_origin
 
 from pydantic import ValidationError
 
-from search_spaces.schedules.base import ScheduleConfig
-from search_spaces.schedules.families import FAMILIES, schedule_adapter
+from search_spaces.schedules.base import FAMILIES, ScheduleConfig
+from search_spaces.schedules.families import schedule_adapter
 from search_spaces.schedules.given import TorchScheduler
 from search_spaces.schedules.problems import first_problem
 from search_spaces.words.unknown import unknown
 
-# What a user may write for a field, and what sentences call it.
-SHORT_NAMES = {"base": "base_lr", "final": "final_lr", "start": "start_lr"}
-_LISTS = ("milestones", "rates")
+_TORCH_LISTS = ("milestones",)
 _WORDS = {"true": True, "false": False, "none": None}
 
 
-def field_name(written: str) -> str:
-    """The field that a user means: ``base`` and ``base_lr`` are one."""
-    return SHORT_NAMES.get(written, written)
+def short_names(fields: Iterable[str]) -> dict[str, str]:
+    """What a user may write for a field, and what sentences call it: ``base`` for ``base_lr``,
+    where no other field has that name."""
+    known = list(fields)
+    shorter = {name.removesuffix("_lr"): name for name in known if name.endswith("_lr")}
+    return {short: name for short, name in shorter.items() if short not in known}
 
 
 def parse_schedule(text: str, epochs: float | None = None) -> ScheduleConfig:
@@ -29,8 +31,8 @@ def parse_schedule(text: str, epochs: float | None = None) -> ScheduleConfig:
     epochs: length of training, from which the family fills in what is left out, such as a horizon;
     None: not known.
 
-    ``base``, ``final`` and ``start`` stand for ``base_lr``, ``final_lr`` and ``start_lr``.
-    ``milestones`` and ``rates`` are lists, written ``15/30``; any other ``1/3`` is the number.
+    ``base`` stands for ``base_lr``, and so for every rate. Lists are written ``15/30``; any other
+    ``1/3`` is the number.
     Arguments of ``torch:scheduler=StepLR,...`` that no schedule has go to the torch class. Raises
     ValueError, in one line, with the nearest name where one is unknown; it calls a field what the
     text calls it.
@@ -40,18 +42,19 @@ def parse_schedule(text: str, epochs: float | None = None) -> ScheduleConfig:
     if family is None:
         raise ValueError(unknown("schedule", name, FAMILIES))
     known = [field for field in family.model_fields if field not in ("family", "arguments")]
-    spoken = {field: short for short, field in SHORT_NAMES.items()}
+    short = short_names(known)
+    spoken = {field: each for each, field in short.items()}
     fields: dict[str, Any] = {"family": name}
     arguments: dict[str, Any] = {}
     for key, value in _pairs(text, rest).items():
-        field = field_name(key)
+        field = short.get(key, key)
         if field in known:
             if field in fields:
                 raise ValueError(f"{spoken[field]!r} is given twice in {text!r}")
-            fields[field] = _value(field, value)
+            fields[field] = _value(value, _is_list(family, field))
             spoken[field] = key
         elif family is TorchScheduler:
-            arguments[key] = _value(key, value)
+            arguments[key] = _value(value, key in _TORCH_LISTS)
         else:
             names = [spoken.get(each, each) for each in known]
             raise ValueError(unknown(f"parameter of {name}", key, names))
@@ -79,9 +82,14 @@ def _pairs(text: str, rest: str) -> dict[str, str]:
     return pairs
 
 
-def _value(name: str, text: str) -> Any:
+def _is_list(family: type[ScheduleConfig], field: str) -> bool:
+    """Whether a field holds several values."""
+    return get_origin(family.model_fields[field].annotation) is tuple
+
+
+def _value(text: str, is_list: bool) -> Any:
     """The value that is written for a field or an argument of torch."""
-    if name in _LISTS:
+    if is_list:
         return [_single(part.strip()) for part in text.split("/") if part.strip()]
     return _single(text)
 

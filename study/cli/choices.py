@@ -14,13 +14,13 @@ from pydantic import ValidationError
 from search_spaces.config import Budget, Range, Ranges, TrialConfig
 from search_spaces.schedules.decays import Constant
 from search_spaces.schedules.problems import first_problem
-from search_spaces.schedules.text import field_name
 from search_spaces.spaces import find_space
 from search_spaces.words.unknown import unknown
 from study.names import check_new_name
 from study.spec import Pruner, Sampler, StudySpec
 from study.study_file import SUFFIX, read_study
 
+_SHORT = {"base": "base_lr"}
 OPTIMIZER = ("momentum", "nesterov", "weight_decay", "init", "batch_size")
 
 
@@ -142,6 +142,11 @@ def _ranges(ranges: Ranges, fixed: dict[str, str], bounds: dict[str, str], space
             raise ValueError(f"{option} is empty; fix a parameter with --set")
         ranges[field_name(name)] = _moved(ranges, name, start, end)
     return ranges
+
+
+def field_name(written: str) -> str:
+    """The parameter that a user means: ``base`` and ``base_lr`` are one."""
+    return _SHORT.get(written, written)
 
 
 def _check_name(name: str, known: Iterable[str], space: str) -> None:

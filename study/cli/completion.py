@@ -12,7 +12,7 @@ from urllib.parse import quote
 import sqlalchemy as sa
 import typer
 
-from search_spaces.schedules.families import FAMILIES
+from search_spaces.schedules.base import FAMILIES
 from search_spaces.spaces import SPACES
 from study.storage.urls import StorageError, database_file, opening_errors, parse_url
 from study.study_file import SUFFIX

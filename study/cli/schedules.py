@@ -13,9 +13,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from search_spaces.schedules.base import Array, Schedule
+from search_spaces.schedules.base import FAMILIES, Array, Schedule
 from search_spaces.schedules.descriptions import SYMBOLS, Family, Parameter, describe
-from search_spaces.schedules.families import FAMILIES
 from search_spaces.schedules.given import Plateau
 from search_spaces.schedules.text import parse_schedule
 from study.cli.completion import complete_schedule

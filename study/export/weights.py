@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import indent
 
 import torch
 from safetensors.torch import save
@@ -137,40 +138,6 @@ def _tensors(model: nn.Module) -> dict[str, Tensor]:
     return {name: value.cpu().contiguous() for name, value in model.state_dict().items()}
 
 
-_BODIES = {
-    "constant": "    return base_lr",
-    "factor": "    return max(floor, base_lr * alpha ** ((t - w) / unit))",
-    "multi_factor": "    return base_lr * alpha ** sum(t >= updates(m) for m in milestones)",
-    "inverse_power": "    return base_lr * (1 + beta * (t - w) / unit) ** -alpha",
-    "polynomial": """\
-    left = 1 - progress(t, w, updates(horizon))
-    return final_lr + (base_lr - final_lr) * left**exponent""",
-    "cosine": """\
-    share = progress(t, w, updates(horizon))
-    return final_lr + (base_lr - final_lr) * (1 + math.cos(math.pi * share)) / 2""",
-    "cosine_restarts": """\
-    first = max(cycle, 0.5 / steps_per_epoch)
-    start, lengths, length = w, 1.0, 1.0
-    while t >= updates(warmup + first * lengths):
-        start = updates(warmup + first * lengths)
-        length *= multiplier
-        lengths += length
-    share = (t - start) / (updates(warmup + first * lengths) - start)
-    return final_lr + (base_lr - final_lr) * (1 + math.cos(math.pi * share)) / 2""",
-    "warmup_stable_decay": """\
-    end = updates(horizon)
-    share = progress(t, max(w, updates(horizon - cooldown)), end)
-    left = 1 - (share if cooldown_shape == "linear" else math.sqrt(share))
-    return final_lr + (base_lr - final_lr) * left""",
-    "one_cycle": """\
-    top, end = updates(peak), updates(horizon)
-    start, target = (start_lr, base_lr) if t < top else (base_lr, final_lr)
-    share = progress(t, w, top) if t < top else progress(t, top, end)
-    if shape == "cosine":
-        share = (1 - math.cos(math.pi * share)) / 2
-    return start + (target - start) * share""",
-    "table": "    return rates[min(int((t - w) // unit), len(rates) - 1)]",
-}
 _PROGRESS = '''
 
 def progress(t, start, end):
@@ -241,13 +208,13 @@ def lambda_code(schedule: ScheduleConfig, epochs: int, steps_per_epoch: int) -> 
     """
     closed = closed_form(schedule, epochs, steps_per_epoch)
     values = closed.model_dump(exclude={"family", "hold_epochs", "per", "warmup_shape"})
-    body = _BODIES[closed.family]
-    whole = "updates(warmup)"
+    body = indent(closed.CODE, "    ")
+    whole, end = "updates(warmup)", "horizon" if "horizon" in values else repr(closed.end)
     return _CODE.format(
         words=in_words(closed),
         steps_per_epoch=steps_per_epoch,
         constants="\n".join(f"{name} = {value!r}" for name, value in values.items()),
-        warmup=whole if closed.end is None else f"min({whole}, max(0, updates(horizon) - 1))",
+        warmup=whole if closed.end is None else f"min({whole}, max(0, updates({end}) - 1))",
         unit=_unit(closed),
         progress=_PROGRESS if "progress(" in body else "",
         body=body,

@@ -13,7 +13,7 @@ import pytest
 
 import lrstudy
 from lrstudy._packages import HOME, PACKAGES
-from search_spaces.schedules.families import FAMILIES
+from search_spaces.schedules.base import FAMILIES
 from tests.analysis.conftest import plant_study
 
 Run = Callable[..., subprocess.CompletedProcess[str]]

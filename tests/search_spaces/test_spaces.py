@@ -10,8 +10,7 @@ from optuna.trial import FixedTrial
 
 from search_spaces import chapter
 from search_spaces.config import Arm, Budget, Parameters, Range, TrialConfig
-from search_spaces.schedules.base import Schedule
-from search_spaces.schedules.families import FAMILIES
+from search_spaces.schedules.base import FAMILIES, Schedule
 from search_spaces.spaces import SPACES, find_space
 from search_spaces.weight_sampling import WeightSampling
 

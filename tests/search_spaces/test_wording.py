@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from search_spaces.schedules.families import FAMILIES
+from search_spaces.schedules.base import FAMILIES
 from search_spaces.schedules.text import parse_schedule
 from search_spaces.weight_sampling import WeightSampling
 from search_spaces.wording import in_words, sampling_in_words

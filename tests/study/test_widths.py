@@ -10,7 +10,7 @@ import typer.main
 from rich.cells import cell_len
 from typer.core import TyperGroup
 
-from search_spaces.schedules.families import FAMILIES
+from search_spaces.schedules.base import FAMILIES
 from study.cli import status
 from study.cli.application import app
 from tests.analysis.conftest import plant_stages, plant_study

@@ -17,13 +17,14 @@ from matplotlib.figure import Figure
 from analysis.figures import style
 from analysis.figures.axes import log_subs, rate_axis
 from analysis.figures.fitting import broken
-from analysis.figures.style import STYLES, canvas, family_legend, panels, picture
+from analysis.figures.style import canvas, family_legend, panels, picture
 from analysis.questions.fixed_rate import confirmed as fixed_rate
 from analysis.questions.polynomial import confirmed as polynomial
 from analysis.questions.warmup import confirmed as warmup
 from analysis.section import Section, find
 from analysis.sections.schedules import draw_rates
 from analysis.study import load_study
+from search_spaces.schedules.base import FAMILIES
 from tests.analysis.conftest import plant_stages, plant_study
 
 LONG = (
@@ -47,7 +48,7 @@ def test_the_names_of_schedules_stay_in_the_picture(
 
 @pytest.mark.parametrize("n", [2, 3, 6])
 def test_a_legend_of_the_longest_families_has_as_many_columns_as_fit(n: int) -> None:
-    longest = sorted(STYLES, key=len)[-n:]
+    longest = sorted([*FAMILIES, "warmup_cosine"], key=len)[-n:]
     with canvas() as (figure, _):
         family_legend(figure, [f"{name}/as-published" for name in longest])
         picture(figure, "it", "alt", "caption")

@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 
 from analysis.figures.axes import accuracy_axis, accuracy_ticks, rate_axis, rate_figure
 from analysis.figures.maps import rate_map
-from analysis.figures.style import STYLES, canvas, panels, picture, style
-from search_spaces.schedules.families import FAMILIES
+from analysis.figures.style import canvas, panels, picture, style
+from search_spaces.schedules.base import FAMILIES
 from search_spaces.spaces import SPACES
 
 TRIALS = pd.DataFrame(
@@ -35,7 +35,7 @@ def tick_labels(figure: Figure) -> list[str]:
 
 
 def test_every_family_has_its_own_colour_and_mark() -> None:
-    known = [STYLES[family] for family in FAMILIES]
+    known = [style(family) for family in FAMILIES]
     assert len({colour for colour, _ in known}) == len({mark for _, mark in known}) == len(FAMILIES)
 
 

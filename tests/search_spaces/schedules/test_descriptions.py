@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from search_spaces.schedules.base import Schedule, ScheduleConfig
+from search_spaces.schedules.base import FAMILIES, Schedule, ScheduleConfig
 from search_spaces.schedules.descriptions import Family, describe
-from search_spaces.schedules.families import FAMILIES
 from search_spaces.schedules.given import Plateau
 from search_spaces.schedules.text import parse_schedule
 from study.training.torch_schedules import closed_form

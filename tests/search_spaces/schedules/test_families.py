@@ -22,11 +22,11 @@ from torch.optim import lr_scheduler
 
 from search_spaces import chapter
 from search_spaces.config import Arm, Budget, Range, TrialConfig
-from search_spaces.schedules.base import Schedule, ScheduleConfig
+from search_spaces.schedules.base import FAMILIES, Schedule, ScheduleConfig
 from search_spaces.schedules.cycles import CosineRestarts, OneCycle
 from search_spaces.schedules.decays import Constant, Factor, InversePower, MultiFactor
 from search_spaces.schedules.durations import updates
-from search_spaces.schedules.families import FAMILIES, schedule_adapter
+from search_spaces.schedules.families import schedule_adapter
 from search_spaces.schedules.given import Plateau, Table, TorchScheduler
 from search_spaces.schedules.horizon import Cosine, Polynomial, WarmupStableDecay
 from search_spaces.weight_sampling import WeightSampling

@@ -9,7 +9,7 @@ import pytest
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from search_spaces.config import Arm, Budget, Range, TrialConfig
-from search_spaces.schedules.families import FAMILIES
+from search_spaces.schedules.base import FAMILIES
 from search_spaces.schedules.problems import first_problem
 from search_spaces.schedules.text import parse_schedule
 from search_spaces.weight_sampling import WeightSampling

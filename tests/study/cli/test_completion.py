@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from search_spaces.schedules.families import FAMILIES
+from search_spaces.schedules.base import FAMILIES
 from search_spaces.spaces import SPACES
 from study.cli.application import app
 from study.cli.completion import study_names

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from search_spaces.schedules.families import FAMILIES
+from search_spaces.schedules.base import FAMILIES
 from search_spaces.schedules.text import parse_schedule
 from study.cli.schedules import example_rates, sketch
 from study.training.torch_schedules import closed_form
