@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from search_spaces import chapter, cosine, fixed_rate, langevin, polynomial, warmup
+from collections.abc import Sequence
+
+from search_spaces import (
+    chapter,
+    cosine,
+    fixed_rate,
+    given_schedules,
+    langevin,
+    polynomial,
+    warmup,
+)
+from search_spaces.given_schedules import join
 from search_spaces.space import SearchSpace
 from search_spaces.words.unknown import unknown
 
@@ -20,8 +31,19 @@ SPACES: dict[str, SearchSpace] = {
 }
 
 
-def find_space(name: str) -> SearchSpace:
-    """The space of that name. Raises ValueError naming the nearest one."""
+GIVEN = "schedules"
+"""The space whose schedules are all given."""
+
+
+def find_space(name: str, schedules: Sequence[str] = ()) -> SearchSpace:
+    """The space of that name, with schedules that are given as text. Raises ValueError, in one
+    line, where there is none, naming the nearest one, or where a text is wrong."""
+    if name == GIVEN:
+        if not schedules:
+            raise ValueError(
+                f"{GIVEN} needs --schedule SPEC, once for each: `lrstudy schedules` lists them"
+            )
+        return join(given_schedules, schedules)
     if name not in SPACES:
-        raise ValueError(unknown("search space", name, SPACES))
-    return SPACES[name]
+        raise ValueError(unknown("search space", name, [*SPACES, GIVEN]))
+    return join(SPACES[name], schedules) if schedules else SPACES[name]

@@ -19,8 +19,10 @@ from pydantic import (
 from search_spaces.config import Arm, Budget, Parameters, Ranges, TrialConfig
 from search_spaces.schedules.plain import plain
 from search_spaces.schedules.problems import first_problem
+from search_spaces.schedules.text import read
 from search_spaces.space import SearchSpace
 from search_spaces.spaces import find_space
+from search_spaces.tries import try_of
 from search_spaces.words.phrases import count
 from search_spaces.words.unknown import unknown
 
@@ -36,9 +38,11 @@ class StudySpec(BaseModel):
 
     trials: their total number N <= 10^6, a multiple of the number of families; slots 0..N-1.
     families: schedule families in the order of the slots (slot s has family s modulo their number).
+    schedules: schedules, as text, that join those of the space; families has their labels.
     ranges: parameters of the space and where they are sampled.
     optimizer: fields of TrialConfig other than schedule, epochs and seed that differ from their
         defaults (momentum, nesterov, weight_decay, init, batch_size).
+    tries: parameters, as `search_spaces.tries` reads them, that come first in their families.
     replicates: training seeds that the trials of a family use in turn; None: each has its own.
     bank: the trials are independent draws: random, not pruned, without baselines, each with its
         own seed. What estimates for random search are valid on.
@@ -56,6 +60,7 @@ class StudySpec(BaseModel):
     space: str
     task: str = "fashion_mnist"
     families: Annotated[tuple[str, ...], Field(min_length=1)]
+    schedules: tuple[str, ...] = ()
     trials: Annotated[int, Field(ge=1, le=1_000_000)]
     budget: Budget
     ranges: Ranges
@@ -63,6 +68,7 @@ class StudySpec(BaseModel):
     sampler: Sampler = "tpe"
     pruner: Pruner = "percentile"
     seed: Annotated[int, Field(ge=0)] = 0
+    tries: tuple[str, ...] = ()
     replicates: Annotated[int, Field(ge=1)] | None = 1
     bank: bool = False
     max_retries: Annotated[int, Field(ge=0)] = 2
@@ -73,7 +79,7 @@ class StudySpec(BaseModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        space = find_space(self.space)
+        space = self.search_space
         for family in self.families:
             if family not in space.FAMILIES:
                 raise ValueError(unknown(f"schedule of {self.space}", family, space.FAMILIES))
@@ -116,6 +122,31 @@ class StudySpec(BaseModel):
         return self
 
     @model_validator(mode="after")
+    def _tries_fit(self) -> Self:
+        if self.tries and (self.bank or self.designed or self.arms):
+            raise ValueError("a bank, a fixed design or a later stage has no trials of your own")
+        for family in self.families:
+            tried = self._tried(family)
+            for values in tried:
+                self._check_try(family, values)
+            if len(tried) > self.trials // self.shares:
+                raise ValueError(
+                    f"{family} has {count(self.trials // self.shares, 'trial')}, and "
+                    f"{len(tried)} are to be tried first"
+                )
+        return self
+
+    def _check_try(self, family: str, values: Parameters) -> None:
+        """Raises ValueError where the family has no such parameter, or no trial could be built."""
+        lows = {name: each.low for name, each in self.ranges.items()}
+        trial = FixedTrial(lows | values)
+        self.suggest(trial, family, self.budget)
+        for name in values:
+            if name not in trial.params:
+                raise ValueError(unknown(f"parameter of {family}", name, trial.params))
+        self._build(family, lows | values, self.budget)
+
+    @model_validator(mode="after")
     def _every_trial_can_be_built(self) -> Self:
         """No trial may fail for its parameters: the ends of all ranges are tried here."""
         if self.longest_warmup > self.budget.epochs:
@@ -150,8 +181,8 @@ class StudySpec(BaseModel):
 
     @property
     def search_space(self) -> SearchSpace:
-        """The module that says what may be tried."""
-        return find_space(self.space)
+        """What may be tried."""
+        return find_space(self.space, self.schedules)
 
     def suggest(self, trial: BaseTrial, family: str, budget: Budget) -> Parameters:
         """What of a trial's configuration the space decides, as fields of TrialConfig."""
@@ -165,7 +196,9 @@ class StudySpec(BaseModel):
     @property
     def longest_warmup(self) -> float:
         """The longest warmup (epochs) that a trial of this study can have."""
-        return self.ranges["warmup"].high if "warmup" in self.ranges else 0.0
+        given = [read(text).fields.get("warmup", 0.0) for text in self.schedules]
+        sampled = self.ranges["warmup"].high if "warmup" in self.ranges else 0.0
+        return max([sampled, *(each for each in given if isinstance(each, int | float))])
 
     def with_trials(self, trials: int) -> StudySpec:
         """This study with a new total. Raises ValueError if it is smaller, or shares unequally."""
@@ -235,14 +268,22 @@ class StudySpec(BaseModel):
         return self.baseline(slot) if arm is None else arm.parameters
 
     def baseline(self, slot: int) -> Parameters | None:
-        """Known good parameters of a slot that comes first in its family, clipped to the ranges;
-        None for all others, and in a bank or a later stage."""
+        """Parameters of a slot that comes first in its family, the user's before known good ones,
+        clipped to the ranges; None for all others, and in a bank or a later stage."""
         if self.bank or self.arms:
             return None
-        known = self.search_space.baselines(self.family(slot), self.budget)
+        known = [
+            *self._tried(self.family(slot)),
+            *self.search_space.baselines(self.family(slot), self.budget),
+        ]
         if self.turn(slot) >= len(known):
             return None
         return {
             name: min(max(value, self.ranges[name].low), self.ranges[name].high)
             for name, value in known[self.turn(slot)].items()
         }
+
+    def _tried(self, family: str) -> list[Parameters]:
+        """What the user wants tried first of a family."""
+        found = [try_of(text, self.families, self.ranges) for text in self.tries]
+        return [values for families, values in found if family in families]

@@ -178,6 +178,7 @@ def _stage(
         "pruner": "none",
         "replicates": None,
         "bank": False,
+        "tries": (),
     }
     return StudySpec.model_validate(values | changes)
 

@@ -104,8 +104,13 @@ def _optimizer_values(spec: StudySpec, preset: Mapping[str, Any]) -> dict[str, A
 def _choices(spec: StudySpec) -> list[str]:
     """``--set`` and ``--range`` for what differs from the space's own."""
     space, words = spec.search_space, []
+    for text in spec.schedules:
+        words += ["--schedule", text]
+    for text in spec.tries:
+        words += ["--try", text]
     if spec.families != space.FAMILIES:
-        words += ["--set", f"schedule={','.join(spec.families)}"]
+        own = spec.families[: len(spec.families) - len(spec.schedules)]
+        words += ["--set", f"schedule={','.join(own)}"]
     usual = space.ranges(spec.budget)
     for name, chosen in spec.ranges.items():
         if usual.get(name) == chosen:

@@ -33,10 +33,12 @@ _COMMENTS = {
     "space": "one of `lrstudy spaces`",
     "task": "the data and the network",
     "families": "each gets the same number of trials",
+    "schedules": "those that are given, as text; what one leaves out is sampled",
     "trials": "their total",
     "sampler": "tpe, random or qmc",
     "pruner": "none, median, percentile, asha or hyperband",
     "seed": "of the design, the weights at the start and the order of the images",
+    "tries": "come first in their families",
     "replicates": "training seeds that the trials of a family share in turn; left out: one each",
     "bank": "independent random trials, not pruned",
     "max_retries": "of a trial that fails by itself",
@@ -52,7 +54,8 @@ def to_toml(name: str, spec: StudySpec, file: str) -> str:
     stage."""
     if spec.stage != "search":
         raise ValueError(f"study {name!r} is a later stage: only a search can be saved")
-    values = {"study": name, **spec.model_dump(exclude=set(_LATER), exclude_none=True)}
+    left_out = {*_LATER, *(each for each in ("schedules", "tries") if not getattr(spec, each))}
+    values = {"study": name, **spec.model_dump(exclude=left_out, exclude_none=True)}
     document = tomlkit.document()
     for line in _header(file, spec.search_space.QUESTION):
         document.add(tomlkit.comment(line))

@@ -31,6 +31,7 @@ from pydantic import (
 )
 
 from search_spaces.schedules.durations import updates
+from search_spaces.schedules.searched import BASE_LR, WARMUP, Searches
 
 Array = npt.NDArray[np.float64]
 
@@ -85,6 +86,8 @@ class ScheduleConfig(BaseModel):
     """The schedule in words, with its parameters in braces."""
     LEFT_OUT: ClassVar[Mapping[str, str]] = {}
     """What a parameter without a default is where it is left out, in words."""
+    SEARCHED: ClassVar[Searches] = {"base_lr": BASE_LR, "warmup": WARMUP}
+    """What a study samples where the text of a schedule leaves a field out."""
     NEEDED: ClassVar[tuple[str, ...]] = ("FORMULA", "REFERENCE", "EXAMPLE", "PHRASE")
     """What every family must say of itself."""
 

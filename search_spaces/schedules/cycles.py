@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import Field, model_validator
 
 from search_spaces.schedules.base import Array, PositiveDuration, Rate, Schedule
 from search_spaces.schedules.durations import cycle_times, moments, updates
-from search_spaces.schedules.horizon import ToHorizon, half_cosine, progress
+from search_spaces.schedules.horizon import ToHorizon, half_cosine, progress, span
+from search_spaces.schedules.searched import FINAL_FRACTION, Searched, Searches
 
 
 class CosineRestarts(Schedule):
@@ -40,6 +41,7 @@ while t >= updates(warmup + first * lengths):
     lengths += length
 share = (t - start) / (updates(warmup + first * lengths) - start)
 return final_lr + (base_lr - final_lr) * (1 + math.cos(math.pi * share)) / 2"""
+    SEARCHED: ClassVar[Searches] = {**Schedule.SEARCHED, "final_lr": FINAL_FRACTION}
 
     family: Literal["cosine_restarts"] = "cosine_restarts"
     cycle: PositiveDuration
@@ -61,6 +63,14 @@ return final_lr + (base_lr - final_lr) * (1 + math.cos(math.pi * share)) / 2"""
         starts = moments(times, steps_per_epoch)
         n = np.searchsorted(starts, t, side="right")
         return np.asarray((t - starts[n - 1]) / (starts[n] - starts[n - 1]))
+
+
+def _on_the_way(share: float, fields: Mapping[str, Any], epochs: float) -> float:
+    warmup, length = span({"horizon": epochs, **fields})
+    return warmup + share * length
+
+
+_PEAK = Searched("peak_fraction", 0.1, 0.5, usual=0.3, log=False, to_field=_on_the_way)
 
 
 class OneCycle(ToHorizon):
@@ -89,6 +99,7 @@ share = progress(t, w, top) if t < top else progress(t, top, end)
 if shape == "cosine":
     share = (1 - math.cos(math.pi * share)) / 2
 return start + (target - start) * share"""
+    SEARCHED: ClassVar[Searches] = {**ToHorizon.SEARCHED, "peak": _PEAK}
 
     family: Literal["one_cycle"] = "one_cycle"
     peak: PositiveDuration

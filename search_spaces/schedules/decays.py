@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import model_validator
@@ -18,6 +20,7 @@ from search_spaces.schedules.base import (
     clock_updates,
 )
 from search_spaces.schedules.durations import updates
+from search_spaces.schedules.searched import ALPHA, DECAY, EXPONENT, Searches
 
 
 def check_floor(floor: float, base_lr: float) -> None:
@@ -54,6 +57,7 @@ class Factor(Schedule):
     EXAMPLE = "factor:base=0.3,alpha=0.9"
     PHRASE = "exponential decay from {base_lr}, times {alpha} every {per}"
     CODE = "return max(floor, base_lr * alpha ** ((t - w) / unit))"
+    SEARCHED: ClassVar[Searches] = {**Schedule.SEARCHED, "alpha": DECAY}
 
     family: Literal["factor"] = "factor"
     alpha: Fraction
@@ -81,11 +85,17 @@ class MultiFactor(Schedule):
     REFERENCE = "Zhang et al. 2023, Dive into Deep Learning, 12.11"
     EXAMPLE = "multi_factor:base=0.5,alpha=0.5,milestones=15/25"
     PHRASE = "{base_lr}, times {alpha} at epoch {milestones}"
+    LEFT_OUT: ClassVar[Mapping[str, str]] = {"milestones": "half and three quarters of training"}
     CODE = "return base_lr * alpha ** sum(t >= updates(m) for m in milestones)"
+    SEARCHED: ClassVar[Searches] = {**Schedule.SEARCHED, "alpha": ALPHA}
 
     family: Literal["multi_factor"] = "multi_factor"
     alpha: Fraction
     milestones: tuple[PositiveDuration, ...]
+
+    @classmethod
+    def fill_in(cls, fields: Mapping[str, Any], epochs: float) -> dict[str, Any]:
+        return {"milestones": (0.5 * epochs, 0.75 * epochs), **fields}
 
     def after_warmup(self, t: Array, w: int, steps_per_epoch: int) -> Array:
         at = np.array([updates(m, steps_per_epoch) for m in self.milestones], dtype=np.float64)
@@ -116,6 +126,7 @@ class InversePower(Schedule):
     EXAMPLE = "inverse_power:base=0.1"
     PHRASE = "inverse power decay {base_lr} (1 + {beta} t)^-{alpha}, t in {per}s"
     CODE = "return base_lr * (1 + beta * (t - w) / unit) ** -alpha"
+    SEARCHED: ClassVar[Searches] = {**Schedule.SEARCHED, "alpha": replace(EXPONENT, usual=0.5)}
 
     family: Literal["inverse_power"] = "inverse_power"
     alpha: Positive = 0.5

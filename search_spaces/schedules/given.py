@@ -26,6 +26,7 @@ from search_spaces.schedules.base import (
 )
 from search_spaces.schedules.decays import check_floor
 from search_spaces.schedules.plain import plain
+from search_spaces.schedules.searched import ALPHA, Searches
 
 Rates = Annotated[tuple[Rate, ...], Field(min_length=1)]
 _RATES: TypeAdapter[tuple[float, ...]] = TypeAdapter(Rates)
@@ -46,6 +47,7 @@ class Table(Schedule):
     PHRASE = "a table of {rates_count}, one for each {per}"
     LEFT_OUT: ClassVar[Mapping[str, str]] = {"base_lr": "the highest of the rates"}
     CODE = "return rates[min(int((t - w) // unit), len(rates) - 1)]"
+    SEARCHED: ClassVar[Searches] = {}
 
     family: Literal["table"] = "table"
     rates: Rates
@@ -120,6 +122,7 @@ class Plateau(ScheduleConfig):
         "{base_lr}, times {alpha} when the validation loss has not improved for more than "
         "{patience_epochs}"
     )
+    SEARCHED: ClassVar[Searches] = {**ScheduleConfig.SEARCHED, "alpha": ALPHA}
 
     family: Literal["plateau"] = "plateau"
     alpha: Fraction = 0.1

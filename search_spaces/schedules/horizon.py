@@ -10,6 +10,7 @@ from pydantic import model_validator
 
 from search_spaces.schedules.base import Array, Positive, PositiveDuration, Rate, Schedule
 from search_spaces.schedules.durations import CLOSE, updates
+from search_spaces.schedules.searched import EXPONENT, FINAL_FRACTION, Searched, Searches
 
 
 def progress(t: Array, start: int, end: int) -> Array:
@@ -39,7 +40,7 @@ class ToHorizon(Schedule):
     @classmethod
     def fill_in(cls, fields: Mapping[str, Any], epochs: float) -> dict[str, Any]:
         filled = {"horizon": epochs, **fields}
-        return {**cls.on_the_way(*_span(filled)), **filled}
+        return {**cls.on_the_way(*span(filled)), **filled}
 
     @classmethod
     def on_the_way(cls, warmup: float, span: float) -> dict[str, float]:
@@ -52,13 +53,20 @@ class ToHorizon(Schedule):
         return self.horizon
 
 
-def _span(fields: Mapping[str, Any]) -> tuple[float, float]:
+def span(fields: Mapping[str, Any]) -> tuple[float, float]:
     """Length of the warmup, and from there to the horizon; (0, 1) where they do not fit, for their
     own validation to say so."""
     warmup, horizon = fields.get("warmup", 0.0), fields["horizon"]
     if not all(isinstance(each, int | float) for each in (warmup, horizon)):
         return 0.0, 1.0
     return (warmup, horizon - warmup) if 0 <= warmup < horizon else (0.0, 1.0)
+
+
+def _of_the_span(share: float, fields: Mapping[str, Any], epochs: float) -> float:
+    return share * span({"horizon": epochs, **fields})[1]
+
+
+_COOLDOWN = Searched("cooldown_fraction", 0.05, 0.8, usual=0.2, to_field=_of_the_span)
 
 
 class Polynomial(ToHorizon):
@@ -74,6 +82,7 @@ class Polynomial(ToHorizon):
     CODE = """\
 left = 1 - progress(t, w, updates(horizon))
 return final_lr + (base_lr - final_lr) * left**exponent"""
+    SEARCHED: ClassVar[Searches] = {**ToHorizon.SEARCHED, "exponent": EXPONENT}
 
     family: Literal["polynomial"] = "polynomial"
     exponent: Positive = 1.0
@@ -93,6 +102,7 @@ class Cosine(ToHorizon):
     CODE = """\
 share = progress(t, w, updates(horizon))
 return final_lr + (base_lr - final_lr) * (1 + math.cos(math.pi * share)) / 2"""
+    SEARCHED: ClassVar[Searches] = {**ToHorizon.SEARCHED, "final_lr": FINAL_FRACTION}
 
     family: Literal["cosine"] = "cosine"
 
@@ -124,6 +134,7 @@ end = updates(horizon)
 share = progress(t, max(w, updates(horizon - cooldown)), end)
 left = 1 - (share if cooldown_shape == "linear" else math.sqrt(share))
 return final_lr + (base_lr - final_lr) * left"""
+    SEARCHED: ClassVar[Searches] = {**ToHorizon.SEARCHED, "cooldown": _COOLDOWN}
 
     family: Literal["warmup_stable_decay"] = "warmup_stable_decay"
     cooldown: PositiveDuration

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, get_origin
 
 from pydantic import ValidationError
@@ -11,8 +12,11 @@ from search_spaces.schedules.base import FAMILIES, ScheduleConfig
 from search_spaces.schedules.families import schedule_adapter
 from search_spaces.schedules.given import TorchScheduler
 from search_spaces.schedules.problems import first_problem
+from search_spaces.schedules.searched import Searched
 from search_spaces.words.unknown import unknown
 
+UNKNOWN = "?"
+"""Written for a value that a study shall sample."""
 _TORCH_LISTS = ("milestones",)
 _WORDS = {"true": True, "false": False, "none": None}
 
@@ -32,11 +36,59 @@ def parse_schedule(text: str, epochs: float | None = None) -> ScheduleConfig:
     None: not known.
 
     ``base`` stands for ``base_lr``, and so for every rate. Lists are written ``15/30``; any other
-    ``1/3`` is the number.
-    Arguments of ``torch:scheduler=StepLR,...`` that no schedule has go to the torch class. Raises
-    ValueError, in one line, with the nearest name where one is unknown; it calls a field what the
-    text calls it.
+    ``1/3`` is the number. Arguments of ``torch:scheduler=StepLR,...`` that no schedule has go to
+    the torch class. Raises ValueError, in one line, with the nearest name where one is unknown; it
+    calls a field what the text calls it.
     """
+    return read(text).schedule(epochs)
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a line of text says of a schedule, not yet validated.
+
+    name: of its family. fields: as the family takes them. words: the ``name=value`` in it. spoken:
+    what the text calls a field.
+    """
+
+    text: str
+    name: str
+    fields: Mapping[str, Any]
+    words: tuple[str, ...]
+    spoken: Mapping[str, str]
+
+    @property
+    def searched(self) -> dict[str, Searched]:
+        """By field what a study samples: what is left out, and what is written ``?``."""
+        return {
+            field: each
+            for field, each in FAMILIES[self.name].SEARCHED.items()
+            if self.fields.get(field) == UNKNOWN
+            or (field not in self.fields and not each.on_request)
+        }
+
+    def schedule(
+        self, epochs: float | None = None, sampled: Mapping[str, float] | None = None
+    ) -> ScheduleConfig:
+        """The schedule for a run of so many epochs, with the values of sampled parameters by their
+        names. Raises ValueError, in one line."""
+        fields = dict(self.fields)
+        try:
+            if sampled is not None and epochs is not None:
+                for field, each in self.searched.items():
+                    fields[field] = each.to_field(sampled[each.name], fields, epochs)
+            if epochs is not None:
+                fields = FAMILIES[self.name].fill_in(fields, epochs)
+            schedule: ScheduleConfig = schedule_adapter.validate_python(fields)
+        except ValidationError as error:
+            raise ValueError(f"{self.text}: {first_problem(error, self.spoken)}") from None
+        except ValueError as error:
+            raise ValueError(f"{self.text}: {error}") from None
+        return schedule
+
+
+def read(text: str) -> Written:
+    """The parts of ``family:name=value,...``. Raises ValueError where a name is unknown."""
     name, _, rest = (part.strip() for part in text.partition(":"))
     family = FAMILIES.get(name)
     if family is None:
@@ -46,7 +98,8 @@ def parse_schedule(text: str, epochs: float | None = None) -> ScheduleConfig:
     spoken = {field: each for each, field in short.items()}
     fields: dict[str, Any] = {"family": name}
     arguments: dict[str, Any] = {}
-    for key, value in _pairs(text, rest).items():
+    pairs = _pairs(text, rest)
+    for key, value in pairs.items():
         field = short.get(key, key)
         if field in known:
             if field in fields:
@@ -60,13 +113,8 @@ def parse_schedule(text: str, epochs: float | None = None) -> ScheduleConfig:
             raise ValueError(unknown(f"parameter of {name}", key, names))
     if arguments:
         fields["arguments"] = arguments
-    if epochs is not None:
-        fields = family.fill_in(fields, epochs)
-    try:
-        schedule: ScheduleConfig = schedule_adapter.validate_python(fields)
-    except ValidationError as error:
-        raise ValueError(f"{text}: {first_problem(error, spoken)}") from None
-    return schedule
+    words = tuple(f"{key}={value}" for key, value in pairs.items())
+    return Written(text, name, fields, words, spoken)
 
 
 def _pairs(text: str, rest: str) -> dict[str, str]:

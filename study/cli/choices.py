@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from search_spaces.config import Budget, Range, Ranges, TrialConfig
 from search_spaces.schedules.decays import Constant
 from search_spaces.schedules.problems import first_problem
-from search_spaces.spaces import find_space
+from search_spaces.spaces import GIVEN, find_space
 from search_spaces.words.unknown import unknown
 from study.names import check_new_name
 from study.spec import Pruner, Sampler, StudySpec
@@ -42,6 +42,8 @@ class Choices:
     bank: bool
     fixed: Sequence[str]
     bounds: Sequence[str]
+    schedules: Sequence[str] = ()
+    tries: Sequence[str] = ()
 
 
 def define(said: Choices, study: str | None) -> tuple[str, StudySpec]:
@@ -60,7 +62,7 @@ def define(said: Choices, study: str | None) -> tuple[str, StudySpec]:
 
 def _check_alone(said: Choices) -> None:
     """Raises ValueError where an option would change what a file defines."""
-    names = {"fixed": "set", "bounds": "range"}
+    names = {"fixed": "set", "bounds": "range", "schedules": "schedule", "tries": "try"}
     for each in fields(said)[1:]:
         value = getattr(said, each.name)
         if not (value is None or value is False or value in ((), [])):
@@ -73,15 +75,17 @@ def _check_alone(said: Choices) -> None:
 
 def _check_design(space: str, sampler: Sampler | None, pruner: Pruner | None) -> None:
     """Raises ValueError where a fixed design would be sampled or pruned."""
-    if find_space(space).DESIGNED and not (
-        sampler in (None, "random") and pruner in (None, "none")
+    if (
+        space != GIVEN
+        and find_space(space).DESIGNED
+        and not (sampler in (None, "random") and pruner in (None, "none"))
     ):
         raise ValueError(f"{space} is a fixed design: nothing is sampled or pruned")
 
 
 def make_spec(said: Choices) -> StudySpec:
     """The study that the options ask for."""
-    space = find_space(said.space)
+    space = find_space(said.space, said.schedules)
     _check_design(said.space, said.sampler, said.pruner)
     _check_bank(said)
     preset = space.PRESETS[said.preset or "standard"]
@@ -90,11 +94,12 @@ def make_spec(said: Choices) -> StudySpec:
     bounds = _pairs(said.bounds, "--range", "NAME=LOW:HIGH")
     if both := set(map(field_name, fixed)) & set(map(field_name, bounds)):
         raise ValueError(f"{min(both)} is given to both --set and --range")
-    families = tuple(fixed.pop("schedule").split(",")) if "schedule" in fixed else space.FAMILIES
+    families = _families(space.FAMILIES, fixed.pop("schedule", None), len(said.schedules))
     optimizer = {name: fixed.pop(name) for name in OPTIMIZER if name in fixed}
     return StudySpec(
         space=said.space,
         families=families,
+        schedules=tuple(said.schedules),
         trials=said.trials or preset.trials_per_family * len(families),
         budget=budget,
         ranges=_ranges(space.ranges(budget), fixed, bounds, said.space),
@@ -102,16 +107,24 @@ def make_spec(said: Choices) -> StudySpec:
         sampler=said.sampler or ("random" if space.DESIGNED or said.bank else "tpe"),
         pruner=said.pruner or ("none" if space.DESIGNED or said.bank else "percentile"),
         seed=said.seed or 0,
+        tries=tuple(said.tries),
         replicates=None if said.bank else preset.replicates,
         bank=said.bank,
     )
+
+
+def _families(all_of_them: tuple[str, ...], chosen: str | None, given: int) -> tuple[str, ...]:
+    """Those of the space that ``--set schedule=`` chose, and the given ones, which come last."""
+    if chosen is None:
+        return all_of_them
+    return (*chosen.split(","), *all_of_them[len(all_of_them) - given :])
 
 
 def _check_bank(said: Choices) -> None:
     """Raises ValueError where a bank is asked for with what it cannot have."""
     if not said.bank:
         return
-    if find_space(said.space).DESIGNED:
+    if find_space(said.space, said.schedules).DESIGNED:
         raise ValueError(f"{said.space} is a fixed design: it cannot be a bank")
     if said.sampler not in (None, "random") or said.pruner not in (None, "none"):
         raise ValueError("--bank samples at random and prunes nothing")

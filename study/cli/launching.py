@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -56,8 +57,22 @@ def check(spec: StudySpec, crew: Crew) -> list[str]:
             places = place(crew.device, crew.workers, crew.workers_per_device, spec.trials)
         else:
             places = ray_places(crew.ray, crew.workers, crew.workers_per_device, crew.device)
-        load_data(spec, devices.resolve("cpu"))
+        data = load_data(spec, devices.resolve("cpu"))
+        if spec.schedules:
+            _check_schedules(spec, len(data.train.labels))
     return places
+
+
+def _check_schedules(spec: StudySpec, images: int) -> None:
+    """Raises ValueError where a given schedule has no rates: only torch knows its own classes."""
+    from study.training.loop import rates_of
+
+    for family, budget, config in spec.extremes():
+        steps_per_epoch = math.ceil((budget.train_size or images) / config.batch_size)
+        try:
+            rates_of(config, steps_per_epoch, validates=spec.validates)
+        except ValueError as error:
+            raise ValueError(f"{family}: {error}") from None
 
 
 def checkpoint_directory(url: str, given: Path | None) -> Path | None:

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import typer
 
 from study.cli.choices import Choices, define
-from study.cli.completion import complete_space
+from study.cli.completion import complete_plot, complete_space
 from study.cli.crew import USUAL_CREW, Crew, with_crew
 from study.cli.foresee import Foreseen, foresee
 from study.cli.launching import (
@@ -98,6 +98,19 @@ def run(
         list[str] | None,
         typer.Option("--range", metavar="NAME=LOW:HIGH", help="Sample between these."),
     ] = None,
+    schedules: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--schedule",
+            metavar="SPEC",
+            help="A schedule as `lrstudy plot` takes it; what it leaves out is sampled.",
+            autocompletion=complete_plot,
+        ),
+    ] = None,
+    tries: Annotated[
+        list[str] | None,
+        typer.Option("--try", metavar="NAME=VALUE,...", help="A trial of your own, before others."),
+    ] = None,
     save: Annotated[
         Path | None,
         typer.Option(
@@ -115,7 +128,11 @@ def run(
     A file in place of SPACE defines the whole study. Beside it go its name, workers, device,
     storage and other options of the machine; options that would change the study are refused.
 
+    --schedule adds a schedule to the space's; the space `schedules` has no others.
+
     Example: lrstudy run cosine --preset quick --workers 2
+
+    Example: lrstudy run schedules --schedule cosine --schedule one_cycle:start=0.01
 
     Example: lrstudy run study.toml --workers 2
     """
@@ -132,6 +149,8 @@ def run(
         bank=bank,
         fixed=fixed or (),
         bounds=bounds or (),
+        schedules=schedules or (),
+        tries=tries or (),
     )
     with wrong_use():
         name, spec = define(choices, study)

@@ -94,15 +94,10 @@ def start(config: TrialConfig, task: Task, data: TaskData, device: torch.device)
     validation loss and there are no validation data.
     """
     steps_per_epoch = math.ceil(len(data.train.labels) / config.batch_size)
-    schedule = config.schedule
-    rates, plateau = np.empty(0), None
-    if not isinstance(schedule, Plateau):
-        steps = np.arange(config.epochs * steps_per_epoch)
-        rates = closed_form(schedule, config.epochs, steps_per_epoch)(steps, steps_per_epoch)
-    elif data.val is None:
-        raise ValueError("the schedule 'plateau' needs validation data, which this study has not")
-    else:
-        plateau = PlateauState.start(schedule, steps_per_epoch)
+    rates = rates_of(config, steps_per_epoch, validates=data.val is not None)
+    plateau = None
+    if isinstance(config.schedule, Plateau):
+        plateau = PlateauState.start(config.schedule, steps_per_epoch)
     model = task.build(config).to(device).to(memory_format=torch.channels_last).train()
     sampling = config.weight_sampling
     return TrainingState(
@@ -116,6 +111,21 @@ def start(config: TrialConfig, task: Task, data: TaskData, device: torch.device)
         plateau=plateau,
         predictions=None if sampling is None else Predictions(sampling, model),
     )
+
+
+def rates_of(config: TrialConfig, steps_per_epoch: int, *, validates: bool) -> Array:
+    """The rate of every update of a run, (updates,); empty where the schedule follows the loss.
+
+    Raises ValueError where a torch scheduler cannot be built, or where the schedule follows the
+    validation loss and there are no validation data.
+    """
+    if not isinstance(config.schedule, Plateau):
+        steps = np.arange(config.epochs * steps_per_epoch)
+        schedule = closed_form(config.schedule, config.epochs, steps_per_epoch)
+        return schedule(steps, steps_per_epoch)
+    if not validates:
+        raise ValueError("the schedule 'plateau' needs validation data, which this study has not")
+    return np.empty(0)
 
 
 def _optimizer(
