@@ -33,6 +33,8 @@ SPACES: dict[str, SearchSpace] = {
 
 GIVEN = "schedules"
 """The space whose schedules are all given."""
+LISTED: dict[str, SearchSpace] = {**SPACES, GIVEN: given_schedules}
+"""What a user can choose from."""
 
 
 def find_space(name: str, schedules: Sequence[str] = ()) -> SearchSpace:
@@ -45,5 +47,5 @@ def find_space(name: str, schedules: Sequence[str] = ()) -> SearchSpace:
             )
         return join(given_schedules, schedules)
     if name not in SPACES:
-        raise ValueError(unknown("search space", name, [*SPACES, GIVEN]))
+        raise ValueError(unknown("search space", name, LISTED))
     return join(SPACES[name], schedules) if schedules else SPACES[name]

@@ -8,10 +8,12 @@ from rich.console import Console
 
 from search_spaces.config import Range
 from search_spaces.space import Preset, SearchSpace
-from search_spaces.spaces import CHAPTER, SPACES
+from search_spaces.spaces import CHAPTER, LISTED
 from search_spaces.words.phrases import count
 from study.cli.layout import Grid
 from study.cli.options import AsJson, print_json
+
+_GIVEN = "those of --schedule SPEC, which every space but langevin and chapter takes"
 
 
 def spaces(as_json: AsJson = False) -> None:
@@ -20,13 +22,13 @@ def spaces(as_json: AsJson = False) -> None:
     Example: lrstudy spaces
     """
     if as_json:
-        print_json({name: _facts(space) for name, space in SPACES.items()})
+        print_json({name: _facts(space) for name, space in LISTED.items()})
         return
     console = Console()
     console.print("Exercises 1 to 5 are the chapter's:", highlight=False)
     console.print(CHAPTER, highlight=False, soft_wrap=True)
     console.print()
-    for name, space in SPACES.items():
+    for name, space in LISTED.items():
         console.print(Grid(("", ""), _rows(name, space)))
         console.print()
 
@@ -37,7 +39,7 @@ def _rows(name: str, space: SearchSpace) -> list[tuple[str, str]]:
     exercise = "" if space.EXERCISE is None else f"exercise {space.EXERCISE}: "
     return [
         (name, f"{exercise}{facts['question']}"),
-        ("schedules", ", ".join(facts["schedules"])),
+        ("schedules", ", ".join(facts["schedules"]) or _GIVEN),
         *facts["parameters"].items(),
         *((f"--preset {preset}", text) for preset, text in facts["presets"].items()),
     ]
@@ -63,11 +65,12 @@ def _widths(space: SearchSpace, name: str) -> str:
 
 
 def _budget(space: SearchSpace, preset: Preset) -> str:
-    trials = preset.trials_per_family * len(space.FAMILIES)
+    trials = preset.trials_per_family * (len(space.FAMILIES) or 1)
     images = _images(preset.budget.train_size, space.DESIGNED)
     batches = "".join(f", {name} {value}" for name, value in preset.optimizer.items())
     each = count(preset.budget.epochs, "epoch")
-    return f"{count(trials, 'trial')} of {each} on {images} training images{batches}"
+    trials_of = count(trials, "trial") + ("" if space.FAMILIES else " of each schedule")
+    return f"{trials_of} of {each} on {images} training images{batches}"
 
 
 def _words(interval: Range) -> str:

@@ -20,7 +20,8 @@ from search_spaces.schedules.durations import updates
 from search_spaces.schedules.text import parse_schedule
 from search_spaces.wording import in_words
 from study.export.weights import lambda_code
-from tests.study.conftest import Command
+from study.workers import local
+from tests.study.conftest import Command, launch_here
 
 TEXT = "stairs:base=0.4,every=2,alpha=0.5,warmup=1"
 
@@ -119,6 +120,24 @@ def test_the_commands_know_it(lrstudy: Command, tmp_path: Path) -> None:
     assert pd.read_csv(StringIO(printed))[TEXT].tolist() == [0.0, 0.2, 0.4, 0.4, 0.4, 0.4]
     assert lrstudy("plot", TEXT, "--out", "stairs.png").status == 0
     assert (tmp_path / "stairs.png").exists()
+
+
+@pytest.mark.integration
+@pytest.mark.usefixtures("tiny")
+def test_it_is_trained_and_taken_away(
+    lrstudy: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A base rate that a text leaves out is sampled; all else needs no word of the family."""
+    monkeypatch.setattr(local, "launch", launch_here)
+    asked = ("--schedule", "stairs:every=3", "--trials", "2", "--epochs", "4", "--device", "cpu")
+    assert lrstudy("run", "schedules", *asked, "--set", "batch_size=32").status == 0
+    done = lrstudy("best", "schedules", "--export", "out", "--device", "cpu")
+    assert "accuracy with stairs from " in done.out
+    config = TrialConfig.model_validate_json((tmp_path / "out" / "config.json").read_text())
+    names: dict[str, Any] = {}
+    exec((tmp_path / "out" / "schedule.py").read_text(), names)
+    assert isinstance(config.schedule, Schedule)
+    assert_allclose([names["rate"](t) for t in range(64)], config.schedule(np.arange(64), 16))
 
 
 def test_a_class_that_lacks_something_is_refused_when_it_is_made() -> None:

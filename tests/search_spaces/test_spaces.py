@@ -191,7 +191,7 @@ def test_an_unknown_space_is_answered_with_the_nearest() -> None:
         find_space("cosin")
     assert str(caught.value) == (
         "unknown search space 'cosin'. Did you mean 'cosine'? There are: fixed_rate, polynomial, "
-        "cosine, warmup, langevin, chapter."
+        "cosine, warmup, langevin, chapter, schedules."
     )
 
 

@@ -10,15 +10,18 @@ from typing import Any, NamedTuple
 
 import optuna
 import pytest
+import torch
 
 from search_spaces.config import Budget
 from search_spaces.spaces import SPACES
 from study.cli.application import run
 from study.spec import StudySpec
 from study.storage.claims import SlotStorage
+from study.storage.slots import NoFreeSlot
 from study.storage.studies import create_study, open_storage
 from study.trials.pruners import make_pruner
 from study.trials.sampler import SlotSampler
+from study.workers.worker import Worker
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -100,6 +103,17 @@ def lrstudy(
         return Outcome(int(ended.value.code or 0), printed.out, printed.err)
 
     return command
+
+
+def launch_here(url: str, name: str, **_options: Any) -> str:
+    """One worker in this process."""
+    working = Worker(open_storage(url), name, torch.device("cpu"), lambda _: None)
+    while True:
+        try:
+            trial = working.study.ask()
+        except NoFreeSlot:
+            return "done"
+        working._run(trial)
 
 
 def assert_one_line(outcome: Outcome, status: int, message: str) -> None:

@@ -62,7 +62,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     (
         {"space": "cosin"},
         "unknown search space 'cosin'. Did you mean 'cosine'? There are: fixed_rate, polynomial, "
-        "cosine, warmup, langevin, chapter.",
+        "cosine, warmup, langevin, chapter, schedules.",
     ),
     (
         {"families": ("constant", "facto")},

@@ -9,6 +9,7 @@ import os
 import shutil
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ import pytest
 import analysis.sections.schedules  # noqa: F401 - before a test replaces what it takes from figures
 from analysis.reading.columns import TRIALS
 from search_spaces.schedules.text import parse_schedule
-from search_spaces.spaces import CHAPTER, SPACES
+from search_spaces.spaces import CHAPTER, LISTED, SPACES
 from study.export.weights import Exported
 from tests.analysis.conftest import plant_study
 from tests.study.conftest import Command, Outcome, assert_one_line
@@ -73,8 +74,8 @@ def test_every_help_has_an_example(lrstudy: Command, words: str) -> None:
 def test_spaces_name_questions_schedules_and_ranges(lrstudy: Command) -> None:
     text = " ".join(lrstudy("spaces").out.split())
     listed = json.loads(lrstudy("spaces", "--json").out)
-    assert set(listed) == set(SPACES)
-    for name, space in SPACES.items():
+    assert list(listed) == list(LISTED)
+    for name, space in LISTED.items():
         assert name in text
         numbered = "" if space.EXERCISE is None else f"exercise {space.EXERCISE}: "
         assert f"{name} {numbered}{space.QUESTION}" in text
@@ -463,6 +464,31 @@ def test_the_dashboard_says_how_to_get_it(
 ) -> None:
     monkeypatch.setitem(sys.modules, "optuna_dashboard", None)
     assert_one_line(lrstudy("dashboard"), 1, "pip install 'lrstudy[dashboard]'")
+
+
+@pytest.mark.parametrize(
+    ("options", "host"), [((), "127.0.0.1"), (("--host", "0.0.0.0"), "0.0.0.0")]
+)
+def test_the_dashboard_listens_where_it_is_asked_to(
+    lrstudy: Command,
+    planted: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    options: tuple[str, ...],
+    host: str,
+) -> None:
+    asked: dict[str, Any] = {}
+    stand_in = SimpleNamespace(run_server=lambda _storage, **where: asked.update(where))
+    monkeypatch.setitem(sys.modules, "optuna_dashboard", stand_in)
+    said = lrstudy("dashboard", "--port", "8765", *options).out
+    assert asked == {"host": host, "port": 8765}
+    assert f"http://{host}:8765" in said
+
+
+def test_the_dashboard_refuses_an_address_of_another_machine(
+    lrstudy: Command, planted: Path
+) -> None:
+    outcome = lrstudy("dashboard", "--host", "192.0.2.1")  # which is nobody's (RFC 5737)
+    assert_one_line(outcome, 1, "cannot listen on 192.0.2.1, port 8080")
 
 
 def test_data_that_are_nowhere_are_one_error_with_every_place(
