@@ -24,9 +24,9 @@ from typing import TYPE_CHECKING, Any
 
 from lrstudy import _packages  # noqa: F401 - before all others: it has them found
 from search_spaces.schedules.cycles import CosineRestarts, OneCycle
-from search_spaces.schedules.decays import Constant, Factor, InversePower, MultiFactor
+from search_spaces.schedules.decays import Constant, Factor, InversePower, MultiFactor, Power
 from search_spaces.schedules.given import Plateau, Table, TorchScheduler
-from search_spaces.schedules.horizon import Cosine, Polynomial, WarmupStableDecay
+from search_spaces.schedules.horizon import Cosine, Polynomial, Rex, WarmupStableDecay
 from search_spaces.schedules.text import parse_schedule
 
 if TYPE_CHECKING:
@@ -46,6 +46,8 @@ __all__ = [
     "OneCycle",
     "Plateau",
     "Polynomial",
+    "Power",
+    "Rex",
     "StorageError",
     "Study",
     "Table",

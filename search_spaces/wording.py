@@ -11,7 +11,9 @@ from search_spaces.words.phrases import count
 def in_words(schedule: ScheduleConfig) -> str:
     """The schedule in one phrase, numbers to four digits, its warmup after the rest."""
     values = {name: _short(value) for name, value in schedule.model_dump().items()}
-    text = schedule.PHRASE.format(**values, **_counted(schedule))
+    text = schedule.PHRASE.format(
+        **values, **_counted(schedule), watched=getattr(schedule, "watched", "")
+    )
     if schedule.warmup > 0:
         shape = "rising from" if schedule.warmup_shape == "linear" else "at"
         warmup = count(schedule.warmup, "epoch")

@@ -19,6 +19,7 @@ from search_spaces.schedules.base import (
     Array,
     Clock,
     Fraction,
+    NonNegative,
     Rate,
     Schedule,
     ScheduleConfig,
@@ -111,15 +112,19 @@ class Plateau(ScheduleConfig):
 
     alpha: factor of each reduction.
     patience: epochs without improvement that are waited for; one more, and the rate falls.
-    threshold: relative improvement that counts.
+    threshold: improvement that counts.
     floor: the lowest rate.
+    mode: ``min`` follows the validation loss, ``max`` the validation accuracy.
+    threshold_mode: whether the threshold is relative to the best, or an absolute difference.
+    cooldown: epochs after a reduction in which none counts as without improvement.
+    eps: a reduction by no more than this is left out.
     """
 
     FORMULA = "max(floor, base_lr alpha^(number of reductions so far))"
     REFERENCE = "torch.optim.lr_scheduler.ReduceLROnPlateau, whose rules it keeps"
     EXAMPLE = "plateau:base=0.3,alpha=0.5,patience=4"
     PHRASE = (
-        "{base_lr}, times {alpha} when the validation loss has not improved for more than "
+        "{base_lr}, times {alpha} when the validation {watched} has not improved for more than "
         "{patience_epochs}"
     )
     SEARCHED: ClassVar[Searches] = {**ScheduleConfig.SEARCHED, "alpha": ALPHA}
@@ -127,10 +132,21 @@ class Plateau(ScheduleConfig):
     family: Literal["plateau"] = "plateau"
     alpha: Fraction = 0.1
     patience: Annotated[int, Field(ge=0)] = 3
-    threshold: Annotated[float, Field(ge=0, lt=1)] = 1e-4
+    threshold: NonNegative = 1e-4
     floor: Rate = 0.0
+    mode: Literal["min", "max"] = "min"
+    threshold_mode: Literal["rel", "abs"] = "rel"
+    cooldown: Annotated[int, Field(ge=0)] = 0
+    eps: NonNegative = 1e-8
+
+    @property
+    def watched(self) -> str:
+        """What it follows, of the validation images."""
+        return "loss" if self.mode == "min" else "accuracy"
 
     @model_validator(mode="after")
-    def _floor_is_below(self) -> Self:
+    def _can_improve(self) -> Self:
         check_floor(self.floor, self.base_lr)
+        if self.threshold_mode == "rel" and self.threshold >= 1:
+            raise ValueError(f"a relative threshold must be below 1, not {self.threshold:g}")
         return self

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from search_spaces.schedules.base import Array, Positive, PositiveDuration, Rate, Schedule
 from search_spaces.schedules.durations import CLOSE, updates
@@ -109,6 +109,29 @@ return final_lr + (base_lr - final_lr) * (1 + math.cos(math.pi * share)) / 2"""
     def after_warmup(self, t: Array, w: int, steps_per_epoch: int) -> Array:
         share = progress(t, w, updates(self.horizon, steps_per_epoch))
         return self.final_lr + (self.base_lr - self.final_lr) * half_cosine(share)
+
+
+class Rex(ToHorizon):
+    """Reflected exponential: slow at first, steep at the end.
+
+    beta: how far the curve bends above a line, which 0 is.
+    """
+
+    FORMULA = "final_lr + (base_lr - final_lr) (1 - s) / (1 - beta s), s = u / (T - w)"
+    REFERENCE = "Chen, Wolfe & Kyrillidis 2022, REX, with beta = 1/2"
+    EXAMPLE = "rex:base=0.3"
+    PHRASE = "a reflected exponential from {base_lr} to {final_lr} at epoch {horizon}"
+    CODE = """\
+share = progress(t, w, updates(horizon))
+return final_lr + (base_lr - final_lr) * (1 - share) / (1 - beta * share)"""
+
+    family: Literal["rex"] = "rex"
+    beta: Annotated[float, Field(ge=0, lt=1)] = 0.5
+
+    def after_warmup(self, t: Array, w: int, steps_per_epoch: int) -> Array:
+        share = progress(t, w, updates(self.horizon, steps_per_epoch))
+        left = (1.0 - share) / (1.0 - self.beta * share)
+        return np.asarray(self.final_lr + (self.base_lr - self.final_lr) * left)
 
 
 class WarmupStableDecay(ToHorizon):

@@ -164,7 +164,8 @@ def train(state: TrainingState, data: TaskData) -> Iterator[EpochRecord]:
         running = _train_epoch(state, data, rates)
         measured = _measure(state, data.val, running)
         if state.plateau is not None:
-            state.plateau = state.plateau.after_epoch(measured["val_loss"])
+            watched = "val_loss" if state.plateau.mode == "min" else "val_accuracy"
+            state.plateau = state.plateau.after_epoch(measured[watched])
         epoch, state.next_epoch = state.next_epoch, state.next_epoch + 1
         yield EpochRecord(
             epoch=epoch,

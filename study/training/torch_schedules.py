@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
 import numpy.typing as npt
@@ -40,8 +41,6 @@ _CLASSES = {
 _ROUNDING = 1e-12
 # What torch imports for its annotations alone.
 _NAMES = {"Callable": Callable, "Iterable": Iterable}
-# torch leaves a rate alone that would change by less than this (ReduceLROnPlateau's eps).
-_SMALLEST_REDUCTION = 1e-8
 
 
 def closed_form(schedule: ScheduleConfig, epochs: int, steps_per_epoch: int) -> Schedule:
@@ -153,13 +152,13 @@ def _start(schedule: ScheduleConfig) -> dict[str, Any]:
 class PlateauState:
     """What reduce on plateau remembers between epochs; ``dataclasses.asdict`` of it is JSON.
 
-    rate: the current rate after the warmup; best: lowest validation loss that counted as an
-    improvement, None before the first; bad_epochs: epochs since then; epoch: epochs seen.
-    The others are those of the ``Plateau`` it started from.
+    rate: the current rate after the warmup; best: the last value that counted as an improvement,
+    None before the first; bad_epochs: epochs since then; cooling: epochs that are left of a
+    cooldown; epoch: epochs seen. The others are those of the ``Plateau`` it started from.
 
-    Rules of torch's ReduceLROnPlateau (mode min, relative threshold, no cooldown); a loss that is
-    nan is no improvement. Epochs that lie wholly or partly in the warmup are not judged: their
-    losses neither count as bad epochs nor set ``best``. warmup: in epochs, of whole updates.
+    Rules of torch's ReduceLROnPlateau; a value that is nan is no improvement. Epochs that lie
+    wholly or partly in the warmup are not judged: their values neither count as bad epochs nor set
+    ``best``. warmup: in epochs, of whole updates.
     """
 
     rate: float
@@ -171,27 +170,46 @@ class PlateauState:
     best: float | None = None
     bad_epochs: int = 0
     epoch: int = 0
+    mode: Literal["min", "max"] = "min"
+    threshold_mode: Literal["rel", "abs"] = "rel"
+    cooldown: int = 0
+    eps: float = 1e-8
+    cooling: int = 0
 
     @classmethod
     def start(cls, plateau: Plateau, steps_per_epoch: int) -> PlateauState:
         """The state before the first epoch."""
-        fields = plateau.model_dump(include={"alpha", "patience", "threshold", "floor"})
+        own = Plateau.model_fields.keys() - ScheduleConfig.model_fields.keys()
+        fields = plateau.model_dump(include=own)
         warmup = updates(plateau.warmup, steps_per_epoch) / steps_per_epoch
         return cls(rate=plateau.base_lr, warmup=warmup, **fields)
 
-    def after_epoch(self, val_loss: float) -> PlateauState:
-        """The state after an epoch that ended with this validation loss."""
+    def after_epoch(self, value: float) -> PlateauState:
+        """The state after an epoch that ended with this validation loss, or accuracy."""
         seen = replace(self, epoch=self.epoch + 1)
         if self.epoch < self.warmup:
             return seen
-        best = float("inf") if self.best is None else self.best
-        if val_loss < best * (1.0 - self.threshold):
-            return replace(seen, best=float(val_loss), bad_epochs=0)
-        if self.bad_epochs < self.patience:
-            return replace(seen, bad_epochs=self.bad_epochs + 1)
+        if self._is_better(value):
+            seen = replace(seen, best=float(value), bad_epochs=0)
+        else:
+            seen = replace(seen, bad_epochs=self.bad_epochs + 1)
+        if self.cooling:
+            seen = replace(seen, cooling=self.cooling - 1, bad_epochs=0)
+        if seen.bad_epochs <= self.patience:
+            return seen
         lower = max(self.rate * self.alpha, self.floor)
-        reduced = self.rate - lower > _SMALLEST_REDUCTION
-        return replace(seen, rate=lower if reduced else self.rate, bad_epochs=0)
+        rate = lower if self.rate - lower > self.eps else self.rate
+        return replace(seen, rate=rate, bad_epochs=0, cooling=self.cooldown)
+
+    def _is_better(self, value: float) -> bool:
+        if self.best is None:
+            return value < math.inf if self.mode == "min" else value > -math.inf
+        sign = -1.0 if self.mode == "min" else 1.0
+        if self.threshold_mode == "rel":
+            limit = self.best * (1.0 + sign * self.threshold)
+        else:
+            limit = self.best + sign * self.threshold
+        return value < limit if self.mode == "min" else value > limit
 
 
 def plateau_rates(

@@ -34,6 +34,11 @@ PHRASES = {
     "one_cycle:base=1,peak=3,horizon=9": (
         "one cycle from 0 up to 1 at epoch 3, down to 0 at epoch 9"
     ),
+    "power:base=1,start=3": "1, falling as time to the power -0.51 after 3 epochs",
+    "rex:base=1,horizon=9": "a reflected exponential from 1 to 0 at epoch 9",
+    "plateau:base=0.1,mode=max,patience=1": (
+        "0.1, times 0.1 when the validation accuracy has not improved for more than 1 epoch"
+    ),
     "table:rates=0.1/0.2": "a table of 2 rates, one for each epoch",
     "torch:base=0.1,scheduler=StepLR,step_size=3": "torch's StepLR from 0.1, stepped every epoch",
     "plateau:base=0.1": (

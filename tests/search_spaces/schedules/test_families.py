@@ -24,11 +24,11 @@ from search_spaces import chapter
 from search_spaces.config import Arm, Budget, Range, TrialConfig
 from search_spaces.schedules.base import FAMILIES, Schedule, ScheduleConfig
 from search_spaces.schedules.cycles import CosineRestarts, OneCycle
-from search_spaces.schedules.decays import Constant, Factor, InversePower, MultiFactor
+from search_spaces.schedules.decays import Constant, Factor, InversePower, MultiFactor, Power
 from search_spaces.schedules.durations import updates
 from search_spaces.schedules.families import schedule_adapter
 from search_spaces.schedules.given import Plateau, Table, TorchScheduler
-from search_spaces.schedules.horizon import Cosine, Polynomial, WarmupStableDecay
+from search_spaces.schedules.horizon import Cosine, Polynomial, Rex, WarmupStableDecay
 from search_spaces.weight_sampling import WeightSampling
 from study.spec import StudySpec
 from tests.torch_rates import Make, torch_rates
@@ -78,6 +78,21 @@ ORACLES: dict[str, tuple[Schedule, Make, int]] = {
         Factor(base_lr=BASE, alpha=0.9),
         lambda o: lr_scheduler.ExponentialLR(o, 0.9),
         50,
+    ),
+    "exponential growth": (
+        Factor(base_lr=BASE, alpha=1.1),
+        lambda o: lr_scheduler.ExponentialLR(o, 1.1),
+        50,
+    ),
+    "power": (
+        Power(base_lr=BASE, start=4, exponent=0.51),
+        lambda_lr(lambda t: min(1.0, (max(t, 1) / 4) ** -0.51)),
+        50,
+    ),
+    "rex": (
+        Rex(base_lr=BASE, horizon=12),
+        lambda_lr(lambda t: (1 - min(t / 12, 1)) / (1 / 2 + (1 - min(t / 12, 1)) / 2)),
+        20,
     ),
     "multi-step": (
         MultiFactor(base_lr=BASE, alpha=0.5, milestones=(4, 9, 10)),
@@ -384,6 +399,8 @@ FIELDS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         "milestones": st.lists(eighths(5, 12), unique=True, max_size=4).map(sorted),
     },
     "inverse_power": {"alpha": st.floats(0.1, 2), "beta": st.floats(0.01, 10), "per": PER},
+    "power": {"start": eighths(1, 5), "exponent": st.floats(0.1, 2)},
+    "rex": {"horizon": HORIZON, "final_lr": share, "beta": st.floats(0, 0.9)},
     "polynomial": {"horizon": HORIZON, "final_lr": share, "exponent": st.floats(0.2, 5)},
     "cosine": {"horizon": HORIZON, "final_lr": share},
     "cosine_restarts": {
@@ -410,7 +427,12 @@ FIELDS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         "arguments": st.fixed_dictionaries({"step_size": st.integers(1, 5), "gamma": ALPHA}),
         "per": PER,
     },
-    "plateau": {"alpha": ALPHA, "patience": st.integers(0, 5), "floor": share},
+    "plateau": {
+        "alpha": ALPHA,
+        "patience": st.integers(0, 5),
+        "floor": share,
+        "mode": st.sampled_from(["min", "max"]),
+    },
 }
 CLOSED = [name for name, family in FAMILIES.items() if issubclass(family, Schedule)]
 DECAYS = (
@@ -420,8 +442,10 @@ DECAYS = (
     "polynomial",
     "cosine",
     "warmup_stable_decay",
+    "power",
+    "rex",
 )
-TO_HORIZON = ("polynomial", "cosine", "warmup_stable_decay", "one_cycle")
+TO_HORIZON = ("rex", "polynomial", "cosine", "warmup_stable_decay", "one_cycle")
 
 
 def _built(family: str, drawn: dict[str, Any]) -> Any:
@@ -735,8 +759,8 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"family": "constant", "base_lr": 0.1, "horizon": 3}, "not permitted"),
     ({"family": "none", "base_lr": 0.1}, "does not match any of the expected tags"),
     ({"base_lr": 0.1}, "Unable to extract tag"),
-    ({"family": "factor", "base_lr": 0.1, "alpha": 1.0}, "less than 1"),
-    ({"family": "factor", "base_lr": 0.1, "alpha": math.nan}, "less than 1"),
+    ({"family": "factor", "base_lr": 0.1, "alpha": 0.0}, "greater than 0"),
+    ({"family": "factor", "base_lr": 0.1, "alpha": math.nan}, "finite"),
     ({"family": "factor", "base_lr": 0.1, "alpha": 0.5, "floor": 0.2}, "floor=0.2 lies above"),
     ({"family": "plateau", "base_lr": 0.1, "floor": 0.2}, "floor=0.2 lies above base_lr=0.1"),
     ({"family": "plateau", "base_lr": 0.1, "patience": -1}, "greater than or equal to 0"),

@@ -19,6 +19,8 @@ RIGHT = {
     "factor": "base=1,alpha=0.5",
     "multi_factor": "base=1,alpha=0.5,milestones=3/6",
     "inverse_power": "base=1",
+    "power": "base=1,start=2",
+    "rex": "base=1,horizon=9",
     "polynomial": "base=1,horizon=9",
     "cosine": "base=1,horizon=9",
     "cosine_restarts": "base=1,cycle=3",

@@ -17,9 +17,9 @@ from safetensors.torch import load_file
 from search_spaces.config import Arm, Budget, Range, TrialConfig
 from search_spaces.schedules.base import Array, ScheduleConfig
 from search_spaces.schedules.cycles import CosineRestarts, OneCycle
-from search_spaces.schedules.decays import Constant, Factor, InversePower, MultiFactor
+from search_spaces.schedules.decays import Constant, Factor, InversePower, MultiFactor, Power
 from search_spaces.schedules.given import Plateau, Table, TorchScheduler
-from search_spaces.schedules.horizon import Cosine, Polynomial, WarmupStableDecay
+from search_spaces.schedules.horizon import Cosine, Polynomial, Rex, WarmupStableDecay
 from search_spaces.spaces import SPACES
 from study.export.weights import export, lambda_code
 from study.spec import StudySpec
@@ -55,6 +55,9 @@ SCHEDULES: list[ScheduleConfig] = [
     WarmupStableDecay(base_lr=0.3, horizon=10, cooldown=3, cooldown_shape="sqrt"),
     OneCycle(base_lr=0.3, start_lr=0.02, final_lr=0.001, peak=4, horizon=10, **WARM),
     OneCycle(base_lr=0.3, peak=4, horizon=10, shape="linear"),
+    Power(base_lr=0.3, start=1.5, **WARM),
+    Rex(base_lr=0.3, final_lr=0.01, horizon=9, **WARM),
+    Factor(base_lr=0.3, alpha=1.1, **WARM),
     Table(base_lr=0.3, rates=(0.1, 0.3, 0.2), **WARM),
     Table(base_lr=0.3, rates=(0.1, 0.3, 0.2), per="update"),
     TorchScheduler(base_lr=0.3, scheduler="StepLR", arguments={"step_size": 3, "gamma": 0.5}),

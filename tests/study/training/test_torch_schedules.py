@@ -176,6 +176,10 @@ plateaus = st.builds(
     patience=st.integers(0, 4),
     threshold=st.sampled_from([0.0, 1e-4, 0.1]),
     floor=st.sampled_from([0.0, 1e-9, 1e-8]),
+    mode=st.sampled_from(["min", "max"]),
+    threshold_mode=st.sampled_from(["rel", "abs"]),
+    cooldown=st.integers(0, 3),
+    eps=st.sampled_from([0.0, 1e-8, 0.1]),
 )
 
 
@@ -189,6 +193,10 @@ def test_the_rate_follows_torchs_reduce_on_plateau(plateau: Plateau, losses: lis
         patience=plateau.patience,
         threshold=plateau.threshold,
         min_lr=plateau.floor,
+        mode=plateau.mode,
+        threshold_mode=plateau.threshold_mode,
+        cooldown=plateau.cooldown,
+        eps=plateau.eps,
     )
     state = PlateauState.start(plateau, 4)
     for value in losses:
@@ -196,10 +204,12 @@ def test_the_rate_follows_torchs_reduce_on_plateau(plateau: Plateau, losses: lis
         state = state.after_epoch(value)
         assert state.rate == optimizer.param_groups[0]["lr"]
         assert state.bad_epochs == oracle.num_bad_epochs
-        assert (math.inf if state.best is None else state.best) == oracle.best
+        assert state.cooling == oracle.cooldown_counter
+        worst = math.inf if plateau.mode == "min" else -math.inf
+        assert (worst if state.best is None else state.best) == oracle.best
 
 
-@given(plateaus, st.lists(loss, max_size=10))
+@given(plateaus, st.lists(loss.filter(lambda value: value != math.inf), max_size=10))
 def test_the_state_survives_json(plateau: Plateau, losses: list[float]) -> None:
     state = PlateauState.start(plateau, 4)
     for value in losses:
