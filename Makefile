@@ -14,7 +14,7 @@ SEED ?= 1
 help: ## list these targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
 
-study: data ## answer one question in small: search, confirm on fresh seeds, test, report
+study: data ## answer one small question: search, confirm with new seeds, test, report
 	@if $(BIN)/lrstudy status $(STUDY) >/dev/null 2>&1; then $(BIN)/lrstudy resume $(STUDY); \
 	else $(BIN)/lrstudy run fixed_rate --preset quick --trials 8 --epochs 3 --study $(STUDY); fi
 	@$(BIN)/lrstudy confirm $(STUDY) --top 1 --seeds 3

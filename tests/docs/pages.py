@@ -6,6 +6,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from markdown_it import MarkdownIt
@@ -37,7 +38,7 @@ def tokens(path: Path) -> list[Token]:
 
 
 def blocks(path: Path) -> Iterator[Block]:
-    """The blocks ```sh of a page. One that is not run has a comment ``not run: REASON`` before it."""
+    """The blocks ```sh of a page. A comment ``not run: REASON`` stands before those not to run."""
     parts = tokens(path)
     for before, part in zip([None, *parts], parts, strict=False):
         if part.type == "fence" and part.info == "sh":
@@ -61,11 +62,7 @@ def links(path: Path) -> list[str]:
 def anchors(path: Path) -> set[str]:
     """The anchors that GitHub gives the headings of a page."""
     parts = tokens(path)
-    headings = [
-        text.content
-        for opening, text in zip(parts, parts[1:], strict=False)
-        if opening.type == "heading_open"
-    ]
+    headings = [text.content for opening, text in pairwise(parts) if opening.type == "heading_open"]
     return {re.sub(r"[^\w\- ]", "", each.lower()).replace(" ", "-") for each in headings}
 
 

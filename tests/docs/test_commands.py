@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import typer
 
 from study.cli.application import app
+from study.tasks import task as tasks
+from study.tasks.fashion_mnist import Images
+from study.workers import estimate
 from tests.analysis.conftest import plant_stages, plant_study
 from tests.docs.pages import PAGES, ROOT, blocks, spans
 from tests.study.conftest import Command, lrstudy
@@ -35,11 +40,21 @@ def options_of(command: Any) -> set[str]:
     return {each for parameter in command.params for each in parameter.opts} | {"--help"}
 
 
-@pytest.mark.end_to_end
-@pytest.mark.usefixtures("unrendered")
+@pytest.fixture
+def _quick_estimates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dry run times a few steps on black images in place of many on Fashion-MNIST."""
+    images = Images(torch.zeros((60_000, 28, 28), dtype=torch.uint8), torch.arange(60_000) % 10)
+    black = replace(tasks.TASKS["fashion_mnist"], load=lambda split: images)
+    monkeypatch.setitem(tasks.TASKS, "fashion_mnist", black)
+    monkeypatch.setattr(estimate, "_BATCHES", 2)
+    monkeypatch.setattr(estimate, "_EVALUATED", 200)
+
+
+@pytest.mark.integration
+@pytest.mark.usefixtures("unrendered", "_quick_estimates")
 def test_commands_that_are_not_marked_run(lrstudy: Command, tmp_path: Path) -> None:
-    """In the order of the pages, on a confirmed study of cosine and a search of warmup; what several
-    pages have is run once."""
+    """In the order of the pages, on a confirmed study of cosine and a search of warmup; what
+    several pages have is run once."""
     plant_study(tmp_path / "lrstudy.db", "cosine", 12)
     plant_stages(tmp_path / "lrstudy.db", "cosine", seeds=2, top=2)
     plant_study(tmp_path / "lrstudy.db", "warmup", 6)

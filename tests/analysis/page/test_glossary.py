@@ -57,12 +57,12 @@ def test_the_exercises_are_numbered_and_linked(html: str) -> None:
     assert "Exercise 3: How does cosine compare" in found.text
 
 
-def test_the_readme_says_the_same() -> None:
-    text = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
-    plain = " ".join(text.split())
+def test_the_documentation_says_the_same() -> None:
+    docs = Path(__file__).parents[3] / "docs"
+    plain = " ".join((docs / "reading-results.md").read_text(encoding="utf-8").split())
     for term, meaning in TERMS.items():
         assert f"*{term}*: {meaning}." in plain
-    assert CHAPTER in text
+    assert CHAPTER in (docs / "answers.md").read_text(encoding="utf-8")
 
 
 def test_status_explains_a_state_that_a_trial_is_in(lrstudy: Command, tmp_path: Path) -> None:
