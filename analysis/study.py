@@ -62,7 +62,9 @@ class Study:
     def open(url: str, name: str) -> Study:
         """`load_study`, for a notebook.
 
-        >>> study = Study.open("sqlite:///lrstudy.db", "cosine")  # doctest: +SKIP
+        >>> study = Study.open("sqlite:///lrstudy.db", "cosine")
+        >>> study.spec.space, len(study.trials), study.left
+        ('cosine', 12, 0)
         """
         return load_study(url, name)
 

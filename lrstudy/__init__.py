@@ -1,9 +1,9 @@
 """What lrstudy offers to a notebook. Nothing lives here: names of the packages beside it.
 
 >>> import lrstudy
->>> trials, curves = lrstudy.load("sqlite:///lrstudy.db", "cosine")  # doctest: +SKIP
->>> study = lrstudy.Study.open("sqlite:///lrstudy.db", "cosine")  # doctest: +SKIP
->>> lrstudy.figures.learning_curves(study.curves)  # doctest: +SKIP
+>>> trials, curves = lrstudy.load("sqlite:///lrstudy.db", "cosine")
+>>> study = lrstudy.Study.open("sqlite:///lrstudy.db", "cosine")
+>>> ax = lrstudy.figures.learning_curves(study.curves)
 >>> schedule = lrstudy.Cosine(base_lr=0.3, horizon=20, warmup=5)
 >>> schedule(0), schedule(5), schedule(20)  # of one update an epoch
 (0.0, 0.3, 0.0)

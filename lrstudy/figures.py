@@ -1,13 +1,13 @@
 """Figures for a paper or a notebook, as the report draws them, on a matplotlib axis of yours.
 
->>> import matplotlib.pyplot as plt  # doctest: +SKIP
->>> import lrstudy  # doctest: +SKIP
->>> study = lrstudy.Study.open("sqlite:///lrstudy.db", "cosine")  # doctest: +SKIP
->>> frames = lrstudy.estimates(study)  # doctest: +SKIP
->>> figure, (left, right) = plt.subplots(1, 2, layout="constrained")  # doctest: +SKIP
->>> lrstudy.figures.score_by_rate(study.trials, left)  # doctest: +SKIP
->>> lrstudy.figures.comparison_forest(frames["comparison"], right)  # doctest: +SKIP
->>> figure.savefig("paper.pdf")  # doctest: +SKIP
+>>> import matplotlib.pyplot as plt
+>>> import lrstudy
+>>> study = lrstudy.Study.open("sqlite:///lrstudy.db", "cosine")
+>>> frames = lrstudy.estimates(study)
+>>> figure, (left, right) = plt.subplots(1, 2, layout="constrained")
+>>> ax = lrstudy.figures.score_by_rate(study.trials, left)
+>>> ax = lrstudy.figures.comparison_forest(frames["comparison"], right)
+>>> figure.savefig("paper.pdf")
 
 Each takes a frame or schedules and ``ax``, a `matplotlib.axes.Axes` (the current axes without it),
 and returns the axes. Fonts and sizes are those of your figure; colours and marks of schedules are

@@ -50,6 +50,9 @@ def superiority(differences: npt.ArrayLike, level: float = LEVEL) -> Superiority
     """P(A > B) from paired differences A - B, ties half (Bouthillier et al. 2021).
 
     A description of how often A wins, not a test of how much it wins by. NaN is left out.
+
+    >>> superiority([0.02, 0.01, 0.0, -0.01]).share  # two wins and a tie in four
+    0.625
     """
     x = np.asarray(differences, dtype=np.float64).ravel()
     x = x[~np.isnan(x)]
@@ -72,6 +75,9 @@ def holm(p_values: npt.ArrayLike, level: float = LEVEL) -> Holm:
     (m - k + 1) for significant tests, and that of the step that stopped for all later ones. These
     intervals carry decisions; they do not cover jointly. NaN is no test, counts for none in m, and
     stays NaN.
+
+    >>> holm([0.01, 0.04, 0.03]).adjusted
+    array([0.03, 0.06, 0.06])
     """
     p = np.asarray(p_values, dtype=np.float64)
     order = np.argsort(p, kind="stable")[: np.count_nonzero(~np.isnan(p))]  # NaN sorts last
@@ -92,6 +98,9 @@ def decide(
 
     "equivalent" if its 90 % interval lies within +- delta (two one-sided tests at 5 %, Schuirmann
     1987); else "better" or "worse" if its Holm-adjusted interval excludes 0; else "unresolved".
+
+    >>> decide(-0.001, 0.002, -0.002, 0.003), decide(0.01, 0.02, 0.005, 0.03)
+    ('equivalent', 'better')
     """
     if -delta <= low90 and high90 <= delta:
         return "equivalent"
@@ -120,6 +129,9 @@ def further_seeds(
     if those are fewer. At least 1, because an unresolved pair needs some.
     None where no number of seeds will do, because image_se alone is too large (or a million is not
     enough): the caller then says that it takes more test images, not more seeds.
+
+    >>> further_seeds(5, sd=0.007, difference=0.004)
+    22
     """
     size = abs(difference)
     z = special.ndtri((1 + level) / 2) + special.ndtri(power)
@@ -208,6 +220,19 @@ def compare_pairs(
     (`decide`); further_seeds (0 if resolved, <NA> if n < 2, if sd is 0 or if seeds alone cannot);
     image_se (0 without ``correct``). Equal nonzero differences on every seed mean scores too coarse
     to know their SD: no interval, unresolved. Raises ValueError where correct has other rows.
+
+    >>> scores = pd.DataFrame(
+    ...     {
+    ...         "cosine": [0.84, 0.86, 0.85, 0.86],
+    ...         "constant": [0.80, 0.81, 0.81, 0.82],
+    ...         "factor": [0.84, 0.85, 0.86, 0.85],
+    ...     }
+    ... )
+    >>> pairs = compare_pairs(scores, "cosine", ["constant", "factor"])
+    >>> pairs[["second", "n", "adjusted_low", "adjusted_high", "verdict", "further_seeds"]].round(3)
+         second  n  adjusted_low  adjusted_high     verdict  further_seeds
+    0  constant  4         0.032          0.053      better              0
+    1    factor  4        -0.013          0.018  unresolved            114
     """
     entries, wins = [], []
     for second in others:
@@ -271,6 +296,12 @@ def best_set(scores: pd.DataFrame, level: float = LEVEL) -> pd.DataFrame:
     (Bonferroni), at most 1. in_set: not p < 1 - level, so that the set holds the true best with
     probability >= level, whichever mean came out best. Where no test is possible (one seed, or the
     same nonzero difference on every seed), p is NaN and the configuration stays in the set.
+
+    >>> scores = pd.DataFrame({"0.1": [0.80, 0.81, 0.81], "0.2": [0.84, 0.86, 0.85]})
+    >>> best_set(scores)[["name", "mean", "in_set"]].round(3)
+      name   mean  in_set
+    0  0.2  0.850    True
+    1  0.1  0.807   False
     """
     complete = scores.dropna()
     means = complete.mean().sort_values(ascending=False, kind="stable")

@@ -29,6 +29,14 @@ def epochs_to_target(
     do. low, high: the epochs at which the band of the curve (log-log, Greenwood's variance) allows
     one half (Brookmeyer & Crowley 1982), high NaN where open. A family's runs are taken as
     independent: give one run a replicate.
+
+    >>> trials = pd.DataFrame({"trial": [0, 1, 2], "family": "cosine", "state": "complete"})
+    >>> trials = trials.assign(epochs=3, epochs_trained=3)
+    >>> curves = pd.DataFrame({"trial": np.repeat([0, 1, 2], 3), "epoch": [0, 1, 2] * 3})
+    >>> curves["val_accuracy"] = [0.5, 0.7, 0.8, 0.6, 0.8, 0.9, 0.4, 0.6, 0.7]
+    >>> epochs_to_target(curves, trials, 0.75)[["family", "n", "reached", "median"]]
+       family  n  reached  median
+    0  cosine  3        2     3.0
     """
     ended = trials[trials["state"].isin(TERMINAL)]
     hits = curves[curves["val_accuracy"] >= target].groupby("trial")["epoch"].min() + 1
@@ -78,6 +86,17 @@ def gap_at_equal_loss(
     first epoch itself where it starts there); mean with `mean_interval` over replicates. Complete
     runs alone count, without epochs that have no validation accuracy. Training loss and accuracy
     are running means over the epoch, measured while the weights change.
+
+    >>> trials = pd.DataFrame({"trial": [0, 1], "family": ["cosine", "factor"], "replicate": 0})
+    >>> curves = pd.DataFrame({"trial": [0, 0, 1, 1], "epoch": [0, 1, 0, 1]})
+    >>> curves["train_loss"] = [0.9, 0.5, 0.9, 0.3]
+    >>> curves["train_accuracy"] = [0.70, 0.80, 0.70, 0.88]
+    >>> curves["val_accuracy"] = [0.70, 0.79, 0.70, 0.82]
+    >>> found = gap_at_equal_loss(curves, trials.assign(state="complete"))
+    >>> found[["family", "gap", "train_loss"]].round(3)
+       family   gap  train_loss
+    0  cosine  0.01         0.5
+    1  factor  0.04         0.5
     """
     complete = trials.loc[trials["state"] == "complete", ["trial", "family", "replicate"]]
     layers = [str(name) for name in curves if str(name).startswith("weight_norm_")]

@@ -24,6 +24,12 @@ def tuning_curve(values: npt.ArrayLike, most: int) -> pd.DataFrame:
     P(best <= i-th smallest) = C(i, k) / C(n, k). median: the smallest value at which that is at
     least one half. A point curve: what other trials would have given is not in it. Raises
     ValueError unless 1 <= most <= n and values are finite.
+
+    >>> tuning_curve([0.7, 0.8, 0.9], most=3).round(3)
+       k  median   mean
+    0  1     0.8  0.800
+    1  2     0.9  0.867
+    2  3     0.9  0.900
     """
     ys = np.sort(np.asarray(values, dtype=np.float64))
     if not np.isfinite(ys).all():
@@ -47,6 +53,11 @@ def tuning_band(values: npt.ArrayLike, level: float, worst: float, best: float) 
     tied). k stops at n/8, at least 1, because the band then has little left to say (high
     may already be ``best``). opda's equal-tailed band of Learned-Miller & DeStefano (2008). The
     result is a function of the arguments.
+
+    >>> tuning_band(np.linspace(0.5, 0.9, 16), 0.95, worst=0.1, best=1.0).round(2)
+       k   low  high
+    0  1  0.55  0.85
+    1  2  0.63  1.00
     """
     ys = np.asarray(values, dtype=np.float64)
     n = len(ys)
@@ -86,6 +97,13 @@ def tuning_curves(
     trial of the family was pruned or a baseline. A diverged trial counts with ``worst``, a stalled
     one with its own value, a pruned one with ``worst``, since a search does not return it;
     failed and running ones do not count.
+
+    >>> trials = pd.DataFrame({"family": "cosine", "state": "complete", "value": [0.7, 0.8, 0.9]})
+    >>> tuning_curves(trials, bank=False, worst=0.1)[["family", "k", "n", "median", "banded"]]
+       family  k  n  median  banded
+    0  cosine  1  3     0.8   False
+    1  cosine  2  3     0.9   False
+    2  cosine  3  3     0.9   False
     """
     ended = trials[trials["state"].isin(TERMINAL)]
     curves = [

@@ -41,6 +41,13 @@ def load(url: str, *names: str, attempts: bool = False) -> tuple[pd.DataFrame, p
     Whole numbers are integers (Int64 where some are missing). Where a study of several has no such
     column, it is empty. Warns of trials that contradict what was recorded. Raises StorageError, and
     ValueError where no study is named.
+
+    >>> trials, curves = load("sqlite:///lrstudy.db", "cosine")
+    >>> sorted(trials["schedule"].unique())[:3]
+    ['constant', 'cosine', 'factor']
+    >>> complete = curves[curves["state"] == "complete"]
+    >>> complete.groupby("trial")["epoch"].max().unique()  # counted from 0
+    array([5])
     """
     frames = read(url, names, attempts=attempts)
     for note in frames.notes:

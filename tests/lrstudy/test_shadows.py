@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 import os
 import subprocess
 import sys
@@ -109,7 +108,3 @@ def test_every_schedule_and_every_name_is_there() -> None:
     assert all(getattr(lrstudy, name) is not None for name in lrstudy.__all__)
     with pytest.raises(AttributeError, match="has no attribute 'Cosin'"):
         getattr(lrstudy, "Cosin")  # noqa: B009
-
-
-def test_the_examples_run() -> None:
-    assert doctest.testmod(lrstudy).failed == 0
