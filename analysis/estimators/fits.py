@@ -1,6 +1,29 @@
 """What is fitted to scores on a designed grid: the best rate, the rate that leaves half of the
 runs untrained, the share that the mean rate explains. Frames and dependence as in
 `estimators.responses`.
+
+Four rates with three replicates each, the last rate too high:
+
+>>> rates, n = np.repeat([0.1, 0.2, 0.4, 0.8], 3), np.tile([0, 1, 2], 4)
+>>> value = 0.85 - 0.03 * np.log10(rates / 0.3) ** 2 + 0.002 * n
+>>> runs = pd.DataFrame({"base_lr": rates, "warmup": 0.0, "replicate": n, "value": value})
+>>> runs["state"] = ["complete"] * 9 + ["diverged"] * 3
+>>> round(peak(runs, "base_lr").at, 3)
+0.3
+>>> half = half_untrained(runs)
+>>> round(half.at, 3), half.low, half.high
+(0.566, 0.4, 0.8)
+>>> interval = jackknife(runs[:9], "replicate", lambda frame: float(frame["value"].mean()))
+>>> f"{interval.mean:.3f} ({interval.low:.3f} to {interval.high:.3f}), {interval.n} replicates"
+'0.849 (0.844 to 0.854), 3 replicates'
+
+How much of a polynomial's score the mean rate explains:
+
+>>> grid = pd.concat([runs[:9].assign(exponent=p, mean_lr=rates[:9] / (1 + p)) for p in (1, 2)])
+>>> noise = np.random.default_rng(0).normal(0, 0.001, len(grid))
+>>> grid["value"] = 0.85 - 0.1 * grid["mean_lr"] + 0.005 * grid["exponent"] + noise
+>>> round(mean_rate_share(grid).share, 2)
+0.9
 """
 
 from __future__ import annotations

@@ -5,6 +5,40 @@ base_lr, exponent or warmup, replicate, state and value (accuracy, a share in [0
 replicate share a seed and are dependent, so that every interval treats replicates, not runs, as the
 sample. Runs that were pruned or failed have no comparable value and never count; a run is
 untrained if it diverged or stalled.
+
+Four rates with three replicates each, the last rate too high:
+
+>>> rates, n = np.repeat([0.1, 0.2, 0.4, 0.8], 3), np.tile([0, 1, 2], 4)
+>>> value = 0.85 - 0.03 * np.log10(rates / 0.3) ** 2 + 0.002 * n
+>>> runs = pd.DataFrame({"base_lr": rates, "warmup": 0.0, "replicate": n, "value": value})
+>>> runs["state"] = ["complete"] * 9 + ["diverged"] * 3
+>>> response(runs, ["base_lr"])[["base_lr", "n", "complete", "diverged", "mean"]].round(3)
+   base_lr  n  complete  diverged   mean
+0      0.1  3         3         0  0.845
+1      0.2  3         3         0  0.851
+2      0.4  3         3         0  0.852
+3      0.8  3         0         3    NaN
+>>> kept(runs, ["base_lr"])["base_lr"].unique()
+array([0.1, 0.2, 0.4])
+>>> largest_usable(runs)
+   warmup  largest_usable  smallest_lossy
+0     0.0             0.4             0.8
+>>> tuned(runs, "warmup", "base_lr")[["warmup", "base_lr", "tried", "mean"]].round(3)
+   warmup  base_lr  tried   mean
+0     0.0      0.4      4  0.852
+
+With a warmup of two epochs every run is one point better:
+
+>>> longer = runs.assign(warmup=2.0, value=value + 0.01)
+>>> shortest_warmup(pd.concat([runs, longer])).shortest
+2.0
+
+And how a lead changes with the size of the problem:
+
+>>> ladder = pd.DataFrame({"replicate": [0, 0, 1, 1], "images": [500, 1_000] * 2})
+>>> ladder["difference"] = [0.05, 0.03, 0.04, 0.03]
+>>> round(slope(ladder, "images").mean, 3)  # for each doubling
+-0.015
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from tests.analysis.conftest import plant_stages, plant_study
 
 ESTIMATORS = tuple(
     f"analysis.estimators.{name}"
-    for name in ("comparison", "intervals", "learning_curves", "responses", "tuning")
+    for name in ("comparison", "fits", "intervals", "learning_curves", "responses", "tuning")
 )
 STUDIES = ("lrstudy", "lrstudy.figures", "analysis", "analysis.study", "analysis.reading.loading")
 SCHEDULES = tuple(
