@@ -26,8 +26,9 @@ from search_spaces.tries import try_of
 from search_spaces.words.phrases import count
 from search_spaces.words.unknown import unknown
 
-Sampler = Literal["tpe", "random", "qmc"]
-Pruner = Literal["none", "median", "percentile", "asha", "hyperband"]
+# Of a sampler or pruner in the registries of `study.trials`, which a worker needs and a reader of
+# the study does not.
+Method = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 Stage = Literal["search", "confirm", "test"]
 TrainOn = Literal["train", "all"]
 SPEC_ATTR = "lrstudy_spec"
@@ -43,6 +44,7 @@ class StudySpec(BaseModel):
     optimizer: fields of TrialConfig other than schedule, epochs and seed that differ from their
         defaults (momentum, nesterov, weight_decay, init, batch_size).
     tries: parameters, as `search_spaces.tries` reads them, that come first in their families.
+    sampler, pruner: names of one each; `study.trials` has them.
     replicates: training seeds that the trials of a family use in turn; None: each has its own.
     bank: the trials are independent draws: random, not pruned, without baselines, each with its
         own seed. What estimates for random search are valid on.
@@ -65,8 +67,8 @@ class StudySpec(BaseModel):
     budget: Budget
     ranges: Ranges
     optimizer: Annotated[Parameters, BeforeValidator(plain)] = Field(default_factory=dict)
-    sampler: Sampler = "tpe"
-    pruner: Pruner = "percentile"
+    sampler: Method = "tpe"
+    pruner: Method = "percentile"
     seed: Annotated[int, Field(ge=0)] = 0
     tries: tuple[str, ...] = ()
     replicates: Annotated[int, Field(ge=1)] | None = 1

@@ -7,9 +7,10 @@ with the best alone (Egele et al. 2024).
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -29,11 +30,10 @@ from analysis.study import Study
 from analysis.table import PERCENT, SCHEDULE, Column, N, Table, bounded
 from search_spaces.words.phrases import count, percent
 from study.records import attributes
-from study.spec import Pruner, StudySpec
+from study.spec import StudySpec
 from study.storage.views import storage_of, study_id
-from study.trials.pruners import make_pruner
+from study.trials.pruners import PRUNERS, make_pruner
 
-PRUNERS: tuple[Pruner, ...] = tuple(name for name in get_args(Pruner) if name != "none")
 USUAL = "percentile"  # what a search has unless it is told otherwise
 MEASURES = ("epochs_saved_share", "best_lost_share", "regret_in_accuracy", "false_prune_share")
 _RULE = Column("rule")
@@ -62,12 +62,16 @@ MOST = 40  # trials of a schedule in one order; of a larger bank each order draw
 WORK = 10_000  # epochs to replay with each pruner, 2 to 3 s for all of them
 ORDERS = (4, 40)  # at least and at most
 FEWEST = 3  # schedules from which an interval over them is given
-_LOOKS = {
-    "median": ("#e69f00", "s"),
-    "percentile": ("#0072b2", "o"),
-    "asha": ("#009e73", "^"),
-    "hyperband": ("#cc79a7", "D"),
-}
+# Of the pruners, in their order.
+_LOOKS = (
+    *(("#e69f00", "s"), ("#0072b2", "o"), ("#009e73", "^"), ("#cc79a7", "D")),
+    *(("#d55e00", "v"), ("#56b4e9", "P"), ("#882255", "X"), ("#999933", "h")),
+)
+
+
+def audited() -> list[str]:
+    """The names of the pruners that are replayed."""
+    return [name for name, each in PRUNERS.items() if each.audited]
 
 
 class Curve(NamedTuple):
@@ -85,7 +89,7 @@ def estimate(study: Study) -> Estimates:
     rng = np.random.default_rng(study.spec.seed)
     replayed = replays(study.spec, bank(study), generator=rng)
     audit, spread = over_schedules(replayed)
-    pruned = replayed["rule"].isin(PRUNERS)
+    pruned = replayed["rule"].isin(audited())
     return {
         "audit": audit,
         "spread": spread,
@@ -134,7 +138,7 @@ def replays(
                 chosen = generator.permutation(len(curves))[:MOST]
                 drawn = [curves[each] for each in chosen]
                 ends: dict[str, npt.NDArray[np.int64]] = {
-                    name: replay(spec, name, family, order, drawn) for name in PRUNERS
+                    name: replay(spec, name, family, order, drawn) for name in audited()
                 }
                 ends |= {f"stop at epoch {i}": stop_at(drawn, i) for i in range(1, epochs)}
                 rows += [(rule, family, len(drawn), *measures(drawn, ends[rule])) for rule in ends]
@@ -143,7 +147,7 @@ def replays(
 
 
 def replay(
-    spec: StudySpec, name: Pruner, family: str, order: int, curves: Sequence[Curve]
+    spec: StudySpec, name: str, family: str, order: int, curves: Sequence[Curve]
 ) -> npt.NDArray[np.int64]:
     """Epochs that each trial trains, had one worker run them in this order with that pruner.
 
@@ -247,12 +251,12 @@ def draw(estimates: Estimates) -> list[Picture]:
     if audit.empty:
         return []
     frame = audit.merge(spread, on="rule")
-    pruners = frame["rule"].isin(PRUNERS)
+    pruners, looks = frame["rule"].isin(audited()), itertools.cycle(_LOOKS)
     with canvas(height=3.8) as (figure, axes):
         one = axes[0, 0]
         _stops(one, frame[~pruners])
         for row in frame[pruners].to_dict("records"):
-            colour, marker = _LOOKS[row["rule"]]
+            colour, marker = next(looks)
             x, y = 100 * row["epochs_saved_share"], 100 * row["regret_in_accuracy"]
             reach = [
                 np.abs(100 * np.array([[row[f"{name}_least"]], [row[f"{name}_most"]]]) - at)
@@ -294,7 +298,7 @@ def conclude(estimates: Estimates) -> str:
     rows = {str(row["rule"]): row for row in estimates["audit"].to_dict("records")}
     if not rows:
         return "No schedule has two trials with a result, so that there is nothing to prune."
-    usual, stops = rows[USUAL], [row for rule, row in rows.items() if rule not in PRUNERS]
+    usual, stops = rows[USUAL], [row for rule, row in rows.items() if rule not in audited()]
     text = (
         f"Over {count(usual['schedules'], 'schedule')}, {USUAL} would have saved "
         f"{percent(usual['epochs_saved_share'])} of the epochs and lost the best trial in "

@@ -37,6 +37,7 @@ _SENTENCES = {
     "union_tag_invalid": "must be one of {expected_tags}",
     "union_tag_not_found": "must say its {discriminator}",
     "too_short": "must not be empty",
+    "string_pattern_mismatch": "must be a plain name",
     "json_invalid": "is not JSON",
     "callable_type": "is a function, which cannot be given here",
 }

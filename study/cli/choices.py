@@ -17,7 +17,7 @@ from search_spaces.schedules.problems import first_problem
 from search_spaces.spaces import GIVEN, find_space
 from search_spaces.words.unknown import unknown
 from study.names import check_new_name
-from study.spec import Pruner, Sampler, StudySpec
+from study.spec import StudySpec
 from study.study_file import SUFFIX, read_study
 
 _SHORT = {"base": "base_lr"}
@@ -36,8 +36,8 @@ class Choices:
     trials: int | None
     epochs: int | None
     train_size: int | None
-    sampler: Sampler | None
-    pruner: Pruner | None
+    sampler: str | None
+    pruner: str | None
     seed: int | None
     bank: bool
     fixed: Sequence[str]
@@ -73,7 +73,7 @@ def _check_alone(said: Choices) -> None:
             )
 
 
-def _check_design(space: str, sampler: Sampler | None, pruner: Pruner | None) -> None:
+def _check_design(space: str, sampler: str | None, pruner: str | None) -> None:
     """Raises ValueError where a fixed design would be sampled or pruned."""
     if (
         space != GIVEN

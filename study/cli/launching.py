@@ -50,9 +50,12 @@ def check(spec: StudySpec, crew: Crew) -> list[str]:
     from study import devices
     from study.tasks.fashion_mnist import DataError
     from study.trials.objective import load_data
+    from study.trials.pruners import find_pruner
+    from study.trials.sampler import find_sampler
     from study.workers.local import place
 
     with failures(DataError), wrong_use():
+        find_sampler(spec.sampler), find_pruner(spec.pruner)
         if crew.ray is None:
             places = place(crew.device, crew.workers, crew.workers_per_device, spec.trials)
         else:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
 from pydantic import ValidationError
@@ -19,6 +19,31 @@ from study.terminal import printable
 
 if TYPE_CHECKING:
     from study.storage.claims import SlotStorage
+
+
+class _Meant(Protocol):
+    @property
+    def meaning(self) -> str:
+        """In a few words."""
+
+
+def one_of(option: str, known: Mapping[str, _Meant], about: str) -> Any:
+    """An option that takes one of those names; its help says what each means."""
+
+    def checked(name: str | None) -> str | None:
+        if name is not None and name not in known:
+            names = ", ".join(map(repr, known))
+            raise typer.BadParameter(f"{name!r} is not one of {names}.")
+        return name
+
+    meanings = "; ".join(f"{name}: {each.meaning}" for name, each in known.items())
+    return typer.Option(
+        option,
+        metavar=f"[{'|'.join(known)}]",
+        help=f"{about} {meanings}.",
+        callback=checked,
+        autocompletion=lambda incomplete: [name for name in known if name.startswith(incomplete)],
+    )
 
 
 def warned_of_password(context: typer.Context, url: str) -> str:

@@ -33,14 +33,17 @@ from study.cli.options import (
     Timeout,
     check_json,
     checked_name,
+    one_of,
     preparing,
     print_json,
     wrong_use,
 )
 from study.cli.unfinished import say, unfinished_runs
-from study.spec import Pruner, Sampler, StudySpec
+from study.spec import StudySpec
 from study.storage.hints import command, with_command
 from study.study_file import write_study
+from study.trials.pruners import PRUNERS
+from study.trials.sampler import SAMPLERS
 
 
 @with_crew()
@@ -74,10 +77,12 @@ def run(
         ),
     ] = None,
     crew: Crew = USUAL_CREW,
-    sampler: Annotated[Sampler | None, typer.Option("--sampler", help="Default: tpe.")] = None,
+    sampler: Annotated[
+        str | None, one_of("--sampler", SAMPLERS, "What draws the trials; default: tpe.")
+    ] = None,
     pruner: Annotated[
-        Pruner | None,
-        typer.Option("--pruner", help="Default: percentile, which keeps the best 75 %."),
+        str | None,
+        one_of("--pruner", PRUNERS, "What stops bad trials early; default: percentile."),
     ] = None,
     seed: Annotated[
         int | None, typer.Option("--seed", min=0, help="Of the design and training; default: 0.")

@@ -1,8 +1,14 @@
-"""Optuna's pruners by name, made fair to schedules that look bad early and win late."""
+"""The pruners by name, made fair to schedules that look bad early and win late.
+
+A new one is a function with `pruner` above it. The choices and the help of `lrstudy run` and the
+report's pruning audit follow.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import optuna
@@ -16,6 +22,7 @@ from optuna.pruners import (
 from optuna.trial import FrozenTrial
 
 from search_spaces.schedules.durations import CLOSE
+from search_spaces.words.unknown import unknown
 from study.records import slot_of
 from study.spec import StudySpec
 from study.storage.views import Hyperband, ReadOnce, one_family
@@ -61,18 +68,65 @@ def grace_epochs(spec: StudySpec) -> int:
     return max(1, math.ceil(0.2 * spec.budget.epochs), warmup)
 
 
+Make = Callable[[int, int], BasePruner]
+
+
+class Pruner(NamedTuple):
+    """make: Optuna's pruner, from the first epoch at which it may stop a trial and the epochs of a
+    whole one. meaning: in a few words, for the help. audited: whether the audit replays it."""
+
+    make: Make
+    meaning: str
+    audited: bool
+
+
+PRUNERS: dict[str, Pruner] = {}
+
+
+def pruner(name: str, meaning: str, *, audited: bool = True) -> Callable[[Make], Make]:
+    """Registers the function below it as the pruner of that name; see `Pruner`."""
+
+    def register(make: Make) -> Make:
+        PRUNERS[name] = Pruner(make, meaning, audited)
+        return make
+
+    return register
+
+
+@pruner("none", "stops nothing", audited=False)
+def _none(grace: int, epochs: int) -> BasePruner:
+    return NopPruner()
+
+
+@pruner("median", "keeps the better half")
+def _median(grace: int, epochs: int) -> BasePruner:
+    return MedianPruner(n_startup_trials=_REFERENCES, n_min_trials=_REFERENCES)
+
+
+@pruner("percentile", "keeps the best 75 %")
+def _percentile(grace: int, epochs: int) -> BasePruner:
+    return PercentilePruner(75.0, n_startup_trials=_REFERENCES, n_min_trials=_REFERENCES)
+
+
+@pruner("asha", "keeps the best third at each rung")
+def _asha(grace: int, epochs: int) -> BasePruner:
+    return SuccessiveHalvingPruner(min_resource=grace, reduction_factor=3)
+
+
+@pruner("hyperband", "the same in brackets that begin early or late")
+def _hyperband(grace: int, epochs: int) -> BasePruner:
+    return Hyperband(min_resource=grace, max_resource=epochs, reduction_factor=3)
+
+
+def find_pruner(name: str) -> Pruner:
+    """The pruner of that name. Raises ValueError naming the nearest one."""
+    if name not in PRUNERS:
+        raise ValueError(unknown("pruner", name, PRUNERS))
+    return PRUNERS[name]
+
+
 def make_pruner(spec: StudySpec) -> BasePruner:
-    """The study's pruner. median keeps the better half of a family, percentile the best 75 %."""
-    grace, epochs = grace_epochs(spec), spec.budget.epochs
-    match spec.pruner:
-        case "none":
-            return NopPruner()
-        case "median":
-            base: BasePruner = MedianPruner(n_startup_trials=_REFERENCES, n_min_trials=_REFERENCES)
-        case "percentile":
-            base = PercentilePruner(75.0, n_startup_trials=_REFERENCES, n_min_trials=_REFERENCES)
-        case "asha":
-            base = SuccessiveHalvingPruner(min_resource=grace, reduction_factor=3)
-        case "hyperband":
-            base = Hyperband(min_resource=grace, max_resource=epochs, reduction_factor=3)
-    return FamilyPruner(base, spec, grace)
+    """The study's pruner. Raises ValueError where there is none of its name."""
+    grace = grace_epochs(spec)
+    base = find_pruner(spec.pruner).make(grace, spec.budget.epochs)
+    return base if isinstance(base, NopPruner) else FamilyPruner(base, spec, grace)

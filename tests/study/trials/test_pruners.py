@@ -14,7 +14,14 @@ from optuna.trial import TrialState
 from search_spaces.config import Range
 from study.spec import StudySpec
 from study.storage.studies import open_storage
-from study.trials.pruners import CONTROL_SHARE, FamilyPruner, grace_epochs, is_control, make_pruner
+from study.trials.pruners import (
+    CONTROL_SHARE,
+    FamilyPruner,
+    find_pruner,
+    grace_epochs,
+    is_control,
+    make_pruner,
+)
 
 PRUNERS = ("median", "percentile", "asha", "hyperband")
 EPOCHS = 12
@@ -231,3 +238,8 @@ def test_a_report_reads_no_trial_that_runs_and_decides_as_if_it_had_read_all(
             decided.add(stop)
         mine.tell(trial, level)
     assert decided == {True, False}
+
+
+def test_a_pruner_that_there_is_not_is_refused_in_one_line() -> None:
+    with pytest.raises(ValueError, match=r"^unknown pruner 'medan'. Did you mean 'median'\?"):
+        find_pruner("medan")

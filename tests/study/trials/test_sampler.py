@@ -127,7 +127,7 @@ def test_qmc_draws_the_points_of_scipys_sobol_sequence(
     make_spec: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spec = make_spec("warmup", 3 * 32, sampler="qmc")
-    monkeypatch.setattr("study.trials.sampler._seed", lambda *parts: 7 + parts[1])
+    monkeypatch.setattr("study.trials.sampler.slot_seed", lambda _spec, slot, _purpose: 7 + slot)
     for family in range(3):
         points = qmc.Sobol(2, rng=np.random.default_rng(7 + family)).random(32)[16:]
         for column, name in enumerate(("base_lr", "warmup")):
@@ -287,3 +287,9 @@ def test_qmc_refuses_what_is_no_number(make_spec: Any) -> None:
         SlotSampler(spec).sample_independent(
             optuna.create_study(), trial, "colour", CategoricalDistribution(("red", "blue"))
         )
+
+
+def test_a_sampler_that_there_is_not_is_refused_in_one_line(make_spec: Any) -> None:
+    spec = make_spec("cosine", 6, sampler="tpa")
+    with pytest.raises(ValueError, match=r"^unknown sampler 'tpa'. Did you mean 'tpe'\?"):
+        SlotSampler(spec)
