@@ -1,14 +1,17 @@
 """The registry of sections: which ones speak of a study.
 
-A section of any study has one line in _SEARCH; an answer to a question has one in ANSWERS, by the
-name of its space, and one in CONFIRMED if fresh seeds answer it as well.
+A section of any study has one line in SECTIONS; an answer to a question has one in ANSWERS, by the
+name of its space, and one in CONFIRMED if fresh seeds answer it as well. A space without lines here
+gets the answers of any space.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from analysis.questions import chapter
+from analysis.questions.any_space import confirmed as fresh_any_space
+from analysis.questions.any_space import search as any_space
 from analysis.questions.cosine import confirmed as fresh_cosine
 from analysis.questions.cosine import search as cosine
 from analysis.questions.fixed_rate import confirmed as fresh_fixed_rate
@@ -33,7 +36,7 @@ from analysis.sections import (
 )
 from analysis.study import Study
 
-ANSWERS: Mapping[str, Section] = {
+ANSWERS: dict[str, Section] = {
     "fixed_rate": fixed_rate,
     "polynomial": polynomial,
     "cosine": cosine,
@@ -41,38 +44,38 @@ ANSWERS: Mapping[str, Section] = {
     "langevin": langevin,
     "chapter": chapter,
 }
-CONFIRMED: Mapping[str, Section] = {
+CONFIRMED: dict[str, Section] = {
     "fixed_rate": fresh_fixed_rate,
     "polynomial": fresh_polynomial,
     "cosine": fresh_cosine,
     "warmup": fresh_warmup,
     "langevin": fresh_langevin,
 }
-_SEARCH: tuple[Section, ...] = (
+SECTIONS: list[Section] = [
     by_rate,
     learning,
     schedules,
     generalization,
     importance,
     spending,
-)
+    pruning_audit,
+]
 
 
 def answers_of(study: Study) -> Sequence[Section]:
     """What answers the study's question: fresh seeds, where they were run, before the search."""
-    searched = ANSWERS[study.spec.space]
+    searched = ANSWERS.get(study.spec.space, any_space)
     if study.confirm is None:
         return (searched,)
-    return (CONFIRMED[study.spec.space], test_accuracy, gap, searched)
+    fresh = CONFIRMED.get(study.spec.space, fresh_any_space)
+    return (fresh, test_accuracy, gap, searched)
 
 
 def sections_of(study: Study) -> Sequence[Section]:
     """What every search of this kind is asked, besides its own question."""
-    if study.spec.designed:
-        return (spending,)
-    shown = ANSWERS[study.spec.space].ABOUT.shows
-    asked = tuple(section for section in _SEARCH if section not in shown)
-    return (*asked, pruning_audit) if study.spec.bank else asked
+    shown = answers_of(study)[-1].ABOUT.shows
+    asked = [section for section in SECTIONS if section.ABOUT.applies(study.spec)]
+    return [section for section in asked if section not in shown]
 
 
 def estimates(study: Study) -> Estimates:

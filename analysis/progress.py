@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.estimators.outcomes import budget
+from analysis.reading.frames import column_of
 from analysis.reading.plausible import UNUSABLE, left_out, marked, slot_exists
 from analysis.reading.states import RESULTS, TERMINAL, final_attempts, slot_states
 from study.spec import StudySpec
@@ -58,7 +59,8 @@ def best_so_far(trials: pd.DataFrame, spec: StudySpec) -> tuple[float, str] | No
     best = best_trial(marked(trials, spec))
     if best is None:
         return None
-    sampled = {name: best[name] for name in spec.ranges if not math.isnan(best[name])}
+    columns = {name: column_of(name) for name in spec.ranges}
+    sampled = {name: best[each] for name, each in columns.items() if pd.notna(best.get(each))}
     return float(best["value"]), describe(str(best["family"]), sampled)
 
 

@@ -83,7 +83,8 @@ class About:
     tables: estimates to print, by name. stage: the one that it rests on. uses: states of the trials
     that it counts. needs: so many of them each family must have, or so many seeds each
     configuration of a later stage. concerned: the schedule families that it is about; all without
-    it. shows: sections whose figure this answer has, so that they are left out beside it.
+    it. shows: sections whose figure this answer has, so that they are left out beside it. applies:
+    to which studies, where it is a section of any study; without it to every search.
     """
 
     title: str
@@ -94,6 +95,7 @@ class About:
     needs: int = ENOUGH
     concerned: Callable[[StudySpec], Sequence[str]] = lambda spec: spec.families
     shows: tuple[Section, ...] = ()
+    applies: Callable[[StudySpec], bool] = lambda spec: not spec.designed
 
 
 def on_fresh_seeds(title: str, question: str, tables: Mapping[str, Table]) -> About:

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from analysis.estimators.intervals import Interval
+from analysis.estimators.intervals import Interval, mean_by
 from analysis.estimators.responses import response
 from analysis.fresh_seeds.frames import chosen, chosen_runs, confirm_runs, ids
-from analysis.questions.chapter import compare
 from analysis.questions.langevin.confirmed import means
 from analysis.reading.predictive import measured
 from analysis.reading.states import RESULTS
@@ -110,11 +109,12 @@ def _numbers(study: Study, stage: Stage, runs: pd.DataFrame) -> Interval | None:
 def _designed(study: Study) -> Settled | None:
     """Of a fixed design the run with the highest mean test accuracy."""
     ended = study.ended(RESULTS)
-    frame = compare(ended, "test_accuracy").dropna(subset=["mean"])
+    frame = mean_by(ended[ended["state"] == "complete"], ["family"], "test_accuracy")
+    frame = frame.dropna(subset=["mean"])
     if frame.empty:
         return None
     row = frame.sort_values("mean").iloc[-1]
-    runs = ended[ended["family"] == f"{row['run']}/{row['variant']}"]
+    runs = ended[ended["family"] == row["family"]]
     mean = Interval(int(row["n"]), row["mean"], row["sd"], row["low"], row["high"])
     return _settled("search", runs, None, mean)
 

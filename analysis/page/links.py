@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable
 import pandas as pd
 from markupsafe import Markup, escape
 
+from analysis.reading.frames import column_of
 from analysis.study import Study
 from analysis.table import ACCURACY, SCHEDULE, Column, trials
 from analysis.wording import Sentence, Trials
@@ -71,7 +72,7 @@ def trial_rows(study: Study) -> pd.DataFrame:
     """A row for every attempt of one stage, with what the page's table of trials shows: trial,
     state, schedule, its parameters, seed, epochs trained, accuracy (the value of the objective)."""
     frame = study.attempts
-    names = [name for name in ("base_lr", *study.spec.ranges) if name in frame]
+    names = [name for name in ("base_lr", *map(column_of, study.spec.ranges)) if name in frame]
     parameters = list(dict.fromkeys(name for name in names if frame[name].notna().any()))
     columns = ["trial", "state", "family", *parameters, "seed", "epochs_trained"]
     return frame[columns].assign(accuracy=frame["value"].astype(float))

@@ -119,12 +119,15 @@ _RESERVED = {
 
 def _study_params(spec: dict[str, Any]) -> dict[str, Kind]:
     """The parameters that the study samples. One that has the name of another column is none."""
-    free = [
-        name
-        for name in mapping(spec.get("ranges"))
-        if name not in _RESERVED and not name.startswith(("datetime_", *PREFIXES))
-    ]
+    free = [name for name in mapping(spec.get("ranges")) if column_of(name) == name]
     return dict.fromkeys([*_ALSO_SAMPLED, *free], number) | {FAMILY_PARAM: text}
+
+
+def column_of(parameter: str) -> str:
+    """The column of ``trials`` that holds a sampled parameter: its own name, or ``params_NAME``
+    where a column of another meaning has that."""
+    taken = parameter in _RESERVED or parameter.startswith(("datetime_", *PREFIXES))
+    return PARAM + parameter if taken and parameter not in _ALSO_SAMPLED else parameter
 
 
 def _with_params(

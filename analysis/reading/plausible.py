@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 from optuna.trial import FixedTrial
 
+from analysis.reading.frames import column_of
 from analysis.reading.states import TERMINAL, has_slot
 from search_spaces.words.phrases import count
 from study.spec import StudySpec
@@ -171,7 +172,7 @@ def _parameters(trials: pd.DataFrame, spec: StudySpec) -> pd.Series:
     fine = pd.Series(data=True, index=trials.index)
     for name, chosen in spec.ranges.items():
         margin = _ROUNDING * max(abs(chosen.low), abs(chosen.high))
-        values = trials.get(name, pd.Series(np.nan, trials.index))
+        values = trials.get(column_of(name), pd.Series(np.nan, trials.index))
         within = pd.to_numeric(values, errors="coerce").between(
             chosen.low - margin, chosen.high + margin
         )

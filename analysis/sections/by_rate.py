@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
@@ -137,14 +138,19 @@ def conclude(estimates: Estimates) -> Sentence:
     rates = ended.set_index("trial")["base_lr"]
     best = [
         sentence(
-            f"{spoken(row['family'])} {percent(row['best_accuracy'])} at "
-            f"{rates[row['best_trial']]:.2g} (",
+            f"{spoken(row['family'])} {percent(row['best_accuracy'])}"
+            f"{_at(rates[row['best_trial']])} (",
             Trials([row["best_trial"]]),
             ")",
         )
         for row in rows.sort_values("best_accuracy", ascending=False).to_dict("records")
     ]
     return sentence("Best single runs: ", joined("; ", best), f"; {diverged}.")
+
+
+def _at(rate: float) -> str:
+    """At which base rate; a schedule that is a table has none."""
+    return "" if np.isnan(rate) else f" at {rate:.2g}"
 
 
 def close_call(gap: float) -> str:

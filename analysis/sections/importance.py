@@ -9,6 +9,7 @@ from optuna.importance import PedAnovaImportanceEvaluator
 from optuna.trial import FixedTrial
 
 from analysis.figures.style import Picture, canvas, picture, spoken, style
+from analysis.reading.frames import column_of
 from analysis.reading.states import RESULTS
 from analysis.section import About, Estimates
 from analysis.study import Study
@@ -50,7 +51,8 @@ ABOUT = About(
 
 def estimate(study: Study) -> Estimates:
     """importance: see `importance`."""
-    return {"importance": importance(study.trials, study.spec.ranges)}
+    ranges = {column_of(name): each for name, each in study.spec.ranges.items()}
+    return {"importance": importance(study.trials, ranges)}
 
 
 def draw(estimates: Estimates) -> list[Picture]:

@@ -40,6 +40,7 @@ _RULE = Column("rule")
 ABOUT = About(
     title="Pruning audit",
     question="What would pruning have cost and saved on this bank?",
+    applies=lambda spec: spec.bank,
     tables={
         "audit": Table(
             "Pruners, and stopping all trials of a schedule but the best at one epoch: means over "

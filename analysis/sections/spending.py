@@ -19,6 +19,7 @@ ABOUT = About(
     question="How many epochs did the study spend, and how many did pruning save?",
     uses=(*TERMINAL, "failed", "interrupted"),
     needs=0,  # an account, not an estimate
+    applies=lambda spec: True,
     tables={
         "epochs": Table(
             "Epochs by schedule: asked for, trained, saved by pruning, unspent because training "

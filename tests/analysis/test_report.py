@@ -70,9 +70,9 @@ def written(everything: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_report(everything, NAMES, out)
 
 
-def test_every_space_has_an_answer() -> None:
-    assert set(ANSWERS) == set(SPACES)
-    assert all(ANSWERS[name].ABOUT.question == SPACES[name].QUESTION for name in SPACES)
+def test_answers_have_the_questions_of_their_spaces() -> None:
+    assert set(ANSWERS) <= set(SPACES)  # the others have that of any space
+    assert all(ANSWERS[name].ABOUT.question == SPACES[name].QUESTION for name in ANSWERS)
 
 
 def test_the_page_needs_no_network_and_no_script(written: Path) -> None:

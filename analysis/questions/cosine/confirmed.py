@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
-from matplotlib.ticker import MaxNLocator
 
-from analysis.estimators.tuning import tuning_curves
-from analysis.figures.axes import accuracy_axis
 from analysis.figures.style import Picture, panels, picture, spoken, style
 from analysis.fresh_seeds import ladder, pairs
 from analysis.fresh_seeds.missing import missing, missing_words
+from analysis.questions import tuning
 from analysis.questions.cosine.literature import LITERATURE, literature
-from analysis.reading.states import TERMINAL
 from analysis.section import Estimates, on_fresh_seeds
 from analysis.study import Study
 from analysis.table import Table
 from search_spaces import cosine as space
-from search_spaces.words.phrases import percent
 
 FIRST = "cosine"
 ABOUT = on_fresh_seeds(
@@ -53,24 +48,17 @@ ABOUT = on_fresh_seeds(
 
 
 def estimate(study: Study) -> Estimates:
-    """pairs: `pairs.table` of comparison: `pairs.pairs`; curves: `tuning_curves` of the search;
+    """pairs: `pairs.table` of comparison: `pairs.pairs`; curves: `tuning.curves` of the search;
     ladder, slopes, differences, trend: `ladder.climb`; literature; missing."""
     comparison = pairs.pairs(study, FIRST)
     return {
         "pairs": pairs.table(comparison),
         "comparison": comparison,
-        "curves": _curves(study),
+        "curves": tuning.curves(study),
         **ladder.climb(ladder.on_ladder(study), FIRST),
         "literature": literature(),
         "missing": missing(study),
     }
-
-
-def _curves(study: Study) -> pd.DataFrame:
-    """`tuning_curves`; the worst score is that of a diverged trial, or 0 where none tells it."""
-    ended = study.ended(TERMINAL)
-    worst = ended["value"].min() if (ended["state"] == "diverged").any() else 0.0
-    return tuning_curves(study.trials, study.spec.bank, float(worst))
 
 
 def draw(estimates: Estimates) -> list[Picture]:
@@ -94,55 +82,19 @@ def _tuning(curves: pd.DataFrame) -> list[Picture]:
     with panels(len(names), 1.85) as (figure, axes):
         for one, name in zip(axes, names, strict=True):
             for family in (FIRST, name):
-                curve = curves[curves["family"] == family]
-                colour, _ = style(family)
-                band = curve["high"] - curve["low"]
-                one.bar(curve["k"], band, 1.0, curve["low"], color=colour, alpha=0.18, linewidth=0)
-                edges = np.arange(len(curve) + 1) + 0.5
-                one.stairs(curve["median"], edges, baseline=None, color=colour, linewidth=1.8)
+                tuning.draw_curve(one, curves, family)
             one.set_title(spoken(name), color=style(name)[0])
-        for one in axes:
-            accuracy_axis(one, _shown(curves))
-            one.set_ylabel("")
-            one.xaxis.set_major_locator(MaxNLocator(4, integer=True))
-        figure.supxlabel("random trials k", fontsize="medium")
-        figure.supylabel("best of k, validation accuracy (%)", fontsize="medium")
-        return [picture(figure, "tuning-curves", _tuned(curves), _how(curves))]
-
-
-def _shown(curves: pd.DataFrame) -> pd.Series:
-    """The medians from the second trial on: a single trial may be anything."""
-    later = curves.loc[curves["k"] > 1, "median"]
-    return later if len(later) else curves["median"]
-
-
-def _tuned(curves: pd.DataFrame) -> str:
-    """The alt text: what the whole budget found."""
-    last = curves.loc[curves.groupby("family", sort=False)["k"].idxmax()]
-    best = ", ".join(
-        f"{spoken(row['family'])} {percent(row['median'])} of {row['n']}"
-        for row in last.sort_values("median", ascending=False).to_dict("records")
-    )
-    return (
-        "Median validation accuracy of the best of k trials against k, a panel for each schedule "
-        f"beside cosine. The best of all trials: {best}."
-    )
-
-
-def _how(curves: pd.DataFrame) -> str:
-    text = "Blue: cosine; in its own colour: the schedule that the panel is named for. Steps: "
-    text += "median of the best of k trials of the search, drawn from all of them. "
-    if curves["banded"].any():
-        most = int(curves.loc[curves["banded"], "k"].max())
-        return text + (
-            f"Bands: simultaneous 95 % bands, up to k = {most} (an eighth of the trials), cut off "
-            "where they leave the picture; beyond, the steps are points without an interval. The "
-            "axis is logarithmic in the error."
-        )
-    return text + (
-        "Point curves: the trials are no independent random draws, so that no band is valid. The "
-        "axis is logarithmic in the error."
-    )
+        tuning.finish(figure, axes, curves)
+        return [
+            picture(
+                figure,
+                "tuning-curves",
+                "Median validation accuracy of the best of k trials against k, a panel for each "
+                f"schedule beside cosine. {tuning.best_of_all(curves)}",
+                "Blue: cosine; in its own colour: the schedule that the panel is named for. "
+                + tuning.how(curves),
+            )
+        ]
 
 
 def conclude(estimates: Estimates) -> str:
