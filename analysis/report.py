@@ -12,15 +12,18 @@ from typing import Any
 import pandas as pd
 
 from analysis.estimators.comparison import DELTA
+from analysis.other_programs.study import OtherStudy, is_of_another_program, load_other
 from analysis.page.html import render_page
 from analysis.page.latex import tabular
 from analysis.page.links import stages
 from analysis.page.naming import distinct_slugs
+from analysis.page.other_report import OtherReport, report_other
 from analysis.page.study_report import StudyReport, report_study
 from analysis.reading.database import split_name
 from analysis.reading.loading import tidy, write
 from analysis.study import Study, load_study
 
+Report = StudyReport | OtherReport
 PAGE = "report.html"
 _FILES = (PAGE, "findings.json", "trials.parquet", "curves.parquet")
 _MARK = b" - lrstudy report</title>"
@@ -38,15 +41,16 @@ def write_report(
 
     report.html (pictures embedded, no network), findings.json, trials.parquet, curves.parquet and
     figures/. Returns the path of the HTML file. Other files in ``out`` stay; if writing fails, what
-    was there before stays as it was. Raises StorageError for a study that is not there or is not
-    lrstudy's, ValueError if no study is named, OSError where ``out`` cannot be written.
+    was there before stays as it was. Raises StorageError for a study that is not there, or another
+    program's with several objectives, ValueError if no study is named, OSError where ``out`` cannot
+    be written.
     """
     if not names:
         raise ValueError("a report needs the name of at least one study")
-    studies = [replace(each, delta=delta) for each in _load(url, names)]
+    studies = _load(url, names, delta)
     slugs = distinct_slugs([study.name for study in studies])
     parts = zip(studies, slugs, _labels(studies), strict=True)
-    reports = [report_study(*part) for part in parts]
+    reports = [_report(*part) for part in parts]
     existed = out.exists()
     out.mkdir(parents=True, exist_ok=True)
     try:
@@ -77,17 +81,27 @@ def foreign(directory: Path) -> list[Path]:
     return [path for name in _FILES if (path := directory / name).exists()]
 
 
-def _load(url: str, names: Sequence[str]) -> list[Study]:
+def _load(url: str, names: Sequence[str], delta: float) -> list[Study | OtherStudy]:
     """The studies by name, each once: a later stage's name stands for its search."""
-    studies: dict[tuple[str, str], Study] = {}
+    studies: dict[tuple[str, str], Study | OtherStudy] = {}
     for name in names:
         place, study_name = split_name(name, url)
-        study = load_study(place, study_name)
+        study: Study | OtherStudy
+        if is_of_another_program(place, study_name):
+            study = load_other(place, study_name)
+        else:
+            study = replace(load_study(place, study_name), delta=delta)
         studies.setdefault((place, study.name), study)
     return list(studies.values())
 
 
-def _labels(studies: Sequence[Study]) -> list[str]:
+def _report(study: Study | OtherStudy, slug: str, label: str) -> Report:
+    if isinstance(study, OtherStudy):
+        return report_other(study, slug, label)
+    return report_study(study, slug, label)
+
+
+def _labels(studies: Sequence[Study | OtherStudy]) -> list[str]:
     """The studies' names, with their storages where they would be confused."""
     known = [study.name for study in studies]
     return [
@@ -96,7 +110,7 @@ def _labels(studies: Sequence[Study]) -> list[str]:
     ]
 
 
-def _write(reports: Sequence[StudyReport], folder: Path, latex: bool) -> None:
+def _write(reports: Sequence[Report], folder: Path, latex: bool) -> None:
     (folder / "figures").mkdir()
     for report in reports:
         for finding in report.findings:
@@ -106,18 +120,23 @@ def _write(reports: Sequence[StudyReport], folder: Path, latex: bool) -> None:
                 stem.with_suffix(".svg").write_bytes(each.svg)
     if latex:
         _write_for_paper(reports, folder)
-    studies = [study for report in reports for study in stages(report.study).values()]
-    for name in ("attempts", "curves"):
-        frame = pd.concat([tidy(getattr(each, name)) for each in studies], ignore_index=True)
-        file = "trials" if name == "attempts" else name
-        write(frame, folder / f"{file}.parquet")
+    pairs = [pair for report in reports for pair in _frames(report)]
+    for file, frames in zip(("trials", "curves"), zip(*pairs, strict=True), strict=True):
+        write(pd.concat(frames, ignore_index=True), folder / f"{file}.parquet")
     values = {each.label: _values(each) for each in reports}
     text = json.dumps(values, allow_nan=False)
     (folder / "findings.json").write_text(text, encoding="utf-8")
     (folder / PAGE).write_text(render_page(reports, latex), encoding="utf-8")
 
 
-def _write_for_paper(reports: Sequence[StudyReport], folder: Path) -> None:
+def _frames(report: Report) -> list[tuple[pd.DataFrame, pd.DataFrame]]:
+    """The trials and curves of each stage."""
+    if isinstance(report, OtherReport):
+        return [(report.study.trials, report.study.curves)]
+    return [(tidy(each.attempts), tidy(each.curves)) for each in stages(report.study).values()]
+
+
+def _write_for_paper(reports: Sequence[Report], folder: Path) -> None:
     """The tables as LaTeX, the figures as PDF."""
     (folder / "tables").mkdir()
     for report in reports:
@@ -139,7 +158,7 @@ def _move(draft: Path, out: Path) -> None:
         path.replace(place)
 
 
-def _values(report: StudyReport) -> dict[str, Any]:
+def _values(report: Report) -> dict[str, Any]:
     """A study's findings as JSON values; numbers that are not finite become null."""
     return {
         "question": report.answer.question,

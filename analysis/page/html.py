@@ -11,13 +11,14 @@ import pandas as pd
 from analysis.figures.style import Picture
 from analysis.page.glossary import explainer
 from analysis.page.links import linked, trial_columns, trial_links
+from analysis.page.other_report import OtherReport
 from analysis.page.study_report import STAGES, StudyReport
 from analysis.page.tables import printed_rows
 from analysis.table import Column
 from search_spaces.spaces import CHAPTER
 
 
-def render_page(reports: Sequence[StudyReport], latex: bool = False) -> str:
+def render_page(reports: Sequence[StudyReport | OtherReport], latex: bool = False) -> str:
     """The HTML file. latex: name the files for a paper beside what they hold."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("analysis.page"),
@@ -33,11 +34,14 @@ def render_page(reports: Sequence[StudyReport], latex: bool = False) -> str:
     environment.filters["trial_columns"] = trial_columns
     environment.filters["linked"] = lambda text, report: linked(text, report.slug, report.anchors)
     template = environment.get_template("report.html.j2")
-    return template.render(reports=reports, latex=latex, chapter=CHAPTER, STAGES=STAGES)
+    others = all(isinstance(each, OtherReport) for each in reports)
+    subject = "Hyperparameters" if others else "Learning-rate schedules"
+    known = {"chapter": CHAPTER, "STAGES": STAGES, "subject": subject}
+    return template.render(reports=reports, latex=latex, **known)
 
 
 def _printed_rows(
-    columns: Sequence[Column], frame: pd.DataFrame, report: StudyReport
+    columns: Sequence[Column], frame: pd.DataFrame, report: StudyReport | OtherReport
 ) -> tuple[list[str], list[list[str]]]:
     return printed_rows(
         columns,

@@ -26,6 +26,9 @@ STUDY_ATTRIBUTES = sa.table(
 SYSTEM_STUDY_ATTRIBUTES = sa.table(
     "study_system_attributes", sa.column("study_id"), sa.column("key"), sa.column("value_json")
 )
+DIRECTIONS = sa.table(
+    "study_directions", sa.column("study_id"), sa.column("objective"), sa.column("direction")
+)
 TRIALS = sa.table(
     "trials",
     sa.column("trial_id"),
@@ -175,6 +178,24 @@ def params(connection: Connection, identity: int) -> dict[int, dict[str, Any]]:
             kinds[text] = mapping(parsed(text))
         by_trial.setdefault(trial, {})[name] = _sampled(value, kinds[text])
     return by_trial
+
+
+def distributions(connection: Connection, identity: int) -> dict[str, dict[str, Any]]:
+    """The distribution of each parameter, as Optuna writes it in JSON: of its first trial."""
+    columns = (PARAMS.c.param_name, PARAMS.c.distribution_json)
+    query = of_study(sa.select(*columns), PARAMS, identity).order_by(PARAMS.c.trial_id)
+    found: dict[str, dict[str, Any]] = {}
+    for name, text in connection.execute(query):
+        if name not in found:
+            found[name] = mapping(parsed(text))
+    return found
+
+
+def directions(connection: Connection, identity: int) -> list[str]:
+    """``minimize`` or ``maximize`` for each objective of a study."""
+    query = sa.select(DIRECTIONS.c.direction).where(DIRECTIONS.c.study_id == identity)
+    found = connection.execute(query.order_by(DIRECTIONS.c.objective))
+    return [str(direction).lower() for (direction,) in found]
 
 
 def _sampled(value: Any, kind: dict[str, Any]) -> Any:

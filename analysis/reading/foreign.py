@@ -11,13 +11,13 @@ from types import NoneType
 from typing import Any
 
 import pandas as pd
-import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from analysis.reading.database import (
     SYSTEM_ATTRIBUTES,
     SYSTEM_STUDY_ATTRIBUTES,
     attributes,
+    directions,
     objectives,
     params,
     reports,
@@ -29,7 +29,6 @@ from study.storage.opening import connect
 
 PARAM, USER, SYSTEM = "params_", "user_attrs_", "system_attrs_"
 PREFIXES = (PARAM, USER, SYSTEM)
-_DIRECTIONS = sa.table("study_directions", sa.column("study_id"))
 _METRIC_NAMES = "study:metric_names"
 
 
@@ -65,8 +64,7 @@ def load(url: str, name: str) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 def _scores(connection: Connection, identity: int, rows: pd.DataFrame) -> pd.DataFrame:
     """What the trials scored: ``value``, or a column for each of several objectives."""
-    query = sa.select(sa.func.count()).select_from(_DIRECTIONS)
-    count = connection.execute(query.where(_DIRECTIONS.c.study_id == identity)).scalar_one()
+    count = len(directions(connection, identity))
     if count <= 1:
         return rows[["value"]]
     names = study_attributes(connection, _METRIC_NAMES, SYSTEM_STUDY_ATTRIBUTES).get(identity)

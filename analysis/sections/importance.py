@@ -131,22 +131,37 @@ def _shares(group: pd.DataFrame, names: list[str], ranges: Ranges) -> dict[str, 
         name: FloatDistribution(ranges[name].low, ranges[name].high, log=ranges[name].log)
         for name in names
     }
-    study = _silent_study()
-    for *params, value in group[[*names, "value"]].to_numpy(dtype=float):
+    return shares(group[names].astype(float), group["value"], distributions)
+
+
+def shares(
+    params: pd.DataFrame,
+    values: pd.Series,
+    distributions: dict[str, BaseDistribution],
+    direction: str = "maximize",
+) -> dict[str, float]:
+    """The share of each parameter in reaching the best quarter of the values; they sum to 1.
+
+    params: a row a trial, a column a parameter, none missing. direction: minimize or maximize.
+    """
+    study = _silent_study(direction)
+    for row, value in zip(params.to_dict("records"), values.tolist(), strict=True):
         trial = optuna.trial.create_trial(
-            params=dict(zip(names, params, strict=True)), distributions=distributions, value=value
+            params={str(name): each for name, each in row.items()},
+            distributions=distributions,
+            value=value,
         )
         study.add_trial(trial)
     evaluator = PedAnovaImportanceEvaluator(target_quantile=QUANTILE)
     return optuna.importance.get_param_importances(study, evaluator=evaluator)
 
 
-def _silent_study() -> optuna.Study:
+def _silent_study(direction: str) -> optuna.Study:
     """A study in memory, whose creation Optuna would otherwise announce in the log."""
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
-        return optuna.create_study(direction="maximize")
+        return optuna.create_study(direction=direction)
     finally:
         optuna.logging.set_verbosity(verbosity)
 

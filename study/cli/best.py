@@ -34,6 +34,7 @@ from study.storage.hints import with_command
 from study.terminal import printable
 
 if TYPE_CHECKING:
+    from analysis.other_programs.study import OtherStudy
     from analysis.settled import Settled
     from analysis.study import Study
 
@@ -167,10 +168,12 @@ def best(
 ) -> None:
     """Say which configuration was best, in plain words; --export takes it away.
 
-    After `lrstudy confirm` that is the confirmed one, with its mean over fresh seeds.
+    After `lrstudy confirm` that is the confirmed one, with its mean over fresh seeds. Of another
+    program's study, its best trial.
 
     Example: lrstudy best cosine --export best/
     """
+    from analysis.other_programs.study import is_of_another_program, load_other
     from analysis.progress import best_trial
     from analysis.reading.plausible import left_out
     from analysis.reading.studies import spec
@@ -179,6 +182,9 @@ def best(
     from search_spaces.config import TrialConfig
 
     with storage_failures(storage):
+        if export is None and is_of_another_program(storage, name):
+            _say_best_of(load_other(storage, name), as_json)
+            return
         study = load_study(storage, name)
         stage = spec(storage, name).stage
     say_left_out(left_out(study.stage(stage).attempts))
@@ -209,6 +215,23 @@ def best(
             f"trained again, with the seed of trial {facts['trial']}: "
             f"{percent(facts['exported_accuracy'])}; {done} {export}"
         )
+
+
+def _say_best_of(study: OtherStudy, as_json: bool) -> None:
+    """The best trial of another program's study. Raises Failure where none has a value."""
+    from analysis.other_programs.study import best_of, configuration, in_words
+
+    found = best_of(study)
+    if found is None:
+        raise Failure(f"study {study.name!r} has no complete trial with a finite value")
+    if as_json:
+        print_json({"study": study.name, "direction": study.direction, **found})
+        return
+    at = configuration(found["params"])
+    better = "lower" if study.direction == "minimize" else "higher"
+    value = f"{in_words(found['value'])} ({better} is better)"
+    typer.echo(printable(f"trial {found['trial']}: {value}{' at ' if at else ''}{at}"))
+    typer.echo("One run of another program: the best of many looks better than it is.")
 
 
 def _nothing_complete(name: str, study: Any) -> str:

@@ -43,8 +43,12 @@ def report(
 ) -> None:
     """Write the report: one HTML page, its figures, and the data behind them.
 
+    Of another program's study of one objective, what its data allow: its best trials, learning
+    curves, importance and what pruning did.
+
     Example: lrstudy report cosine warmup --out reports/both
     """
+    from analysis.other_programs.study import direction_of, is_of_another_program
     from analysis.page.naming import folder
     from analysis.reading.database import split_name
     from analysis.reading.studies import spec
@@ -57,8 +61,8 @@ def report(
         _refuse_password(name)
     with storage_failures(storage):
         directory = out or Path("reports") / folder(found, storage)
-        for url, name in found:
-            spec(url, name)  # a wrong name is told before anything else is said
+        for url, name in found:  # what cannot be reported is told before anything else is said
+            (direction_of if is_of_another_program(url, name) else spec)(url, name)
         with writing(directory):
             refuse_foreign(foreign(directory), "--out", force)
             existed = is_report(directory)

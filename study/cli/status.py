@@ -60,11 +60,39 @@ def status(
     if watch:
         _watch(storage, name)
         return
+    if (other := _overview(storage, name)) is not None:
+        if as_json:
+            print_json({"study": name, **other})
+        else:
+            Console().print(_overview_table(name, other))
+        return
     facts = _progress(storage, name)
     if as_json:
         print_json({"study": name, "workers": _workers(storage, name), **facts})
         return
     Console().print(_status_table(name, facts))
+
+
+def _overview(url: str, name: str) -> dict[str, Any] | None:
+    """The facts of another program's study, None of one of lrstudy's."""
+    from analysis.other_programs.study import is_of_another_program, overview
+
+    with storage_failures(url):
+        return overview(url, name) if is_of_another_program(url, name) else None
+
+
+def _overview_table(name: str, facts: dict[str, Any]) -> Grid:
+    from analysis.other_programs.study import configuration, in_words
+
+    states = ", ".join(f"{n} {state}" for state, n in facts["states"].items())
+    best, rows = facts["best"], [(name, "another program's study")]
+    rows.append(("trials", f"{facts['trials']}" + (f": {states}" if states else "")))
+    rows.append(("direction", ", ".join(facts["directions"])))
+    if best is not None:
+        at = configuration(best["params"])
+        value = f"{in_words(best['value'])} (trial {best['trial']})"
+        rows.append(("best", f"{value}{' at ' if at else ''}{at}"))
+    return Grid(("", ""), rows)
 
 
 def _progress(url: str, name: str) -> dict[str, Any]:

@@ -1,0 +1,138 @@
+"""OtherStudy: what is known of a study that another program made with Optuna."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.reading import foreign
+from analysis.reading.database import directions, distributions, study_id
+from analysis.reading.foreign import PARAM
+from analysis.reading.loading import typed
+from analysis.reading.studies import has_spec
+from search_spaces.words.phrases import count
+from study.storage.opening import connect
+from study.storage.urls import StorageError, safe_url
+
+
+@dataclass(frozen=True)
+class OtherStudy:
+    """A study of one objective.
+
+    storage: its URL without a password. direction: minimize or maximize. trials, curves: see
+    `reading.foreign.load`. kinds: the distribution of each parameter, as Optuna writes it in JSON.
+    """
+
+    name: str
+    storage: str
+    direction: str
+    trials: pd.DataFrame
+    curves: pd.DataFrame
+    kinds: Mapping[str, Mapping[str, Any]]
+    confirm: None = None  # it has no later stage
+
+    @property
+    def ranked(self) -> pd.DataFrame:
+        """Its complete trials, best first, the earlier one of two; those whose value is not finite
+        are left out."""
+        known = self.trials[
+            (self.trials["state"] == "complete") & np.isfinite(self.trials["value"])
+        ]
+        rising = self.direction == "minimize"
+        return known.sort_values(["value", "trial"], ascending=[rising, True], ignore_index=True)
+
+    @property
+    def parameters(self) -> list[str]:
+        """The names of what some trial sampled."""
+        return [str(n).removeprefix(PARAM) for n in self.trials if str(n).startswith(PARAM)]
+
+    def sampled(self, row: pd.Series) -> dict[str, Any]:
+        """The parameters that a trial has, as they were sampled."""
+        values = {name: row[PARAM + name] for name in self.parameters}
+        return {name: plain(each) for name, each in values.items() if not is_missing(each)}
+
+    def better(self, values: pd.Series, than: float) -> pd.Series:
+        """Whether each value is better than another one."""
+        return values < than if self.direction == "minimize" else values > than
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a trial has no such value."""
+    return value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value))
+
+
+def plain(value: Any) -> Any:
+    """A number of numpy's as one of Python's, all else as it is."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def in_words(value: Any) -> str:
+    """A value in a few words: a number to four digits, a text as it is."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def configuration(params: Mapping[str, Any]) -> str:
+    """Parameters in a few words: ``x=0.31, depth=3``."""
+    return ", ".join(f"{name}={in_words(value)}" for name, value in params.items())
+
+
+def is_of_another_program(url: str, name: str) -> bool:
+    """Whether the study, which must be there, was not made by lrstudy. Raises StorageError."""
+    return not has_spec(url, name)
+
+
+def objectives(url: str, name: str) -> list[str]:
+    """The direction of each objective. Raises StorageError."""
+    with connect(url) as connection:
+        return directions(connection, study_id(connection, name))
+
+
+def direction_of(url: str, name: str) -> str:
+    """The direction of a study's one objective. Raises StorageError where it has several."""
+    found = objectives(url, name)
+    if len(found) != 1:
+        raise StorageError(
+            f"study {name!r} has {count(len(found), 'objective')}, and no trial of it is the best: "
+            "`lrstudy export` writes all of its values"
+        )
+    return found[0]
+
+
+def overview(url: str, name: str) -> dict[str, Any]:
+    """The facts of a study of any number of objectives as JSON values: directions, trials, states
+    and best (trial, value, params; None without a complete trial, or with several objectives).
+    Raises StorageError."""
+    found = objectives(url, name)
+    states = foreign.load(url, name)[0]["state"].value_counts()
+    ranked = load_other(url, name) if len(found) == 1 else None
+    return {
+        "directions": found,
+        "trials": int(states.sum()),
+        "states": {str(state): int(n) for state, n in states.items()},
+        "best": None if ranked is None else best_of(ranked),
+    }
+
+
+def best_of(study: OtherStudy) -> dict[str, Any] | None:
+    """Number, value and parameters of the best complete trial, None where there is none."""
+    if study.ranked.empty:
+        return None
+    first = study.ranked.iloc[0]
+    facts = {"trial": int(first["trial"]), "value": float(first["value"])}
+    return facts | {"params": study.sampled(first)}
+
+
+def load_other(url: str, name: str) -> OtherStudy:
+    """The study of that name in the storage ``url``. Raises StorageError, also where it has several
+    objectives."""
+    direction = direction_of(url, name)
+    with connect(url) as connection:
+        kinds = distributions(connection, study_id(connection, name))
+    trials, curves = (typed(each) for each in foreign.load(url, name))
+    trials["value"] = pd.to_numeric(trials["value"], errors="coerce").astype(float)
+    return OtherStudy(name, safe_url(url), direction, trials, curves, kinds)

@@ -1,0 +1,85 @@
+"""OtherReport: what the report says of a study that another program made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from analysis.other_programs.sections import ANSWER, SECTIONS, find
+from analysis.other_programs.study import OtherStudy, in_words, is_missing, plain
+from analysis.page.links import anchor
+from analysis.reading.foreign import PARAM
+from analysis.section import Finding
+from analysis.wording import listed
+from search_spaces.words.phrases import count
+from study.durations import duration
+
+
+@dataclass(frozen=True)
+class OtherReport:
+    """The part of `StudyReport` that a study without fresh seeds of its own has: see there."""
+
+    slug: str
+    label: str
+    study: OtherStudy
+    answer: Finding
+    sections: Sequence[Finding]
+    facts: Mapping[str, Mapping[str, str]]
+    trials: Mapping[str, pd.DataFrame]
+    anchors: frozenset[str]
+    exercise: None = None
+    unconfirmed: None = None
+    not_counted: Sequence[str] = ()
+
+    @property
+    def findings(self) -> list[Finding]:
+        """The answer and the sections."""
+        return [self.answer, *self.sections]
+
+    def attempts(self, stage: str) -> str:
+        """What the rows of its one stage are."""
+        return count(len(self.trials[stage]), "trial")
+
+    def stem(self, finding: Finding, name: str) -> str:
+        """What the files of a picture or table of that name are called, without a suffix."""
+        return f"{self.slug}-{name}"
+
+
+def report_other(study: OtherStudy, slug: str, label: str) -> OtherReport:
+    """All findings of a study."""
+    return OtherReport(
+        slug=slug,
+        label=label,
+        study=study,
+        answer=find(ANSWER, study),
+        sections=[find(section, study) for section in SECTIONS],
+        facts={"search": _facts(study)},
+        trials={"search": _rows(study)},
+        anchors=frozenset(anchor(slug, "search", int(n)) for n in study.trials["trial"]),
+    )
+
+
+def _facts(study: OtherStudy) -> dict[str, str]:
+    """What a reader needs to judge the study, as far as its storage tells."""
+    counts = study.trials["state"].value_counts()
+    return {
+        "Made by": "another program, not lrstudy",
+        "Trials": listed([f"{n} {state}" for state, n in counts.items()]) or "none",
+        "Direction": study.direction,
+        "Parameters": ", ".join(study.parameters) or "none",
+        "Time": f"{duration(float(study.trials['seconds'].sum()))}, summed over trials",
+        "Judged on": "not recorded: the values are the program's own, one run each",
+    }
+
+
+def _rows(study: OtherStudy) -> pd.DataFrame:
+    """A row for every trial: trial, state, value, its parameters as text, seconds."""
+    names = [PARAM + name for name in study.parameters]
+    texts = {
+        name: [None if is_missing(each) else in_words(plain(each)) for each in study.trials[name]]
+        for name in names
+    }
+    frame = study.trials[["trial", "state", "value", "seconds"]]
+    return frame.assign(**texts)[["trial", "state", "value", *names, "seconds"]]
