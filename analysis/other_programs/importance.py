@@ -55,7 +55,7 @@ def distribution(
 ) -> BaseDistribution | None:
     """What a parameter was sampled from: numbers from the range that is stored, or where they leave
     it from that of the values; all else from the values that there are. None where a trial lacks
-    it, or all have the same value."""
+    it, all have the same value, or their range is no number."""
     if values.map(is_missing).any() or values.map(str).nunique() < 2:
         return None
     kind = kinds[str(values.name).removeprefix(PARAM)]
@@ -66,6 +66,8 @@ def distribution(
     ends = [stored.get(end) for end in ("low", "high")]
     if all(isinstance(each, int | float) for each in ends) and ends[0] <= low <= high <= ends[1]:
         low, high = map(float, ends)
+    if not math.isfinite(high - low):
+        return None
     return FloatDistribution(low, high, log=stored.get("log") is True and low > 0)
 
 

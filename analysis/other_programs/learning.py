@@ -71,7 +71,8 @@ def draw(estimates: Estimates) -> list[Picture]:
         one.fill_between(bands["step"], *quartiles, color="#0072b2", alpha=0.22, linewidth=0)
         one.plot(bands["step"], bands["median"], color="#0072b2", linewidth=2)
         one.plot(best["step"], best["value"], color=INK, linestyle=":")
-        low, high = curves["value"].quantile([0.02, 0.98])
+        middle = curves["value"].quantile([0.02, 0.98])
+        low, high = min(*middle, *best["value"]), max(*middle, *best["value"])
         pad = 0.08 * (high - low) or 1.0
         one.set_ylim(low - pad, high + pad)
         one.set_xlabel("step")

@@ -39,13 +39,13 @@ def estimate(study: OtherStudy) -> Estimates:
     pruned, silent (without a report), reports, saved_share (of the reports that all would have made
     had the pruned ones made as many as the median complete trial)."""
     curves = study.curves.rename(columns={"intermediate_value": "value"})
-    complete = curves[curves["state"] == "complete"]
-    last = curves[curves["state"] == "pruned"].sort_values("step")
+    complete = curves[(curves["state"] == "complete") & np.isfinite(curves["value"])]
+    last = curves[(curves["state"] == "pruned") & np.isfinite(curves["value"])].sort_values("step")
     last = last.drop_duplicates("trial", keep="last")
     by_step = {step: group["value"] for step, group in complete.groupby("step")}
     rows = []
     for row in last.to_dict("records"):
-        others = by_step.get(row["step"], pd.Series(dtype=float)).dropna()
+        others = by_step.get(row["step"], pd.Series(dtype=float))
         worse = (~study.better(others, row["value"]) & (others != row["value"])).mean()
         rows.append((row["trial"], row["step"], row["value"], len(others), worse))
     stopped = pd.DataFrame(rows, columns=ABOUT.tables["pruned"].names).astype(
