@@ -106,12 +106,12 @@ def _sampled(
     """
     images = splits(data)
     labels = {split: each.labels.cpu().numpy() for split, each in images.items()}
-    probabilities = {
+    predicted_by = {
         "sampled": predictions.probabilities(data),
         "last": {split: probabilities(state.model, each) for split, each in images.items()},
     }
     judged: dict[str, dict[str, Any]] = {}
-    for weights, by_split in probabilities.items():
+    for weights, by_split in predicted_by.items():
         predicted = {split: each.numpy() for split, each in by_split.items()}
         fit = (predicted["val"], labels["val"]) if "val" in predicted else None
         judged[weights] = {
@@ -121,7 +121,7 @@ def _sampled(
     noise = _gradient_noise(state, records[-1].last_lr, data.train)
     write(trial, predictive=judged | {"samples": predictions.count}, gradient_noise=noise)
     if data.test is not None:
-        right = probabilities["sampled"]["test"].numpy().argmax(axis=1) == labels["test"]
+        right = predicted_by["sampled"]["test"].numpy().argmax(axis=1) == labels["test"]
         bits = TrialRecord.model_validate(trial.user_attrs).test_correct
         write(trial, test_correct=bits | {"sampled": to_bits(right)})
     split = "val" if data.test is None else "test"
