@@ -18,7 +18,7 @@ from analysis.table import PERCENT, Column, N, Table
 from analysis.wording import listed
 from search_spaces.words.phrases import count, percent
 from study.terminal import printable
-from study.values import mapping
+from study.values import mapping, number
 
 ABOUT = About(
     title="Parameter importance",
@@ -63,9 +63,9 @@ def distribution(
         return CategoricalDistribution(sorted(set(values.map(str))))
     numbers, stored = values.astype(float), mapping(kind.get("attributes"))
     low, high = float(numbers.min()), float(numbers.max())
-    ends = [stored.get(end) for end in ("low", "high")]
-    if all(isinstance(each, int | float) for each in ends) and ends[0] <= low <= high <= ends[1]:
-        low, high = map(float, ends)
+    ends = [number(stored.get(end)) for end in ("low", "high")]
+    if ends[0] is not None and ends[1] is not None and ends[0] <= low <= high <= ends[1]:
+        low, high = ends[0], ends[1]
     if not math.isfinite(high - low):
         return None
     return FloatDistribution(low, high, log=stored.get("log") is True and low > 0)

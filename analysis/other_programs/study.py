@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,8 @@ from search_spaces.words.phrases import count
 from study.storage.opening import connect
 from study.storage.urls import StorageError, safe_url
 
+Direction = Literal["minimize", "maximize"]
+
 
 @dataclass(frozen=True)
 class OtherStudy:
@@ -30,7 +32,7 @@ class OtherStudy:
 
     name: str
     storage: str
-    direction: str
+    direction: Direction
     trials: pd.DataFrame
     curves: pd.DataFrame
     kinds: Mapping[str, Mapping[str, Any]]
@@ -40,9 +42,8 @@ class OtherStudy:
     def ranked(self) -> pd.DataFrame:
         """Its complete trials, best first, the earlier one of two; those whose value is not finite
         are left out."""
-        known = self.trials[
-            (self.trials["state"] == "complete") & np.isfinite(self.trials["value"])
-        ]
+        complete: pd.DataFrame = self.trials[self.trials["state"] == "complete"]
+        known: pd.DataFrame = complete[np.isfinite(complete["value"])]
         rising = self.direction == "minimize"
         return known.sort_values(["value", "trial"], ascending=[rising, True], ignore_index=True)
 
@@ -92,15 +93,20 @@ def objectives(url: str, name: str) -> list[str]:
         return directions(connection, study_id(connection, name))
 
 
-def direction_of(url: str, name: str) -> str:
-    """The direction of a study's one objective. Raises StorageError where it has several."""
+def direction_of(url: str, name: str) -> Direction:
+    """The direction of a study's one objective. Raises StorageError where it has several, or none
+    that lrstudy knows."""
     found = objectives(url, name)
     if len(found) != 1:
         raise StorageError(
             f"study {name!r} has {count(len(found), 'objective')}, and no trial of it is the best: "
             "`lrstudy export` writes all of its values"
         )
-    return found[0]
+    if found[0] == "minimize":
+        return "minimize"
+    if found[0] == "maximize":
+        return "maximize"
+    raise StorageError(f"study {name!r} has an objective without a direction")
 
 
 def overview(url: str, name: str) -> dict[str, Any]:

@@ -77,9 +77,10 @@ def _facts(study: OtherStudy) -> dict[str, str]:
 def _rows(study: OtherStudy) -> pd.DataFrame:
     """A row for every trial: trial, state, value, its parameters as text, seconds."""
     names = [PARAM + name for name in study.parameters]
-    texts = {
-        name: [None if is_missing(each) else in_words(plain(each)) for each in study.trials[name]]
-        for name in names
-    }
+    texts = {name: study.trials[name].astype(object).map(_text) for name in names}
     frame = study.trials[["trial", "state", "value", "seconds"]]
     return frame.assign(**texts)[["trial", "state", "value", *names, "seconds"]]
+
+
+def _text(value: object) -> str | None:
+    return None if is_missing(value) else in_words(plain(value))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import optuna
 import pandas as pd
 from optuna.distributions import BaseDistribution, FloatDistribution
@@ -138,7 +140,7 @@ def shares(
     params: pd.DataFrame,
     values: pd.Series,
     distributions: dict[str, BaseDistribution],
-    direction: str = "maximize",
+    direction: Literal["minimize", "maximize"] = "maximize",
 ) -> dict[str, float]:
     """The share of each parameter in reaching the best quarter of the values; they sum to 1.
 
@@ -156,7 +158,7 @@ def shares(
     return optuna.importance.get_param_importances(study, evaluator=evaluator)
 
 
-def _silent_study(direction: str) -> optuna.Study:
+def _silent_study(direction: Literal["minimize", "maximize"]) -> optuna.Study:
     """A study in memory, whose creation Optuna would otherwise announce in the log."""
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)

@@ -103,7 +103,7 @@ def _configurations(study: Study) -> pd.DataFrame:
     frame = frame.assign(
         family=[arm.family for arm in arms],
         origin_trial=pd.array([arm.origin for arm in arms], dtype="Int64"),
-        configuration=[configuration(dict(arm.parameters)) for arm in arms],
+        configuration=[configuration(arm.parameters) for arm in arms],
         in_best_set=frame["arm"].map(inside),
         confirm_trials=pd.Series(
             [ids(found[found["arm"] == arm]) for arm in frame["arm"]], frame.index, dtype=object

@@ -80,7 +80,7 @@ def sampled(spec: StudySpec, trials: pd.DataFrame) -> dict[str, Range]:
     }
 
 
-def configuration(values: Mapping[Hashable, Any]) -> str:
+def configuration(values: Mapping[Any, Any]) -> str:
     """Parameters in a few words: ``base_lr=0.31, final_fraction=0.02``; those it lacks left out."""
     known = {name: value for name, value in values.items() if not math.isnan(value)}
     return ", ".join(f"{name}={value:.3g}" for name, value in known.items())
