@@ -27,6 +27,7 @@ from search_spaces.schedules.cycles import CosineRestarts, OneCycle
 from search_spaces.schedules.decays import Constant, Factor, InversePower, MultiFactor, Power
 from search_spaces.schedules.given import Plateau, Table, TorchScheduler
 from search_spaces.schedules.horizon import Cosine, Polynomial, Rex, WarmupStableDecay
+from search_spaces.schedules.sequence import Then
 from search_spaces.schedules.text import parse_schedule
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ __all__ = [
     "StorageError",
     "Study",
     "Table",
+    "Then",
     "TorchScheduler",
     "WarmupStableDecay",
     "estimates",

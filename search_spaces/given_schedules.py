@@ -115,7 +115,7 @@ def join(space: SearchSpace, texts: Sequence[str]) -> SearchSpace:
     found = [read(text) for text in texts]
     given: dict[str, Written] = {}
     for written in found:
-        label = _label(written, [each for each in found if each.name == written.name], space)
+        label = _label(written, [each for each in found if each.title == written.title], space)
         if label in given or label in space.FAMILIES:
             raise ValueError(f"the schedule {label!r} is there twice")
         given[label] = written
@@ -124,8 +124,8 @@ def join(space: SearchSpace, texts: Sequence[str]) -> SearchSpace:
 
 def _label(written: Written, alike: Sequence[Written], space: SearchSpace) -> str:
     """The family's name; with what makes it another one where there are several."""
-    if len(alike) == 1 and written.name not in space.FAMILIES:
-        return written.name
+    if len(alike) == 1 and written.title not in space.FAMILIES:
+        return written.title
     shared = set.intersection(*(set(each.words) for each in alike)) if len(alike) > 1 else set()
     special = [word for word in written.words if word not in shared]
-    return f"{written.name}: {' '.join(special)}" if special else written.name
+    return f"{written.title}: {' '.join(special)}" if special else written.title

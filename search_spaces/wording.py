@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from search_spaces.schedules.base import ScheduleConfig
 from search_spaces.schedules.durations import CLOSE
+from search_spaces.schedules.sequence import Then
 from search_spaces.weight_sampling import WeightSampling
 from search_spaces.words.phrases import count
 
@@ -11,9 +12,8 @@ from search_spaces.words.phrases import count
 def in_words(schedule: ScheduleConfig) -> str:
     """The schedule in one phrase, numbers to four digits, its warmup after the rest."""
     values = {name: _short(value) for name, value in schedule.model_dump().items()}
-    text = schedule.PHRASE.format(
-        **values, **_counted(schedule), watched=getattr(schedule, "watched", "")
-    )
+    values |= {"watched": getattr(schedule, "watched", ""), "parts_words": _parts(schedule)}
+    text = schedule.PHRASE.format(**values, **_counted(schedule))
     if schedule.warmup > 0:
         shape = "rising from" if schedule.warmup_shape == "linear" else "at"
         warmup = count(schedule.warmup, "epoch")
@@ -22,6 +22,16 @@ def in_words(schedule: ScheduleConfig) -> str:
         return text
     ends_within = abs(schedule.warmup - round(schedule.warmup)) > CLOSE
     return f"{text}, changed once an epoch{' and while warmup ends' if ends_within else ''}"
+
+
+def _parts(schedule: ScheduleConfig) -> str:
+    """The parts of a sequence, with the epoch from which each counts."""
+    if not isinstance(schedule, Then):
+        return ""
+    first, *later = (in_words(part) for part in schedule.parts)
+    for start, words in zip(schedule.boundaries, later, strict=True):
+        first += f", then, counted from epoch {_short(start)}, {words}"
+    return first
 
 
 def _counted(schedule: ScheduleConfig) -> dict[str, str]:

@@ -8,6 +8,7 @@ that is legible when 5 inches are shown 360 pixels wide.
 from __future__ import annotations
 
 import io
+import re
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -95,13 +96,14 @@ class Picture:
 
 def style(family: str) -> tuple[str, str]:
     """Colour and mark of a schedule family. A variant (``cosine/as-published``) has its run's; a
-    schedule with settings of its own (``cosine: warmup=5``) has others, the same ones always."""
+    sequence, or a schedule with settings of its own (``cosine: warmup=5``), has others, always the
+    same ones."""
     run = family.partition("/")[0]
     places = [*_PLACES, *(each for each in FAMILIES if each not in _PLACES)]
     name = _LIKE.get(run, run)
     if name in places:
         place = places.index(name)
-    elif name.partition(":")[0] in FAMILIES:
+    elif re.split(r"[: ]", name)[0] in FAMILIES:
         place = zlib.crc32(name.encode())
     else:
         return INK, "o"

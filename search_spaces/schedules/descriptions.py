@@ -112,7 +112,8 @@ def _allowed(info: FieldInfo) -> str:
         return " or ".join(map(str, get_args(kind)))
     if get_origin(kind) is tuple:
         (each, _) = get_args(kind)
-        return f"{_bounds(get_args(each)[1:])} each, written 1/2/3"
+        bounds = _bounds(get_args(each)[1:])
+        return f"{bounds} each, written 1/2/3" if bounds else "schedules, with `then` between them"
     if get_origin(kind) is dict:
         return "NAME=VALUE,..."
     if kind is bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_origin
 
@@ -15,6 +16,7 @@ from search_spaces.schedules.problems import first_problem
 from search_spaces.schedules.searched import Searched
 from search_spaces.words.unknown import unknown
 
+_THEN = re.compile(r"\s+then\s+")
 UNKNOWN = "?"
 """Written for a value that a study shall sample."""
 _TORCH_LISTS = ("milestones",)
@@ -35,6 +37,9 @@ def parse_schedule(text: str, epochs: float | None = None) -> ScheduleConfig:
     epochs: length of training, from which the family fills in what is left out, such as a horizon;
     None: not known.
 
+    ``A:until=5,... then B`` is the schedule A up to the start of epoch 5 (counted from 0), then B,
+    whose durations count from there.
+
     ``base`` stands for ``base_lr``, and so for every rate. Lists are written ``15/30``; any other
     ``1/3`` is the number. Arguments of ``torch:scheduler=StepLR,...`` that no schedule has go to
     the torch class. Raises ValueError, in one line, with the nearest name where one is unknown; it
@@ -47,12 +52,14 @@ def parse_schedule(text: str, epochs: float | None = None) -> ScheduleConfig:
 class Written:
     """What a line of text says of a schedule, not yet validated.
 
-    name: of its family. fields: as the family takes them. words: the ``name=value`` in it. spoken:
-    what the text calls a field.
+    name: of its family. title: the same, or the names in a sequence: "constant then cosine".
+    fields: as the family takes them. words: the ``name=value`` in it. spoken: what the text calls a
+    field.
     """
 
     text: str
     name: str
+    title: str
     fields: Mapping[str, Any]
     words: tuple[str, ...]
     spoken: Mapping[str, str]
@@ -89,8 +96,13 @@ class Written:
 
 def read(text: str) -> Written:
     """The parts of ``family:name=value,...``. Raises ValueError where a name is unknown."""
+    pieces = _THEN.split(text.strip())
+    if len(pieces) > 1:
+        return _sequence(text, pieces)
     name, _, rest = (part.strip() for part in text.partition(":"))
     family = FAMILIES.get(name)
+    if name == "then":
+        raise ValueError(f"'then' stands between two schedules: {FAMILIES[name].EXAMPLE}")
     if family is None:
         raise ValueError(unknown("schedule", name, FAMILIES))
     known = [field for field in family.model_fields if field not in ("family", "arguments")]
@@ -114,7 +126,31 @@ def read(text: str) -> Written:
     if arguments:
         fields["arguments"] = arguments
     words = tuple(f"{key}={value}" for key, value in pairs.items())
-    return Written(text, name, fields, words, spoken)
+    return Written(text, name, name, fields, words, spoken)
+
+
+def _sequence(text: str, pieces: Sequence[str]) -> Written:
+    """The parts of ``constant:base=0.3,until=5 then cosine``."""
+    parts, boundaries, words = [], [], []
+    for piece in pieces:
+        family, _, rest = piece.partition(":")
+        pairs = [pair.strip() for pair in rest.split(",")]
+        ends = [pair for pair in pairs if pair.startswith("until=")]
+        if len(ends) != (piece is not pieces[-1]):
+            raise ValueError(f"{text!r}: every schedule but the last needs one until=EPOCH")
+        parts.append(read(f"{family}:{','.join(each for each in pairs if each not in ends)}"))
+        boundaries += [_single(end.removeprefix("until=").strip()) for end in ends]
+        words += [*parts[-1].words, *ends]
+    fields: dict[str, Any] = {
+        "family": "then",
+        "parts": [dict(part.fields) for part in parts],
+        "boundaries": boundaries,
+    }
+    if "base_lr" in parts[0].fields:
+        fields["base_lr"] = parts[0].fields["base_lr"]
+    title = " then ".join(part.name for part in parts)
+    spoken = {"boundaries": "until", **parts[0].spoken}
+    return Written(text, "then", title, fields, tuple(words), spoken)
 
 
 def _pairs(text: str, rest: str) -> dict[str, str]:

@@ -14,6 +14,7 @@ from search_spaces.schedules.cycles import CosineRestarts
 from search_spaces.schedules.decays import MultiFactor
 from search_spaces.schedules.durations import CLOSE, updates
 from search_spaces.schedules.given import Plateau, Table, TorchScheduler
+from search_spaces.schedules.sequence import Then
 from search_spaces.words.phrases import count
 
 _ENOUGH = 0.99
@@ -42,6 +43,8 @@ def unfinished(schedule: ScheduleConfig, epochs: int, steps_per_epoch: int) -> l
             return _torch(schedule, epochs, steps_per_epoch)
         case Plateau():
             return _patience(schedule, epochs)
+        case Then():
+            return _parts(schedule, epochs, steps_per_epoch)
         case Schedule(end=float(end)):
             return _horizon(schedule, end, epochs, steps_per_epoch)
     return []
@@ -52,6 +55,15 @@ def _horizon(schedule: Schedule, end: float, epochs: int, steps_per_epoch: int) 
         return []
     last = _last(schedule, epochs, steps_per_epoch)
     return [f"training ends after {count(epochs, 'epoch')} of a horizon of {end:g}, {last}"]
+
+
+def _parts(schedule: Then, epochs: int, steps_per_epoch: int) -> list[str]:
+    """The last part begins at the last boundary, and has what is left of training."""
+    last = schedule.boundaries[-1]
+    if last >= epochs - CLOSE:
+        trained = count(epochs, "epoch")
+        return [f"training ends after {trained}, before the last schedule begins at epoch {last:g}"]
+    return unfinished(schedule.parts[-1], math.ceil(epochs - last - CLOSE), steps_per_epoch)
 
 
 def _milestones(schedule: MultiFactor, epochs: int) -> list[str]:

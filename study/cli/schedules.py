@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Annotated
@@ -58,7 +59,7 @@ def schedules(
 
 
 def _explain(console: Console, family: Family) -> None:
-    plot = f"lrstudy plot {family.example}"
+    plot = f"lrstudy plot {shlex.quote(family.example)}"
     if FAMILIES[family.name] is Plateau:  # which no plot without a loss can show
         plot = f"in Python: lrstudy.parse_schedule({family.example!r})"
     console.print(Text.assemble((family.name, "bold"), f"  {family.summary}\n"))

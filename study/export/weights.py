@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from search_spaces.config import TrialConfig
 from search_spaces.schedules.base import Schedule, ScheduleConfig
 from search_spaces.schedules.durations import CLOSE
+from search_spaces.schedules.sequence import Then
 from search_spaces.weight_sampling import WeightSampling
 from search_spaces.wording import in_words
 from study.export.code import load_code, network_code, readme, train_code
@@ -168,7 +169,6 @@ import math
 from torch.optim.lr_scheduler import LambdaLR
 
 steps_per_epoch = {steps_per_epoch}  # optimizer updates in an epoch: put in your own number
-{constants}
 
 
 def updates(epochs):
@@ -176,10 +176,18 @@ def updates(epochs):
     whole = round(epochs)
     close = abs(epochs - whole) <= {close}
     return whole * steps_per_epoch if close else round(epochs * steps_per_epoch)
+{progress}
 
+{rate}
 
+def lambda_lr(optimizer):
+    """A scheduler for an optimizer that was made with lr=base_lr."""
+    return LambdaLR(optimizer, lambda step: rate(step) / base_lr)
+'''
+_RATE = '''\
+{constants}
 w = {warmup}
-{unit}{progress}{held}
+{unit}{held}{parts}
 
 def after_warmup(t):
     """Rate at update t, counted from 0, once the warmup of w updates is over."""
@@ -192,11 +200,13 @@ def rate(step):
     if t >= w:
         return after_warmup(t)
     return warmup_lr + {rise} * t / w
+'''
+_PART = '''
 
-
-def lambda_lr(optimizer):
-    """A scheduler for an optimizer that was made with lr=base_lr."""
-    return LambdaLR(optimizer, lambda step: rate(step) / base_lr)
+def part_{number}(step):
+    """Rate of {words}, from step 0 on."""
+{rate}
+    return rate(step)
 '''
 
 
@@ -207,22 +217,44 @@ def lambda_code(schedule: ScheduleConfig, epochs: int, steps_per_epoch: int) -> 
     table of its rates. Raises ValueError for a schedule that follows the loss.
     """
     closed = closed_form(schedule, epochs, steps_per_epoch)
-    values = closed.model_dump(exclude={"family", "hold_epochs", "per", "warmup_shape"})
-    body = indent(closed.CODE, "    ")
-    whole, end = "updates(warmup)", "horizon" if "horizon" in values else repr(closed.end)
+    rate = _rate(closed)
     return _CODE.format(
         words=in_words(closed),
         steps_per_epoch=steps_per_epoch,
-        constants="\n".join(f"{name} = {value!r}" for name, value in values.items()),
-        warmup=whole if closed.end is None else f"min({whole}, max(0, updates({end}) - 1))",
-        unit=_unit(closed),
-        progress=_PROGRESS if "progress(" in body else "",
-        body=body,
-        held=_HELD if closed.hold_epochs else "",
-        clock="held(step)" if closed.hold_epochs else "step",
         close=CLOSE,
-        rise="(after_warmup(w) - warmup_lr)" if closed.warmup_shape == "linear" else "0",
+        progress=_PROGRESS if "progress(" in rate else "",
+        rate=rate,
     )
+
+
+def _rate(schedule: Schedule) -> str:
+    """Statements that define ``rate(step)``, and the schedule's parameters by their names."""
+    hidden = {"family", "hold_epochs", "per", "warmup_shape", "parts"}
+    values = schedule.model_dump(exclude=hidden)
+    whole, end = "updates(warmup)", "horizon" if "horizon" in values else repr(schedule.end)
+    return _RATE.format(
+        constants="\n".join(f"{name} = {value!r}" for name, value in values.items()),
+        warmup=whole if schedule.end is None else f"min({whole}, max(0, updates({end}) - 1))",
+        unit=_unit(schedule),
+        parts=_parts(schedule),
+        body=indent(schedule.CODE, "    "),
+        held=_HELD if schedule.hold_epochs else "",
+        clock="held(step)" if schedule.hold_epochs else "step",
+        rise="(after_warmup(w) - warmup_lr)" if schedule.warmup_shape == "linear" else "0",
+    )
+
+
+def _parts(schedule: Schedule) -> str:
+    """A function for each part of a sequence, and ``parts``."""
+    if not isinstance(schedule, Then):
+        return ""
+    closed = [part for part in schedule.parts if isinstance(part, Schedule)]
+    code = [
+        _PART.format(number=number, words=in_words(part), rate=indent(_rate(part), "    "))
+        for number, part in enumerate(closed)
+    ]
+    names = ", ".join(f"part_{number}" for number in range(len(closed)))
+    return "".join([*code, f"\n\nparts = ({names})\n"])
 
 
 def _unit(schedule: Schedule) -> str:

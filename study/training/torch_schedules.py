@@ -6,6 +6,7 @@ import inspect
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
@@ -19,6 +20,7 @@ from search_spaces.schedules.decays import Constant
 from search_spaces.schedules.durations import updates
 from search_spaces.schedules.given import Plateau, Table, TorchScheduler
 from search_spaces.schedules.problems import first_problem
+from search_spaces.schedules.sequence import Then
 from search_spaces.words.unknown import unknown
 
 _REFUSED = {
@@ -54,6 +56,8 @@ def closed_form(schedule: ScheduleConfig, epochs: int, steps_per_epoch: int) -> 
     Raises ValueError, in one line, for an unknown class or wrong arguments, and for a ``Plateau``,
     which depends on the validation loss.
     """
+    if isinstance(schedule, Then):
+        return _closed_parts(schedule, epochs, steps_per_epoch)
     if isinstance(schedule, Schedule):
         return schedule
     if not isinstance(schedule, TorchScheduler):
@@ -68,6 +72,17 @@ def closed_form(schedule: ScheduleConfig, epochs: int, steps_per_epoch: int) -> 
     except ValidationError as error:
         reason = first_problem(error)
         raise ValueError(f"{schedule.scheduler} gives no usable rates: {reason}") from None
+
+
+def _closed_parts(schedule: Then, epochs: int, steps_per_epoch: int) -> Then:
+    """The sequence with the torch schedulers among its parts as tables, each of its own length."""
+    starts = [0.0, *schedule.boundaries, max(epochs, schedule.boundaries[-1] + 1)]
+    lengths = [math.ceil(end - start) for start, end in pairwise(starts)]
+    closed = (
+        closed_form(part, length, steps_per_epoch)
+        for part, length in zip(schedule.parts, lengths, strict=True)
+    )
+    return schedule.model_copy(update={"parts": tuple(closed)})
 
 
 def _record(schedule: TorchScheduler, count: int) -> tuple[float, ...]:

@@ -17,6 +17,7 @@ WITH_SETTINGS = {
     "table": "table:rates=0.1/0.2",
     "torch": "torch:scheduler=StepLR,step_size=3",
     "cosine_restarts": "cosine_restarts:cycle=4",
+    "then": "constant:until=4 then cosine:final=0",
 }
 """What can be neither sampled nor filled in."""
 
@@ -32,10 +33,10 @@ def built(texts: list[str], family: str, values: dict[str, float]) -> tuple[Any,
 def test_every_family_can_be_given_and_its_baseline_is_a_schedule(name: str) -> None:
     text = WITH_SETTINGS.get(name, name)
     space = find_space("schedules", [text])
-    assert (name,) == space.FAMILIES
+    [label] = space.FAMILIES
     ranges = space.ranges(BUDGET)
-    for values in space.baselines(name, BUDGET) or [{}]:
-        schedule, sampled = built([text], name, values)
+    for values in space.baselines(label, BUDGET) or [{}]:
+        schedule, sampled = built([text], label, values)
         assert schedule.family == name
         assert sampled == values
         assert values.keys() == ranges.keys()
@@ -46,8 +47,11 @@ def test_every_family_can_be_given_and_its_baseline_is_a_schedule(name: str) -> 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_a_trial_can_be_built_at_both_ends_of_all_ranges(name: str, end: str) -> None:
     text = WITH_SETTINGS.get(name, name)
-    ranges = find_space("schedules", [text]).ranges(BUDGET)
-    schedule, _ = built([text], name, {each: getattr(r, end) for each, r in ranges.items()})
+    space = find_space("schedules", [text])
+    ranges = space.ranges(BUDGET)
+    schedule, _ = built(
+        [text], space.FAMILIES[0], {each: getattr(r, end) for each, r in ranges.items()}
+    )
     assert schedule.family == name
 
 
@@ -88,6 +92,10 @@ def test_a_factor_ends_at_the_sampled_fraction() -> None:
     ("texts", "labels"),
     [
         (["cosine", "factor"], ("cosine", "factor")),
+        (
+            ["constant:until=3 then cosine", "constant:until=4 then cosine", "cosine"],
+            ("constant then cosine: until=3", "constant then cosine: until=4", "cosine"),
+        ),
         (["cosine", "cosine:warmup=1"], ("cosine", "cosine: warmup=1")),
         (
             ["cosine:base=1,warmup=1", "cosine:base=1,warmup=2,final=0"],

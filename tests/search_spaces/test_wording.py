@@ -35,6 +35,9 @@ PHRASES = {
         "one cycle from 0 up to 1 at epoch 3, down to 0 at epoch 9"
     ),
     "power:base=1,start=3": "1, falling as time to the power -0.51 after 3 epochs",
+    "constant:base=1,until=3 then cosine:horizon=4": (
+        "a constant rate of 1, then, counted from epoch 3, a cosine from 1 to 0 at epoch 4"
+    ),
     "rex:base=1,horizon=9": "a reflected exponential from 1 to 0 at epoch 9",
     "plateau:base=0.1,mode=max,patience=1": (
         "0.1, times 0.1 when the validation accuracy has not improved for more than 1 epoch"
@@ -56,7 +59,7 @@ def test_phrase(text: str) -> None:
 
 
 def test_every_family_has_words() -> None:
-    assert {text.partition(":")[0] for text in PHRASES} == set(FAMILIES)
+    assert {parse_schedule(text).family for text in PHRASES} == set(FAMILIES)
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,7 @@ from search_spaces.schedules.durations import updates
 from search_spaces.schedules.families import schedule_adapter
 from search_spaces.schedules.given import Plateau, Table, TorchScheduler
 from search_spaces.schedules.horizon import Cosine, Polynomial, Rex, WarmupStableDecay
+from search_spaces.schedules.sequence import Then
 from search_spaces.weight_sampling import WeightSampling
 from study.spec import StudySpec
 from tests.torch_rates import Make, torch_rates
@@ -92,6 +93,27 @@ ORACLES: dict[str, tuple[Schedule, Make, int]] = {
     "rex": (
         Rex(base_lr=BASE, horizon=12),
         lambda_lr(lambda t: (1 - min(t / 12, 1)) / (1 / 2 + (1 - min(t / 12, 1)) / 2)),
+        20,
+    ),
+    "sequence": (
+        Then(
+            base_lr=BASE,
+            parts=(
+                Constant(base_lr=BASE),
+                Factor(base_lr=BASE, alpha=0.8),
+                Polynomial(base_lr=BASE, horizon=6),
+            ),
+            boundaries=(5, 9),
+        ),
+        lambda o: lr_scheduler.SequentialLR(
+            o,
+            [
+                lr_scheduler.ConstantLR(o, factor=1.0),
+                lr_scheduler.ExponentialLR(o, 0.8),
+                lr_scheduler.PolynomialLR(o, total_iters=6, power=1.0),
+            ],
+            [5, 9],
+        ),
         20,
     ),
     "multi-step": (
@@ -427,6 +449,10 @@ FIELDS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         "arguments": st.fixed_dictionaries({"step_size": st.integers(1, 5), "gamma": ALPHA}),
         "per": PER,
     },
+    "then": {
+        "parts": st.just(({"family": "constant"}, {"family": "cosine", "horizon": 3})),
+        "boundaries": st.just((5.5,)),
+    },
     "plateau": {
         "alpha": ALPHA,
         "patience": st.integers(0, 5),
@@ -434,7 +460,11 @@ FIELDS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         "mode": st.sampled_from(["min", "max"]),
     },
 }
-CLOSED = [name for name, family in FAMILIES.items() if issubclass(family, Schedule)]
+CLOSED = [
+    name
+    for name, family in FAMILIES.items()
+    if issubclass(family, Schedule) and name != "then"  # whose parts have durations, too
+]
 DECAYS = (
     "factor",
     "multi_factor",

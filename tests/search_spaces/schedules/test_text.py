@@ -13,6 +13,7 @@ from search_spaces.schedules.cycles import OneCycle
 from search_spaces.schedules.decays import Constant, MultiFactor
 from search_spaces.schedules.given import Table, TorchScheduler
 from search_spaces.schedules.horizon import Cosine
+from search_spaces.schedules.sequence import Then
 from search_spaces.schedules.text import first_problem, parse_schedule
 from search_spaces.words.unknown import unknown
 
@@ -138,3 +139,35 @@ def test_first_problem_leaves_out_values_that_are_long_or_allowed() -> None:
     config["schedule"] = {"family": "constant", "base_lr": 1, "alpha": 0.5}
     assert problem(TrialConfig, config) == "schedule.alpha is not known here"
     assert problem(list[int], {"a": 1}) == "it must be a list"
+
+
+def test_parts_of_a_sequence_share_a_base_rate_and_fill_their_own_time() -> None:
+    found = parse_schedule("constant:base=0.3,until=5 then cosine:final=0.01 ", 20)
+    parts = (Constant(base_lr=0.3), Cosine(base_lr=0.3, final_lr=0.01, horizon=15))
+    assert found == Then(base_lr=0.3, parts=parts, boundaries=(5.0,))
+    ends = parse_schedule("table:rates=0.1/0.4,until=2 then factor:alpha=0.5")
+    assert isinstance(ends, Then)
+    assert (ends.base_lr, ends.parts[1].base_lr) == (0.4, 0.4)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "constant then cosine",
+            "'constant then cosine': every schedule but the last needs",
+        ),
+        ("constant:until=1 then cosine:until=2", "every schedule but the last needs one until=EPO"),
+        ("constant:base=1,until=0 then constant", "number 1 of until must be above 0, not 0"),
+        ("constant:base=1,until=x then constant", "number 1 of until must be a number, not 'x'"),
+        ("constant:base=1,until=3 then cosin", "unknown schedule 'cosin'. Did you mean 'cosine'?"),
+        ("plateau:base=1,until=3 then constant", "a part cannot follow the validation loss"),
+        ("constant:until=3 then constant", "base is missing"),
+        ("then:parts=1", "'then' stands between two schedules: constant:base=0.3,until=10 then"),
+    ],
+)
+def test_a_wrong_sequence_is_explained_in_one_line(text: str, message: str) -> None:
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 (the message is compared below)
+        parse_schedule(text)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)

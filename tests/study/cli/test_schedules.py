@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -44,10 +45,10 @@ def test_a_family_at_80_columns(narrow: Command, name: str) -> None:
 
 def test_the_example_command_works(lrstudy: Command, tmp_path: Path) -> None:
     for name, cls in FAMILIES.items():
-        example = f"lrstudy plot {cls.EXAMPLE}"
+        example = f"lrstudy plot {shlex.quote(cls.EXAMPLE)}"
         assert (example in lrstudy("schedules", name).out) == (name != "plateau")
         if name != "plateau":
-            words = example.split()[1:]
+            words = shlex.split(example)[1:]
             assert lrstudy(*words, "--csv", "--steps-per-epoch", "2").status == 0
 
 

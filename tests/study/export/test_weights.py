@@ -20,6 +20,8 @@ from search_spaces.schedules.cycles import CosineRestarts, OneCycle
 from search_spaces.schedules.decays import Constant, Factor, InversePower, MultiFactor, Power
 from search_spaces.schedules.given import Plateau, Table, TorchScheduler
 from search_spaces.schedules.horizon import Cosine, Polynomial, Rex, WarmupStableDecay
+from search_spaces.schedules.sequence import Then
+from search_spaces.schedules.text import parse_schedule
 from search_spaces.spaces import SPACES
 from study.export.weights import export, lambda_code
 from study.spec import StudySpec
@@ -55,6 +57,18 @@ SCHEDULES: list[ScheduleConfig] = [
     WarmupStableDecay(base_lr=0.3, horizon=10, cooldown=3, cooldown_shape="sqrt"),
     OneCycle(base_lr=0.3, start_lr=0.02, final_lr=0.001, peak=4, horizon=10, **WARM),
     OneCycle(base_lr=0.3, peak=4, horizon=10, shape="linear"),
+    parse_schedule("one_cycle:base=0.3,peak=1,horizon=2,warmup=0.5,until=3.3 then constant"),
+    parse_schedule("table:rates=0.1/0.2,until=2 then rex:horizon=1,until=4 then cosine:horizon=3"),
+    Then(
+        base_lr=0.3,
+        parts=(
+            TorchScheduler(base_lr=0.3, scheduler="StepLR", arguments={"step_size": 1}),
+            CosineRestarts(base_lr=0.2, cycle=1.3, hold_epochs=True),
+        ),
+        boundaries=(4.0,),
+        hold_epochs=True,
+        **WARM,
+    ),
     Power(base_lr=0.3, start=1.5, **WARM),
     Rex(base_lr=0.3, final_lr=0.01, horizon=9, **WARM),
     Factor(base_lr=0.3, alpha=1.1, **WARM),
