@@ -19,7 +19,7 @@ from pydantic import (
 from search_spaces.config import Arm, Budget, Parameters, Ranges, TrialConfig
 from search_spaces.schedules.plain import plain
 from search_spaces.schedules.problems import first_problem
-from search_spaces.schedules.text import read
+from search_spaces.schedules.text import given_warmup
 from search_spaces.space import SearchSpace
 from search_spaces.spaces import find_space
 from search_spaces.tries import try_of
@@ -198,9 +198,8 @@ class StudySpec(BaseModel):
     @property
     def longest_warmup(self) -> float:
         """The longest warmup (epochs) that a trial of this study can have."""
-        given = [read(text).fields.get("warmup", 0.0) for text in self.schedules]
-        sampled = self.ranges["warmup"].high if "warmup" in self.ranges else 0.0
-        return max([sampled, *(each for each in given if isinstance(each, int | float))])
+        given = [given_warmup(text, self.budget.epochs) for text in self.schedules]
+        return max([self.ranges["warmup"].high if "warmup" in self.ranges else 0.0, *given])
 
     def with_trials(self, trials: int) -> StudySpec:
         """This study with a new total. Raises ValueError if it is smaller, or shares unequally."""

@@ -86,6 +86,8 @@ class ScheduleConfig(BaseModel):
     """The schedule in words, with its parameters in braces."""
     LEFT_OUT: ClassVar[Mapping[str, str]] = {}
     """What a parameter without a default is where it is left out, in words."""
+    COUNTED: ClassVar[tuple[str, ...]] = ()
+    """What only text has, and `fill_in` turns into parameters."""
     SEARCHED: ClassVar[Searches] = {"base_lr": BASE_LR, "warmup": WARMUP}
     """What a study samples where the text of a schedule leaves a field out."""
     NEEDED: ClassVar[tuple[str, ...]] = ("FORMULA", "REFERENCE", "EXAMPLE", "PHRASE")

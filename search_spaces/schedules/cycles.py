@@ -13,6 +13,8 @@ from search_spaces.schedules.durations import cycle_times, moments, updates
 from search_spaces.schedules.horizon import ToHorizon, half_cosine, progress, span
 from search_spaces.schedules.searched import FINAL_FRACTION, Searched, Searches
 
+_MOST_CYCLES = 1000
+
 
 class CosineRestarts(Schedule):
     """SGDR: half a cosine down to final_lr, again and again.
@@ -43,10 +45,29 @@ share = (t - start) / (updates(warmup + first * lengths) - start)
 return final_lr + (base_lr - final_lr) * (1 + math.cos(math.pi * share)) / 2"""
     SEARCHED: ClassVar[Searches] = {**Schedule.SEARCHED, "final_lr": FINAL_FRACTION}
 
+    LEFT_OUT: ClassVar[Mapping[str, str]] = {
+        "cycle": "so long that cycles=N of them, 3 where it is left out, fill training"
+    }
+    COUNTED = ("cycles",)
+
     family: Literal["cosine_restarts"] = "cosine_restarts"
     cycle: PositiveDuration
     multiplier: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 1.0
     final_lr: Rate = 0.0
+
+    @classmethod
+    def fill_in(cls, fields: Mapping[str, Any], epochs: float) -> dict[str, Any]:
+        filled = dict(fields)
+        cycles = filled.pop("cycles", None if "cycle" in fields else 3)
+        if cycles is None:
+            return filled
+        if "cycle" in fields or not isinstance(cycles, int) or not 1 <= cycles <= _MOST_CYCLES:
+            raise ValueError("cycles must be a whole number from 1 to 1,000, without cycle")
+        multiplier = filled.get("multiplier", 1.0)
+        _, length = span({"horizon": epochs, **filled})
+        if isinstance(multiplier, int | float) and multiplier >= 1:
+            length /= sum(float(multiplier) ** k for k in range(cycles))
+        return {"cycle": length, **filled}
 
     def after_warmup(self, t: Array, w: int, steps_per_epoch: int) -> Array:
         share = self.cycle_progress(t, steps_per_epoch)

@@ -9,7 +9,7 @@ from typing import Any, get_origin
 
 from pydantic import ValidationError
 
-from search_spaces.schedules.base import FAMILIES, ScheduleConfig
+from search_spaces.schedules.base import FAMILIES, ScheduleConfig, Unit
 from search_spaces.schedules.families import schedule_adapter
 from search_spaces.schedules.given import TorchScheduler
 from search_spaces.schedules.problems import first_problem
@@ -17,6 +17,7 @@ from search_spaces.schedules.searched import Searched
 from search_spaces.words.unknown import unknown
 
 _THEN = re.compile(r"\s+then\s+")
+_SHARE = re.compile(r"(\S+?)\s*(%|of training)")
 UNKNOWN = "?"
 """Written for a value that a study shall sample."""
 _TORCH_LISTS = ("milestones",)
@@ -40,12 +41,21 @@ def parse_schedule(text: str, epochs: float | None = None) -> ScheduleConfig:
     ``A:until=5,... then B`` is the schedule A up to the start of epoch 5 (counted from 0), then B,
     whose durations count from there.
 
+    A duration, and ``until``, may be a share of training: ``10%`` or ``1/3 of training``.
+
     ``base`` stands for ``base_lr``, and so for every rate. Lists are written ``15/30``; any other
     ``1/3`` is the number. Arguments of ``torch:scheduler=StepLR,...`` that no schedule has go to
     the torch class. Raises ValueError, in one line, with the nearest name where one is unknown; it
     calls a field what the text calls it.
     """
     return read(text).schedule(epochs)
+
+
+@dataclass(frozen=True)
+class Share:
+    """A duration that a text gives as a share of training."""
+
+    of_training: float
 
 
 @dataclass(frozen=True)
@@ -79,19 +89,46 @@ class Written:
     ) -> ScheduleConfig:
         """The schedule for a run of so many epochs, with the values of sampled parameters by their
         names. Raises ValueError, in one line."""
-        fields = dict(self.fields)
         try:
+            fields = _in_epochs(self.fields, epochs)
             if sampled is not None and epochs is not None:
                 for field, each in self.searched.items():
                     fields[field] = each.to_field(sampled[each.name], fields, epochs)
             if epochs is not None:
                 fields = FAMILIES[self.name].fill_in(fields, epochs)
+            elif counted := fields.keys() & set(FAMILIES[self.name].COUNTED):
+                raise ValueError(f"{min(counted)} divides training, whose epochs are not known")
             schedule: ScheduleConfig = schedule_adapter.validate_python(fields)
         except ValidationError as error:
             raise ValueError(f"{self.text}: {first_problem(error, self.spoken)}") from None
         except ValueError as error:
             raise ValueError(f"{self.text}: {error}") from None
         return schedule
+
+
+def _in_epochs(fields: Mapping[str, Any], epochs: float | None) -> dict[str, Any]:
+    """The fields with durations that are a share of training, of a sequence's parts, too."""
+    found: dict[str, Any] = {}
+    for name, value in fields.items():
+        if isinstance(value, Share):
+            if epochs is None:
+                raise ValueError(f"{name} is a share of training, whose epochs are not known")
+            found[name] = value.of_training * epochs
+        elif name == "boundaries":
+            found[name] = list(_in_epochs(dict(enumerate(value)), epochs).values())
+        elif name == "parts":
+            found[name] = [_in_epochs(part, epochs) for part in value]
+        else:
+            found[name] = value
+    return found
+
+
+def given_warmup(text: str, epochs: float) -> float:
+    """The warmup (epochs) that a text gives; 0 where it gives none."""
+    written = read(text)
+    starts = [written.fields, *written.fields.get("parts", [])[:1]]
+    found = [_in_epochs(each, epochs).get("warmup", 0.0) for each in starts]
+    return max(each if _is_number(each) else 0.0 for each in found)
 
 
 def read(text: str) -> Written:
@@ -105,7 +142,8 @@ def read(text: str) -> Written:
         raise ValueError(f"'then' stands between two schedules: {FAMILIES[name].EXAMPLE}")
     if family is None:
         raise ValueError(unknown("schedule", name, FAMILIES))
-    known = [field for field in family.model_fields if field not in ("family", "arguments")]
+    hidden = ("family", "arguments")
+    known = [*(each for each in family.model_fields if each not in hidden), *family.COUNTED]
     short = short_names(known)
     spoken = {field: each for each, field in short.items()}
     fields: dict[str, Any] = {"family": name}
@@ -116,7 +154,7 @@ def read(text: str) -> Written:
         if field in known:
             if field in fields:
                 raise ValueError(f"{spoken[field]!r} is given twice in {text!r}")
-            fields[field] = _value(value, _is_list(family, field))
+            fields[field] = _checked(family, field, key, _value(value, _is_list(family, field)))
             spoken[field] = key
         elif family is TorchScheduler:
             arguments[key] = _value(value, key in _TORCH_LISTS)
@@ -166,9 +204,20 @@ def _pairs(text: str, rest: str) -> dict[str, str]:
     return pairs
 
 
+def _checked(family: type[ScheduleConfig], field: str, key: str, value: Any) -> Any:
+    """The value; ValueError where what is no duration is a share of training."""
+    info = family.model_fields.get(field)
+    is_duration = info is not None and Unit("epochs") in info.metadata
+    if isinstance(value, Share) and not is_duration:
+        raise ValueError(f"{key} is no duration, and cannot be a share of training")
+    return value
+
+
 def _is_list(family: type[ScheduleConfig], field: str) -> bool:
     """Whether a field holds several values."""
-    return get_origin(family.model_fields[field].annotation) is tuple
+    return (
+        field in family.model_fields and get_origin(family.model_fields[field].annotation) is tuple
+    )
 
 
 def _value(text: str, is_list: bool) -> Any:
@@ -182,12 +231,19 @@ def _single(text: str) -> Any:
     """A number (also ``1/3``), boolean or None where the text is one, else the text itself."""
     if text.lower() in _WORDS:
         return _WORDS[text.lower()]
+    if share := _SHARE.fullmatch(text):
+        number = _single(share[1])
+        return Share(number / 100 if share[2] == "%" else number) if _is_number(number) else text
     for number in (int, float, _fraction):
         try:
             return number(text)
         except (ValueError, ZeroDivisionError, OverflowError):
             continue
     return text
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _fraction(text: str) -> float:

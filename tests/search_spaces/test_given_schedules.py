@@ -16,7 +16,6 @@ BUDGET = Budget(epochs=12)
 WITH_SETTINGS = {
     "table": "table:rates=0.1/0.2",
     "torch": "torch:scheduler=StepLR,step_size=3",
-    "cosine_restarts": "cosine_restarts:cycle=4",
     "then": "constant:until=4 then cosine:final=0",
 }
 """What can be neither sampled nor filled in."""
@@ -71,6 +70,11 @@ def test_a_trial_can_be_built_at_both_ends_of_all_ranges(name: str, end: str) ->
             "warmup_stable_decay:base=1,warmup=2",
             {"cooldown_fraction": 0.5},
             "warmup_stable_decay:base=1,warmup=2,cooldown=5",
+        ),
+        (
+            "warmup_stable_decay:base=1,warmup=50%",
+            {"cooldown_fraction": 0.5},
+            "warmup_stable_decay:base=1,warmup=6,cooldown=3",
         ),
         ("one_cycle:base=1,warmup=2", {"peak_fraction": 0.5}, "one_cycle:base=1,warmup=2,peak=7"),
         ("plateau:patience=1", {"base_lr": 1, "alpha": 0.5}, "plateau:base=1,alpha=0.5,patience=1"),

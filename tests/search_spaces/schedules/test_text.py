@@ -171,3 +171,57 @@ def test_a_wrong_sequence_is_explained_in_one_line(text: str, message: str) -> N
         parse_schedule(text)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "same"),
+    [
+        ("cosine:base=1,warmup=10%", "cosine:base=1,warmup=3"),
+        ("cosine:base=1,warmup=1/3 of training,horizon=90 %", "cosine:base=1,warmup=10,horizon=27"),
+        ("constant:base=1,until=10% then cosine", "constant:base=1,until=3 then cosine:horizon=27"),
+        (
+            "constant:base=1,until=50% then cosine:warmup=10%",
+            "constant:base=1,until=15 then cosine:warmup=3,horizon=15",
+        ),
+        ("cosine_restarts:base=1,cycle=1/3 of training", "cosine_restarts:base=1,cycle=10"),
+        ("cosine_restarts:base=1,cycles=3", "cosine_restarts:base=1,cycle=10"),
+        ("cosine_restarts:base=1", "cosine_restarts:base=1,cycle=10"),
+        (
+            "cosine_restarts:base=1,cycles=2,warmup=10%",
+            "cosine_restarts:base=1,cycle=13.5,warmup=3",
+        ),
+        (
+            "cosine_restarts:base=1,cycles=4,multiplier=2",
+            "cosine_restarts:base=1,cycle=2,multiplier=2",
+        ),
+    ],
+)
+def test_shares_and_cycles_are_of_training(text: str, same: str) -> None:
+    assert parse_schedule(text, 30) == parse_schedule(same, 30)
+
+
+@pytest.mark.parametrize(
+    ("text", "epochs", "message"),
+    [
+        ("cosine:base=1,warmup=10%", None, "warmup is a share of training, whose epochs are not"),
+        ("cosine_restarts:base=1,cycles=3", None, "cycles divides training, whose epochs are not"),
+        ("cosine:base=1,final=10%", 30, "final is no duration, and cannot be a share of training"),
+        ("cosine:base=1,warmup=x%", 30, "warmup must be a number, not 'x%'"),
+        ("cosine:base=1,warmup=-5%", 30, "warmup must be at least 0, not -1.5"),
+        ("cosine_restarts:base=1,cycles=0", 30, "cycles must be a whole number from 1"),
+        ("cosine_restarts:base=1,cycles=1.5", 30, "cycles must be a whole number from 1"),
+        (
+            "cosine_restarts:base=1,cycles=2,cycle=3",
+            30,
+            "cycles must be a whole number from 1 to 1",
+        ),
+        ("cosine_restarts:base=1,multiplier=x", 30, "multiplier must be a number, not 'x'"),
+    ],
+)
+def test_a_wrong_share_is_explained_in_one_line(
+    text: str, epochs: int | None, message: str
+) -> None:
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 (the message is compared below)
+        parse_schedule(text, epochs)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)

@@ -53,6 +53,9 @@ def test_they_join_a_space_after_its_own_families() -> None:
 def test_a_warmup_in_the_text_counts_for_the_pruner() -> None:
     assert made().longest_warmup == 1.0
     assert made(schedules=("cosine:warmup=?",), epochs=6).longest_warmup == 2.0
+    assert made(schedules=("cosine:warmup=50%",), epochs=6).longest_warmup == 3.0
+    sequence = "constant:warmup=2,until=3 then cosine"
+    assert made(schedules=(sequence,), epochs=6).longest_warmup == 2.0
 
 
 def test_trials_of_the_user_come_first_in_their_family_then_the_known_good_ones() -> None:
