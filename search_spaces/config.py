@@ -23,6 +23,7 @@ class TrialConfig(BaseModel):
     batch_size: images an update, >= 1.
     seed: decides initial weights, the order of the images, and noise; runs with equal seeds share
         them.
+    momentum: 0 <= momentum < 1; 0 where the schedule moves it.
     weight_sampling: how weights are sampled along the run; None: it predicts with its last ones.
     Raises pydantic.ValidationError where a value is out of range or the warmup exceeds training.
     """
@@ -46,7 +47,10 @@ class TrialConfig(BaseModel):
                 f"a warmup of {count(self.schedule.warmup, 'epoch')} is longer than training "
                 f"({self.epochs})"
             )
-        if self.nesterov and self.momentum == 0.0:
+        highest = max(self.momentum, self.schedule.highest_momentum)
+        if self.momentum > 0 and self.schedule.highest_momentum > 0:
+            raise ValueError("the schedule moves the momentum: leave momentum at 0")
+        if self.nesterov and highest == 0.0:
             raise ValueError("nesterov needs a momentum above 0")
         if self.weight_sampling is not None:
             self._check(self.weight_sampling)
@@ -59,7 +63,8 @@ class TrialConfig(BaseModel):
                 f"burn_in={sampling.burn_in:g} and thinning={sampling.thinning:g} leave a run of "
                 f"{count(self.epochs, 'epoch')} without a sample"
             )
-        if sampling.temperature > 0 and self.momentum > 0:
+        momentum = max(self.momentum, self.schedule.highest_momentum)
+        if sampling.temperature > 0 and momentum > 0:
             raise ValueError("a temperature above 0 needs a momentum of 0")
         if sampling.prior_precision > 0 and self.weight_decay > 0:
             raise ValueError("prior_precision is a weight decay: set only one of the two")

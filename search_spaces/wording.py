@@ -14,6 +14,9 @@ def in_words(schedule: ScheduleConfig) -> str:
     values = {name: _short(value) for name, value in schedule.model_dump().items()}
     values |= {"watched": getattr(schedule, "watched", ""), "parts_words": _parts(schedule)}
     text = schedule.PHRASE.format(**values, **_counted(schedule))
+    if schedule.highest_momentum > 0:
+        lowest, highest = values["base_momentum"], values["max_momentum"]
+        text += f", momentum from {highest} to {lowest} and back"
     if schedule.warmup > 0:
         shape = "rising from" if schedule.warmup_shape == "linear" else "at"
         warmup = count(schedule.warmup, "epoch")

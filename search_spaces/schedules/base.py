@@ -130,6 +130,11 @@ class ScheduleConfig(BaseModel):
         return None
 
     @property
+    def highest_momentum(self) -> float:
+        """Of the momentum that the schedule moves with the rate; 0 where it leaves it alone."""
+        return 0.0
+
+    @property
     def first_cycle(self) -> float:
         """When the cycles of a cyclical schedule begin (epochs)."""
         return 0.0
@@ -157,6 +162,8 @@ class Schedule(ScheduleConfig):
     """Python statements that return the rate of update t >= w, for `study.export`: parameters have
     their names, w is the warmup, ``updates(epochs)`` a moment, ``progress(t, start, end)`` a share
     in [0, 1], ``unit`` the updates in what ``per`` says; math is imported."""
+    MOMENTUM_CODE: ClassVar[str] = ""
+    """The same for the momentum of a family that moves it."""
 
     @overload
     def __call__(self, step: int, steps_per_epoch: int = 1) -> float: ...
@@ -178,6 +185,19 @@ class Schedule(ScheduleConfig):
         if w > 0:
             rates = np.where(t < w, self._warmup(t, w, steps_per_epoch), rates)
         return float(rates[0]) if np.ndim(step) == 0 else rates
+
+    def momentum(self, step: npt.NDArray[Any], steps_per_epoch: int = 1) -> Array:
+        """Momentum at each step of an array, in its shape; ``highest_momentum`` throughout where
+        the schedule does not move it."""
+        t = np.maximum(np.asarray(step, dtype=np.float64), 0.0)
+        w = self.warmup_updates(steps_per_epoch)
+        if self.hold_epochs:
+            t = _held(t, w, steps_per_epoch)
+        return self.momentum_after_warmup(np.maximum(t, w), w, steps_per_epoch)
+
+    def momentum_after_warmup(self, t: Array, w: int, steps_per_epoch: int) -> Array:
+        """Momentum at updates t >= w; the warmup has that of its end."""
+        return np.full_like(t, self.highest_momentum)
 
     def warmup_updates(self, steps_per_epoch: int) -> int:
         """The warmup in updates; rounding never makes it as long as the whole schedule."""

@@ -91,6 +91,7 @@ def _on_the_way(share: float, fields: Mapping[str, Any], epochs: float) -> float
     return warmup + share * length
 
 
+Momentum = Annotated[float, Field(ge=0, lt=1)]
 _PEAK = Searched("peak_fraction", 0.1, 0.5, usual=0.3, log=False, to_field=_on_the_way)
 
 
@@ -100,6 +101,9 @@ class OneCycle(ToHorizon):
     peak: moment of the highest rate, counted from 0, between the warmup and the horizon.
     start_lr: the first rate.
     shape: ``cosine``, or ``linear`` (triangular).
+    max_momentum: momentum at both ends, which falls to base_momentum at the peak, in the same
+        shape; 0 leaves the momentum to the trial.
+    base_momentum: momentum at the peak, at most max_momentum.
     """
 
     FORMULA = "start_lr + (base_lr - start_lr) s up to the peak, base_lr + (final_lr - base_lr) s"
@@ -120,12 +124,20 @@ share = progress(t, w, top) if t < top else progress(t, top, end)
 if shape == "cosine":
     share = (1 - math.cos(math.pi * share)) / 2
 return start + (target - start) * share"""
+    MOMENTUM_CODE = """\
+top, end = updates(peak), updates(horizon)
+share = 1 - progress(t, w, top) if t < top else progress(t, top, end)
+if shape == "cosine":
+    share = (1 - math.cos(math.pi * share)) / 2
+return base_momentum + (max_momentum - base_momentum) * share"""
     SEARCHED: ClassVar[Searches] = {**ToHorizon.SEARCHED, "peak": _PEAK}
 
     family: Literal["one_cycle"] = "one_cycle"
     peak: PositiveDuration
     start_lr: Rate = 0.0
     shape: Literal["cosine", "linear"] = "cosine"
+    max_momentum: Momentum = 0.0
+    base_momentum: Momentum = 0.0
 
     @classmethod
     def on_the_way(cls, warmup: float, span: float) -> dict[str, float]:
@@ -139,6 +151,26 @@ return start + (target - start) * share"""
         up = self.start_lr + (self.base_lr - self.start_lr) * rising
         down = self.base_lr + (self.final_lr - self.base_lr) * falling
         return np.where(t < top, up, down)
+
+    @property
+    def highest_momentum(self) -> float:
+        return self.max_momentum
+
+    def momentum_after_warmup(self, t: Array, w: int, steps_per_epoch: int) -> Array:
+        top, end = updates(self.peak, steps_per_epoch), updates(self.horizon, steps_per_epoch)
+        share = np.where(t < top, 1.0 - progress(t, w, top), progress(t, top, end))
+        if self.shape == "cosine":
+            share = 1.0 - half_cosine(share)
+        return np.asarray(self.base_momentum + (self.max_momentum - self.base_momentum) * share)
+
+    @model_validator(mode="after")
+    def _momentum_falls(self) -> Self:
+        if self.base_momentum > self.max_momentum:
+            raise ValueError(
+                f"base_momentum={self.base_momentum:g} lies above "
+                f"max_momentum={self.max_momentum:g}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _peak_fits(self) -> Self:

@@ -91,6 +91,8 @@ return part(t - start)"""
         for part in self.parts:
             if part.family == "plateau":
                 raise ValueError("a part cannot follow the validation loss")
+            if part.highest_momentum > 0:
+                raise ValueError("a part cannot move the momentum")
         return self
 
 

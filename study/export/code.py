@@ -83,7 +83,7 @@ import torch
 from torch.nn import functional as F
 
 from network import network
-from schedule import rate
+from schedule import {from_schedule}
 
 epochs = {epochs}
 batch_size = {batch_size}
@@ -106,7 +106,7 @@ def train(pixels, labels):
     for _epoch in range(epochs):
         for batch in torch.randperm(len(labels)).split(batch_size):
             optimizer.param_groups[0]["lr"] = rate(step)
-            loss = F.cross_entropy(model(pixels[batch]), labels[batch])
+{set_momentum}            loss = F.cross_entropy(model(pixels[batch]), labels[batch])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -117,6 +117,9 @@ _XAVIER = """\
     for name, parameter in model.named_parameters():
         if name.endswith("weight"):
             torch.nn.init.xavier_uniform_(parameter)
+"""
+_SET_MOMENTUM = """\
+            optimizer.param_groups[0]["momentum"] = momentum(step)
 """
 _SAMPLING = '''
 # Optimizer updates, counted from 0, as {steps_per_epoch:,} an epoch make them:
@@ -167,7 +170,7 @@ def train_code(config: TrialConfig, data: TaskData, steps_per_epoch: int) -> str
     """A module with ``train(pixels, labels)``, which trains the configuration with the rates of
     schedule.py, one for each update; where weights are sampled it returns the samples."""
     sampling = config.weight_sampling
-    decay = repr(config.weight_decay)
+    decay, moves = repr(config.weight_decay), config.schedule.highest_momentum > 0
     if sampling is not None and sampling.prior_precision:
         decay += f" + {sampling.prior_precision!r} / len(labels)"
     return _TRAIN.format(
@@ -177,7 +180,9 @@ def train_code(config: TrialConfig, data: TaskData, steps_per_epoch: int) -> str
         batch_size=config.batch_size,
         seed=config.seed,
         init=_XAVIER if config.init == "xavier_uniform" else "",
-        momentum=config.momentum,
+        momentum="momentum(0)" if moves else config.momentum,
+        from_schedule="momentum, rate" if moves else "rate",
+        set_momentum=_SET_MOMENTUM if moves else "",
         nesterov=config.nesterov,
         weight_decay=decay,
         **_sampling(config, steps_per_epoch),

@@ -201,6 +201,13 @@ def rate(step):
         return after_warmup(t)
     return warmup_lr + {rise} * t / w
 '''
+_MOMENTUM = '''
+
+def momentum(step):
+    """Momentum of an optimizer update, counted from 0: optimizer.param_groups[0]["momentum"]."""
+    t = max(w, {clock})
+{body}
+'''
 _PART = '''
 
 def part_{number}(step):
@@ -224,7 +231,15 @@ def lambda_code(schedule: ScheduleConfig, epochs: int, steps_per_epoch: int) -> 
         close=CLOSE,
         progress=_PROGRESS if "progress(" in rate else "",
         rate=rate,
-    )
+    ) + _momentum(closed)
+
+
+def _momentum(schedule: Schedule) -> str:
+    """``momentum(step)`` of a schedule that moves it."""
+    if schedule.highest_momentum == 0.0:
+        return ""
+    clock = "held(step)" if schedule.hold_epochs else "step"
+    return _MOMENTUM.format(clock=clock, body=indent(schedule.MOMENTUM_CODE, "    "))
 
 
 def _rate(schedule: Schedule) -> str:

@@ -10,7 +10,7 @@ import copy
 import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from search_spaces.config import TrialConfig
-from search_spaces.schedules.base import Array
+from search_spaces.schedules.base import Array, Schedule
 from search_spaces.schedules.given import Plateau
 from study.records import EpochRecord
 from study.tasks.fashion_mnist import Images
@@ -47,6 +47,7 @@ class TrainingState:
     initial: the model's parameters before training.
     rates: learning rate of every update of the run, (updates,); empty where the schedule follows
         the loss, whose state is then ``plateau``.
+    momenta: momentum of every update, (updates,); empty where it stays as it is.
     predictions: of the weights sampled so far, where the configuration samples any.
     next_epoch: how many epochs have been trained.
     """
@@ -60,6 +61,7 @@ class TrainingState:
     rates: Array
     plateau: PlateauState | None
     predictions: Predictions | None = None
+    momenta: Array = field(default_factory=lambda: np.empty(0))
     next_epoch: int = 0
 
     def state_dict(self) -> dict[str, Any]:
@@ -110,6 +112,7 @@ def start(config: TrialConfig, task: Task, data: TaskData, device: torch.device)
         rates=rates,
         plateau=plateau,
         predictions=None if sampling is None else Predictions(sampling, model),
+        momenta=_momenta(config, steps_per_epoch),
     )
 
 
@@ -128,13 +131,20 @@ def rates_of(config: TrialConfig, steps_per_epoch: int, *, validates: bool) -> A
     return np.empty(0)
 
 
+def _momenta(config: TrialConfig, steps_per_epoch: int) -> Array:
+    schedule = config.schedule
+    if not isinstance(schedule, Schedule) or schedule.highest_momentum == 0.0:
+        return np.empty(0)
+    return schedule.momentum(np.arange(config.epochs * steps_per_epoch), steps_per_epoch)
+
+
 def _optimizer(
     model: nn.Module, config: TrialConfig, data_size: int, device: torch.device
 ) -> torch.optim.SGD:
     """SGD, or SGLD where weights are sampled."""
     options: dict[str, Any] = {
         "lr": config.schedule.base_lr,
-        "momentum": config.momentum,
+        "momentum": max(config.momentum, config.schedule.highest_momentum),
         "nesterov": config.nesterov,
         "weight_decay": config.weight_decay,
         "fused": True,
@@ -209,6 +219,8 @@ def _train_epoch(state: TrainingState, data: TaskData, rates: Array) -> Tensor:
         state.optimizer.zero_grad()
         torch.autograd.backward(loss)
         group["lr"] = rate
+        if len(state.momenta):
+            group["momentum"] = float(state.momenta[first + place])
         if state.predictions is not None:
             group["temperature"] = temperatures[place]
         state.optimizer.step()

@@ -125,3 +125,31 @@ def test_arms_are_the_same_run_whatever_they_are_there_for() -> None:
         {"budget": Budget(epochs=2)},
     ):
         assert not arm.same_run(Arm(**ARM | change))
+
+
+MOVED = {"family": "one_cycle", "base_lr": 0.1, "peak": 1, "horizon": 3, "max_momentum": 0.9}
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"momentum": 0.5}, "the schedule moves the momentum: leave momentum at 0"),
+        (
+            {"weight_sampling": {"temperature": 1.0, "thinning": 1.0}},
+            "a temperature above 0 needs a momentum of 0",
+        ),
+        (
+            {"schedule": MOVED | {"base_momentum": 0.95}},
+            "schedule: base_momentum=0.95 lies above max_momentum=0.9",
+        ),
+    ],
+)
+def test_a_moved_momentum_has_the_limits_of_a_fixed_one(
+    fields: dict[str, Any], message: str
+) -> None:
+    whole = {"schedule": MOVED, "epochs": 3, "seed": 0}
+    config = TrialConfig.model_validate(whole | {"nesterov": True})
+    assert TrialConfig.model_validate_json(config.model_dump_json()) == config
+    with pytest.raises(ValidationError) as caught:
+        TrialConfig.model_validate(whole | fields)
+    assert first_problem(caught.value) == message

@@ -42,6 +42,10 @@ PHRASES = {
     "plateau:base=0.1,mode=max,patience=1": (
         "0.1, times 0.1 when the validation accuracy has not improved for more than 1 epoch"
     ),
+    "one_cycle:base=1,peak=3,horizon=9,max_momentum=0.95,base_momentum=0.85": (
+        "one cycle from 0 up to 1 at epoch 3, down to 0 at epoch 9, momentum from 0.95 to 0.85 and "
+        "back"
+    ),
     "table:rates=0.1/0.2": "a table of 2 rates, one for each epoch",
     "torch:base=0.1,scheduler=StepLR,step_size=3": "torch's StepLR from 0.1, stepped every epoch",
     "plateau:base=0.1": (

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -667,6 +667,23 @@ def test_each_cycle_is_a_cosine_between_two_restarts(schedule: CosineRestarts, k
         one = Cosine(base_lr=schedule.base_lr, final_lr=schedule.final_lr, horizon=length)
         expected = one(np.arange(length))[: len(rates[starts[0] : starts[1]])]
         np.testing.assert_allclose(rates[starts[0] : starts[1]], expected, rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize("shape", ["cosine", "linear"])
+def test_momentum_moves_against_the_rate_as_in_torch(shape: Literal["cosine", "linear"]) -> None:
+    optimizer = torch.optim.SGD([torch.zeros(1)], lr=BASE, momentum=0.9)
+    strategy: Any = {"cosine": "cos", "linear": "linear"}[shape]
+    oracle = lr_scheduler.OneCycleLR(optimizer, BASE, total_steps=20, anneal_strategy=strategy)
+    expected = []
+    for _ in range(20):
+        expected.append(optimizer.param_groups[0]["momentum"])
+        optimizer.step()
+        if len(expected) < 20:
+            oracle.step()
+    schedule = OneCycle(**ONE_CYCLE, shape=shape, max_momentum=0.95, base_momentum=0.85)
+    np.testing.assert_allclose(schedule.momentum(np.arange(20)), expected, rtol=1e-12)
+    later = schedule.model_copy(update={"warmup": 2.0, "peak": 7.0, "horizon": 21.0})
+    np.testing.assert_allclose(later.momentum(np.arange(22)), [0.95] * 2 + expected, rtol=1e-12)
 
 
 # ---------------------------------------------------------------- wrong values

@@ -114,6 +114,18 @@ def test_the_pasted_code_gives_the_same_rates(
     np.testing.assert_allclose(rates_of_lambda_lr(code, updates), expected, rtol=1e-12, atol=1e-15)
 
 
+@pytest.mark.parametrize("shape", ["cosine", "linear"])
+@pytest.mark.parametrize("hold_epochs", [False, True])
+def test_the_pasted_code_gives_the_same_momentum(shape: Any, hold_epochs: bool) -> None:
+    moved: Any = {"max_momentum": 0.95, "base_momentum": 0.85, "hold_epochs": hold_epochs}
+    schedule = OneCycle(base_lr=0.3, peak=4, horizon=10, warmup=1.5, shape=shape, **moved)
+    names = executed(lambda_code(schedule, EPOCHS, 7))
+    steps = np.arange(EPOCHS * 7)
+    code = [names["momentum"](int(t)) for t in steps]
+    np.testing.assert_allclose(code, schedule.momentum(steps, 7), rtol=1e-12)
+    assert "momentum" not in executed(lambda_code(Constant(base_lr=0.3), EPOCHS, 7))
+
+
 WARM_OR_NOT: dict[str, Any] = {"base_lr": st.just(BASE), "warmup": st.just(0.0) | st.floats(0, 4)}
 HELD_OR_NOT = WARM_OR_NOT | {"hold_epochs": st.booleans()}
 LENGTHS: dict[str, Any] = {"horizon": st.floats(4.5, 20), "exponent": st.floats(0.25, 4)}

@@ -24,7 +24,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from search_spaces.config import TrialConfig
 from search_spaces.schedules.base import Array, ScheduleConfig
-from search_spaces.schedules.cycles import CosineRestarts
+from search_spaces.schedules.cycles import CosineRestarts, OneCycle
 from search_spaces.schedules.decays import Constant, Factor
 from search_spaces.schedules.given import Plateau, Table, TorchScheduler
 from search_spaces.schedules.horizon import Cosine
@@ -877,3 +877,17 @@ def test_a_gpu_trains_as_the_cpu_does(
     assert resumed.next_epoch == 3
     assert there.test is not None
     assert evaluate(resumed.model, there.test).correct.shape == (100,)
+
+
+def test_a_moved_momentum_is_what_the_optimizer_uses(tiny_task: Task, tiny_data: TaskData) -> None:
+    schedule = OneCycle(base_lr=0.1, peak=1, horizon=2, max_momentum=0.9, base_momentum=0.5)
+    config = TrialConfig(schedule=schedule, epochs=2, seed=0, batch_size=100, nesterov=True)
+    state, used = start(config, tiny_task, tiny_data, CPU), []
+    before = state.optimizer.register_step_pre_hook(
+        lambda optimizer, _arguments, _options: used.append(optimizer.param_groups[0]["momentum"])
+    )
+    for _ in train(state, tiny_data):
+        pass
+    before.remove()
+    assert used == schedule.momentum(np.arange(10), 5).tolist()
+    assert min(used) == 0.5
