@@ -18,8 +18,8 @@ from analysis.estimators.responses import response
 from analysis.figures.axes import accuracy_axis, cut_off
 from analysis.figures.style import Picture, canvas, picture, spoken, style
 from analysis.fresh_seeds import pairs
-from analysis.fresh_seeds.frames import by_seed, chosen_runs, ids, runs
-from analysis.fresh_seeds.missing import missing, said
+from analysis.fresh_seeds.frames import by_seed, chosen_runs, confirm_runs, ids
+from analysis.fresh_seeds.missing import missing, missing_words
 from analysis.progress import best_trial
 from analysis.questions.any_space.search import QUESTION, configuration
 from analysis.section import About, Estimates
@@ -87,16 +87,16 @@ def _comparison(study: Study) -> pd.DataFrame:
     frame = pairs.pairs(study, str(means.idxmax()), weights)
     if frame.empty or frame["stage"].iloc[0] == "test":
         return frame
-    found = best_trial(study.trials)
-    return frame if found is None else pairs.pairs(study, str(found["family"]), weights)
+    best = best_trial(study.trials)
+    return frame if best is None else pairs.pairs(study, str(best["family"]), weights)
 
 
 def _configurations(study: Study) -> pd.DataFrame:
-    found = runs(study)
-    found = found[found["role"] == "candidate"]
+    runs = confirm_runs(study)
+    runs = runs[runs["role"] == "candidate"]
     names = {"mean": "accuracy", "low": "accuracy_low", "high": "accuracy_high"}
-    frame = response(found, ["arm"]).rename(columns=names)
-    scores = by_seed(found, "arm")
+    frame = response(runs, ["arm"]).rename(columns=names)
+    scores = by_seed(runs, "arm")
     whole = len(scores.dropna()) > 0
     inside = best_set(scores).set_index("name")["in_set"] if whole else pd.Series(dtype=object)
     arms = [study.stage("confirm").spec.arms[int(arm)] for arm in frame["arm"]]
@@ -106,9 +106,9 @@ def _configurations(study: Study) -> pd.DataFrame:
         configuration=[configuration(arm.parameters) for arm in arms],
         in_best_set=frame["arm"].map(inside),
         confirm_trials=pd.Series(
-            [ids(found[found["arm"] == arm]) for arm in frame["arm"]], frame.index, dtype=object
+            [ids(runs[runs["arm"] == arm]) for arm in frame["arm"]], frame.index, dtype=object
         ),
-        all_runs=frame["arm"].map(found.groupby("arm")["value"].mean()),
+        all_runs=frame["arm"].map(runs.groupby("arm")["value"].mean()),
     )
     frame = frame.sort_values("all_runs", ascending=False, ignore_index=True)
     return frame[ABOUT.tables["configurations"].names]
@@ -158,7 +158,7 @@ def _means(estimates: Estimates) -> list[Picture]:
 def conclude(estimates: Estimates) -> Sentence | str:
     """The configuration with the highest mean, what ties with it, and the pairs of schedules."""
     known = estimates["configurations"].dropna(subset=["accuracy"])
-    end = said(estimates["missing"])
+    end = missing_words(estimates["missing"])
     if known.empty:
         return f"No configuration has a complete run on fresh seeds yet{end}."
     return sentence(_best(known), "; ", _pairs(estimates["comparison"]), f"{end}.")
