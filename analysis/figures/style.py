@@ -37,7 +37,10 @@ _COLOURS = (
     *("#332288", "#882255", "#999933", "#44aa99", "#aa4499", "#661100"),
     *("#117733", "#bbcc33", "#cc6677", "#6699cc", "#aa7744", "#7a5195"),
 )
-_MARKS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "h", "*", "p", "d", "H", "8")
+_MARKS = (
+    *("o", "s", "^", "D", "v", "P", "X", "<", ">", "h", "*", "p", "d", "H", "8"),
+    *(r"$\clubsuit$", r"$\spadesuit$"),
+)
 # Whose places in the palette stay, whatever families join; the next ones take the next places.
 _PLACES = (
     *("constant", "factor", "multi_factor", "inverse_power", "polynomial", "cosine"),

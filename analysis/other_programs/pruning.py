@@ -102,8 +102,8 @@ def conclude(estimates: Estimates) -> str:
         return "No trial was pruned."
     known = stopped.dropna(subset=["ahead_share"])
     if known.empty:
-        which = "1 trial was" if pruned == 1 else f"{pruned} trials were"
-        return f"{which} pruned; their reports cannot be set beside those of complete trials."
+        which = count(pruned, "pruned trial")
+        return f"{which}, whose reports cannot be set beside those of complete trials."
     ahead = int((known["ahead_share"] > 0.5).sum())
     return (
         f"Of {count(len(known), 'pruned trial')} that can be compared, {ahead} stood better than "

@@ -629,7 +629,7 @@ def test_the_chapters_runs_keep_their_rates(run: str) -> None:
     np.testing.assert_allclose(built(np.arange(30 * int(k)), int(k)), expected, rtol=1e-15)
 
 
-DURATIONS = ("warmup", "horizon", "cycle", "cooldown", "peak")
+DURATIONS = ("warmup", "horizon", "cycle", "cooldown", "peak", "start")
 
 
 @given(
