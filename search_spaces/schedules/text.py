@@ -115,9 +115,7 @@ def _in_epochs(fields: Mapping[str, Any], epochs: float | None) -> dict[str, Any
                 raise ValueError(f"{name} is a share of training, whose epochs are not known")
             found[name] = value.of_training * epochs
         elif name == "boundaries":
-            found[name] = list(
-                _in_epochs({str(k): each for k, each in enumerate(value)}, epochs).values()
-            )
+            found[name] = [_in_epochs({"until": each}, epochs)["until"] for each in value]
         elif name == "parts":
             found[name] = [_in_epochs(part, epochs) for part in value]
         else:

@@ -19,7 +19,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from search_spaces.config import TrialConfig
-from search_spaces.schedules.cycles import CosineRestarts
+from search_spaces.schedules.cycles import CosineRestarts, OneCycle
 from search_spaces.schedules.decays import Constant
 from search_spaces.schedules.horizon import Cosine
 from search_spaces.weight_sampling import WeightSampling
@@ -163,6 +163,18 @@ def test_with_torch_alone_it_predicts_bit_for_bit_and_trains_with_the_same_rates
     for mine, theirs in zip(torch.load(tmp_path / "first.pt"), state.initial, strict=True):
         assert torch.equal(mine, theirs)  # the same weights before the first update
     assert told["right"] > 0.5  # a guess is right once in ten
+
+
+@pytest.mark.integration
+def test_the_code_trains_with_a_moved_momentum(
+    tiny_task: Task, tmp_path: Path, torch_alone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    schedule = OneCycle(base_lr=0.1, peak=1, horizon=3, max_momentum=0.9, base_momentum=0.5)
+    config = TrialConfig(schedule=schedule, epochs=3, seed=4, batch_size=50, nesterov=True)
+    made(tiny_task, tmp_path, config, monkeypatch)
+    lay_out(tmp_path, load_task_data(tiny_task, device=CPU).train)
+    told = run(tmp_path, torch_alone, TRAIN.replace('group["lr"]', 'group["momentum"]'))
+    np.testing.assert_allclose(told["rates"], schedule.momentum(np.arange(30), 10), rtol=1e-12)
 
 
 @pytest.mark.integration
