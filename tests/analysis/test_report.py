@@ -228,10 +228,10 @@ def test_a_file_in_the_way(plant: Plant, tmp_path: Path) -> None:
 @pytest.mark.usefixtures("unrendered")
 def test_a_study_that_is_not_there_leaves_nothing(plant: Plant, tmp_path: Path) -> None:
     url = plant("fixed_rate", 1)
-    optuna.create_study(storage=url, study_name="foreign")
+    optuna.create_study(storage=url, study_name="foreign", directions=["minimize"] * 2)
     for name, message in {
         "nope": "unknown study 'nope'.",
-        "foreign": "study 'foreign' was not made by lrstudy",
+        "foreign": "study 'foreign' has 2 objectives",
     }.items():
         with pytest.raises(StorageError) as error:
             write_report(url, ["fixed_rate", name], tmp_path / "out")
