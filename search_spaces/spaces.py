@@ -33,8 +33,11 @@ SPACES: dict[str, SearchSpace] = {
 
 GIVEN = "schedules"
 """The space whose schedules are all given."""
-LISTED: dict[str, SearchSpace] = {**SPACES, GIVEN: given_schedules}
-"""What a user can choose from."""
+
+
+def listed() -> dict[str, SearchSpace]:
+    """What a user can choose from."""
+    return {**SPACES, GIVEN: given_schedules}
 
 
 def find_space(name: str, schedules: Sequence[str] = ()) -> SearchSpace:
@@ -47,5 +50,5 @@ def find_space(name: str, schedules: Sequence[str] = ()) -> SearchSpace:
             )
         return join(given_schedules, schedules)
     if name not in SPACES:
-        raise ValueError(unknown("search space", name, LISTED))
+        raise ValueError(unknown("search space", name, listed()))
     return join(SPACES[name], schedules) if schedules else SPACES[name]

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 import typer
 
 from search_spaces.schedules.base import FAMILIES
-from search_spaces.spaces import LISTED
+from search_spaces.spaces import listed
 from study.storage.urls import StorageError, database_file, opening_errors, parse_url
 from study.study_file import SUFFIX
 
@@ -23,7 +23,7 @@ _SECONDS = 2  # that a server has to answer
 def complete_space(incomplete: str) -> list[str]:
     """Search spaces, and files of studies in the working directory."""
     files = sorted(path.name for path in Path().glob(f"*{SUFFIX}"))
-    return _typed([*LISTED, *files], incomplete)
+    return _typed([*listed(), *files], incomplete)
 
 
 def complete_schedule(incomplete: str) -> list[str]:

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from search_spaces.config import Range
 from search_spaces.space import Preset, SearchSpace
-from search_spaces.spaces import CHAPTER, LISTED
+from search_spaces.spaces import CHAPTER, listed
 from search_spaces.words.phrases import count
 from study.cli.layout import Grid
 from study.cli.options import AsJson, print_json
@@ -22,13 +22,13 @@ def spaces(as_json: AsJson = False) -> None:
     Example: lrstudy spaces
     """
     if as_json:
-        print_json({name: _facts(space) for name, space in LISTED.items()})
+        print_json({name: _facts(space) for name, space in listed().items()})
         return
     console = Console()
     console.print("Exercises 1 to 5 are the chapter's:", highlight=False)
     console.print(CHAPTER, highlight=False, soft_wrap=True)
     console.print()
-    for name, space in LISTED.items():
+    for name, space in listed().items():
         console.print(Grid(("", ""), _rows(name, space)))
         console.print()
 

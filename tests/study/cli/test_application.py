@@ -19,7 +19,7 @@ import pytest
 import analysis.sections.schedules  # noqa: F401 - before a test replaces what it takes from figures
 from analysis.reading.columns import TRIALS
 from search_spaces.schedules.text import parse_schedule
-from search_spaces.spaces import CHAPTER, LISTED, SPACES
+from search_spaces.spaces import CHAPTER, SPACES, listed
 from study.export.weights import Exported
 from tests.analysis.conftest import plant_study
 from tests.study.conftest import Command, Outcome, assert_one_line
@@ -73,21 +73,21 @@ def test_every_help_has_an_example(lrstudy: Command, words: str) -> None:
 
 def test_spaces_name_questions_schedules_and_ranges(lrstudy: Command) -> None:
     text = " ".join(lrstudy("spaces").out.split())
-    listed = json.loads(lrstudy("spaces", "--json").out)
-    assert list(listed) == list(LISTED)
-    for name, space in LISTED.items():
+    facts = json.loads(lrstudy("spaces", "--json").out)
+    assert list(facts) == list(listed())
+    for name, space in listed().items():
         assert name in text
         numbered = "" if space.EXERCISE is None else f"exercise {space.EXERCISE}: "
         assert f"{name} {numbered}{space.QUESTION}" in text
-        assert listed[name]["exercise"] == space.EXERCISE
-        assert listed[name]["schedules"] == list(space.FAMILIES)
+        assert facts[name]["exercise"] == space.EXERCISE
+        assert facts[name]["schedules"] == list(space.FAMILIES)
     assert [space.EXERCISE for space in SPACES.values()] == [1, 2, 3, 4, 5, None]
     assert CHAPTER in text
-    assert listed["fixed_rate"]["parameters"] == {"base_lr": "0.003 to 3, log scale"}
-    assert listed["warmup"]["parameters"]["warmup"] == (
+    assert facts["fixed_rate"]["parameters"] == {"base_lr": "0.003 to 3, log scale"}
+    assert facts["warmup"]["parameters"]["warmup"] == (
         "0 to 10 epochs (--preset quick: 0 to 2 epochs)"
     )
-    assert listed["chapter"]["presets"]["standard"] == (
+    assert facts["chapter"]["presets"]["standard"] == (
         "30 trials of 30 epochs on all 60,000 training images"
     )
 

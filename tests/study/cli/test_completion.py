@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from search_spaces.schedules.base import FAMILIES
-from search_spaces.spaces import LISTED
+from search_spaces.spaces import listed
 from study.cli.application import app
 from study.cli.completion import study_names
 from study.storage.studies import create_study, open_storage
@@ -48,9 +48,9 @@ def stored(lrstudy: Command, make_spec: MakeSpec) -> list[str]:
 
 
 def test_spaces_and_files(offered: Any) -> None:
-    assert offered("lrstudy run ") == list(LISTED)
+    assert offered("lrstudy run ") == list(listed())
     Path("mine.toml").touch()
-    assert offered("lrstudy run ") == [*LISTED, "mine.toml"]
+    assert offered("lrstudy run ") == [*listed(), "mine.toml"]
     assert offered("lrstudy run c") == ["cosine", "chapter"]
 
 
