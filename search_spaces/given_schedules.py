@@ -65,12 +65,12 @@ class Joined:
 
     def ranges(self, budget: Budget) -> Ranges:
         """The space's, then those that only given schedules have."""
-        own = {
+        added = {
             each.name: _range(each, budget)
             for written in self.given.values()
             for each in written.searched.values()
         }
-        return own | self.space.ranges(budget)
+        return added | self.space.ranges(budget)
 
     def suggest(self, trial: BaseTrial, family: str, budget: Budget, ranges: Ranges) -> Parameters:
         """A given schedule with what it leaves out sampled; for another family the space's own."""
@@ -91,8 +91,8 @@ class Joined:
 
     def grid(self, best: Mapping[str, Parameters], budget: Budget) -> list[Arm]:
         """The space's, around the best of its own families."""
-        own = {name: values for name, values in best.items() if name not in self.given}
-        return self.space.grid(own, budget)
+        best_of_space = {name: values for name, values in best.items() if name not in self.given}
+        return self.space.grid(best_of_space, budget)
 
 
 def _range(searched: Searched, budget: Budget) -> Range:
@@ -112,10 +112,10 @@ def join(space: SearchSpace, texts: Sequence[str]) -> SearchSpace:
     """
     if space.DESIGNED or space.SAMPLES_WEIGHTS:
         raise ValueError("this space compares no schedules: none can be given to it")
-    found = [read(text) for text in texts]
+    schedules = [read(text) for text in texts]
     given: dict[str, Written] = {}
-    for written in found:
-        label = _label(written, [each for each in found if each.title == written.title], space)
+    for written in schedules:
+        label = _label(written, [each for each in schedules if each.title == written.title], space)
         if label in given or label in space.FAMILIES:
             raise ValueError(f"the schedule {label!r} is there twice")
         given[label] = written

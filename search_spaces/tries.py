@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from search_spaces.config import Parameters, Ranges
+from search_spaces.schedules.text import field_name
 from search_spaces.words.unknown import unknown
 
 
@@ -19,7 +20,7 @@ def try_of(
         key, equals, value = (part.strip() for part in pair.partition("="))
         if not equals or not value:
             raise ValueError(f"--try {text} is not of the form NAME=VALUE,...")
-        name = "base_lr" if key == "base" else key
+        name = field_name(key)
         if name in values or (name == "schedule" and len(chosen) < len(families)):
             raise ValueError(f"--try {text}: {key} is given twice")
         if name == "schedule":

@@ -286,5 +286,5 @@ class StudySpec(BaseModel):
 
     def _tried(self, family: str) -> list[Parameters]:
         """What the user wants tried first of a family."""
-        found = [try_of(text, self.families, self.ranges) for text in self.tries]
-        return [values for families, values in found if family in families]
+        tries = [try_of(text, self.families, self.ranges) for text in self.tries]
+        return [values for families, values in tries if family in families]

@@ -109,8 +109,8 @@ def _choices(spec: StudySpec) -> list[str]:
     for text in spec.tries:
         words += ["--try", text]
     if spec.families != space.FAMILIES:
-        own = spec.families[: len(spec.families) - len(spec.schedules)]
-        words += ["--set", f"schedule={','.join(own)}"]
+        families = spec.families[: len(spec.families) - len(spec.schedules)]
+        words += ["--set", f"schedule={','.join(families)}"]
     usual = space.ranges(spec.budget)
     for name, chosen in spec.ranges.items():
         if usual.get(name) == chosen:

@@ -39,8 +39,8 @@ def estimate(study: OtherStudy) -> Estimates:
     parameter; NaN where n < NEEDS, fewer than two parameters can be compared, or some complete
     trial lacks the parameter. Shares sum to 1."""
     ranked = study.ranked
-    found = {name: distribution(ranked[PARAM + name], study.kinds) for name in study.parameters}
-    known = {name: each for name, each in found.items() if each is not None}
+    kinds = {name: distribution(ranked[PARAM + name], study.kinds) for name in study.parameters}
+    known = {name: each for name, each in kinds.items() if each is not None}
     parts: dict[str, float] = {}
     if len(ranked) >= NEEDS and len(known) > 1:
         columns = {name: _values(ranked[PARAM + name], each) for name, each in known.items()}

@@ -65,8 +65,8 @@ def draw(estimates: Estimates) -> list[Picture]:
     shown = curves["trial"].unique()[:_MOST]
     with canvas() as (figure, axes):
         one = axes[0, 0]
-        for _, own in curves[curves["trial"].isin(shown)].groupby("trial"):
-            one.plot(own["step"], own["value"], color=PALE, linewidth=0.5)
+        for _, curve in curves[curves["trial"].isin(shown)].groupby("trial"):
+            one.plot(curve["step"], curve["value"], color=PALE, linewidth=0.5)
         quartiles = (bands["lower_quartile"], bands["upper_quartile"])
         one.fill_between(bands["step"], *quartiles, color="#0072b2", alpha=0.22, linewidth=0)
         one.plot(bands["step"], bands["median"], color="#0072b2", linewidth=2)

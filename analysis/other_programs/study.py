@@ -96,15 +96,15 @@ def objectives(url: str, name: str) -> list[str]:
 def direction_of(url: str, name: str) -> Direction:
     """The direction of a study's one objective. Raises StorageError where it has several, or none
     that lrstudy knows."""
-    found = objectives(url, name)
-    if len(found) != 1:
+    every_direction = objectives(url, name)
+    if len(every_direction) != 1:
         raise StorageError(
-            f"study {name!r} has {count(len(found), 'objective')}, and no trial of it is the best: "
-            "`lrstudy export` writes all of its values"
+            f"study {name!r} has {count(len(every_direction), 'objective')}, and no trial of it is "
+            "the best: `lrstudy export` writes all of its values"
         )
-    if found[0] == "minimize":
+    if every_direction[0] == "minimize":
         return "minimize"
-    if found[0] == "maximize":
+    if every_direction[0] == "maximize":
         return "maximize"
     raise StorageError(f"study {name!r} has an objective without a direction")
 
@@ -113,11 +113,11 @@ def overview(url: str, name: str) -> dict[str, Any]:
     """The facts of a study of any number of objectives as JSON values: directions, trials, states
     and best (trial, value, params; None without a complete trial, or with several objectives).
     Raises StorageError."""
-    found = objectives(url, name)
+    every_direction = objectives(url, name)
     states = foreign.load(url, name)[0]["state"].value_counts()
-    ranked = load_other(url, name) if len(found) == 1 else None
+    ranked = load_other(url, name) if len(every_direction) == 1 else None
     return {
-        "directions": found,
+        "directions": every_direction,
         "trials": int(states.sum()),
         "states": {str(state): int(n) for state, n in states.items()},
         "best": None if ranked is None else best_of(ranked),

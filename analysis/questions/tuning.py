@@ -27,12 +27,12 @@ def curves(study: Study) -> pd.DataFrame:
 
 def draw_curve(ax: Axes, curves: pd.DataFrame, family: str) -> None:
     """The steps of a family's medians in its colour, and its band where it has one."""
-    own = curves[curves["family"] == family]
+    curve = curves[curves["family"] == family]
     colour, _ = style(family)
-    band = own["high"] - own["low"]
-    ax.bar(own["k"], band, 1.0, own["low"], color=colour, alpha=0.18, linewidth=0)
-    edges = np.arange(len(own) + 1) + 0.5
-    ax.stairs(own["median"], edges, baseline=None, color=colour, linewidth=1.8)
+    band = curve["high"] - curve["low"]
+    ax.bar(curve["k"], band, 1.0, curve["low"], color=colour, alpha=0.18, linewidth=0)
+    edges = np.arange(len(curve) + 1) + 0.5
+    ax.stairs(curve["median"], edges, baseline=None, color=colour, linewidth=1.8)
 
 
 def finish(figure: Figure, axes: Sequence[Axes], curves: pd.DataFrame) -> None:
@@ -54,11 +54,11 @@ def _shown(curves: pd.DataFrame) -> pd.Series:
 def best_of_all(curves: pd.DataFrame) -> str:
     """What the whole budget found, in words."""
     last = curves.loc[curves.groupby("family", sort=False)["k"].idxmax()]
-    found = ", ".join(
+    values = ", ".join(
         f"{spoken(row['family'])} {percent(row['median'])} of {row['n']}"
         for row in last.sort_values("median", ascending=False).to_dict("records")
     )
-    return f"The best of all trials: {found}."
+    return f"The best of all trials: {values}."
 
 
 def how(curves: pd.DataFrame) -> str:

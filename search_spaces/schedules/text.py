@@ -32,6 +32,11 @@ def short_names(fields: Iterable[str]) -> dict[str, str]:
     return {short: name for short, name in shorter.items() if short not in known}
 
 
+def field_name(written: str) -> str:
+    """The parameter of a space that a user means: ``base`` and ``base_lr`` are one."""
+    return short_names(["base_lr"]).get(written, written)
+
+
 def parse_schedule(text: str, epochs: float | None = None) -> ScheduleConfig:
     """The schedule that ``family:name=value,...`` describes.
 
@@ -108,27 +113,27 @@ class Written:
 
 def _in_epochs(fields: Mapping[str, Any], epochs: float | None) -> dict[str, Any]:
     """The fields with durations that are a share of training, of a sequence's parts, too."""
-    found: dict[str, Any] = {}
+    in_epochs: dict[str, Any] = {}
     for name, value in fields.items():
         if isinstance(value, Share):
             if epochs is None:
                 raise ValueError(f"{name} is a share of training, whose epochs are not known")
-            found[name] = value.of_training * epochs
+            in_epochs[name] = value.of_training * epochs
         elif name == "boundaries":
-            found[name] = [_in_epochs({"until": each}, epochs)["until"] for each in value]
+            in_epochs[name] = [_in_epochs({"until": each}, epochs)["until"] for each in value]
         elif name == "parts":
-            found[name] = [_in_epochs(part, epochs) for part in value]
+            in_epochs[name] = [_in_epochs(part, epochs) for part in value]
         else:
-            found[name] = value
-    return found
+            in_epochs[name] = value
+    return in_epochs
 
 
 def given_warmup(text: str, epochs: float) -> float:
     """The warmup (epochs) that a text gives; 0 where it gives none."""
     written = read(text)
     starts = [written.fields, *written.fields.get("parts", [])[:1]]
-    found = [_in_epochs(each, epochs).get("warmup", 0.0) for each in starts]
-    return max(each if _is_number(each) else 0.0 for each in found)
+    lengths = [_in_epochs(each, epochs).get("warmup", 0.0) for each in starts]
+    return max(each if _is_number(each) else 0.0 for each in lengths)
 
 
 def read(text: str) -> Written:

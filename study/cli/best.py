@@ -43,10 +43,10 @@ _MOST_THREADS = 4096  # of one process
 
 
 def best_facts(
-    name: str, spec: StudySpec, trial: Any, config: TrialConfig, found: Settled | None
+    name: str, spec: StudySpec, trial: Any, config: TrialConfig, chosen: Settled | None
 ) -> Facts:
     """spec: of the stage that the numbers are of; trial: the row of the run that stands for the
-    configuration. accuracy is that run's where ``found`` is None, else the mean over seeds."""
+    configuration. accuracy is that run's where ``chosen`` is None, else the mean over seeds."""
     facts: Facts = {
         "study": name,
         "stage": spec.stage,
@@ -57,16 +57,16 @@ def best_facts(
         "schedule": _schedule(config),
         "config": config.model_dump(mode="json"),
     }
-    if found is not None:
+    if chosen is not None:
         facts |= {
-            "family": found.family,
-            "search_trial": found.origin,
-            "seeds": found.seeds,
-            "lost": found.untrained,
-            "accuracy": _number(found.accuracy),
-            "accuracy_low": _number(found.low),
-            "accuracy_high": _number(found.high),
-            "trials": found.trials,
+            "family": chosen.family,
+            "search_trial": chosen.origin,
+            "seeds": chosen.seeds,
+            "lost": chosen.untrained,
+            "accuracy": _number(chosen.accuracy),
+            "accuracy_low": _number(chosen.low),
+            "accuracy_high": _number(chosen.high),
+            "trials": chosen.trials,
         }
     return facts
 
@@ -83,67 +83,69 @@ def _schedule(config: TrialConfig) -> str:
     return f"{in_words(config.schedule)}; {sampling_in_words(config.weight_sampling)}"
 
 
-def best_in_words(study: Study, facts: Facts, found: Settled | None) -> Iterator[str]:
+def best_in_words(study: Study, facts: Facts, chosen: Settled | None) -> Iterator[str]:
     """A line with the configuration and its score; one with what they rest on; the next command."""
     config = facts["config"]
     what = (
         f"{facts['measured_on']} accuracy with {printable(facts['schedule'])}; "
         f"{count(config['epochs'], 'epoch')}, batches of {config['batch_size']}"
     )
-    if found is None:
+    if chosen is None:
         yield f"trial {facts['trial']}: {percent(facts['accuracy'])} {what}"
         yield "One run of a search: the best of many looks better than it is. Expect a little less."
     else:
-        yield f"{_mean(found)} {what}"
-        yield _basis(study, found)
-    yield from _next(study, found)
+        yield f"{_mean(chosen)} {what}"
+        yield _basis(study, chosen)
+    yield from _next(study, chosen)
 
 
-def _mean(found: Settled) -> str:
+def _mean(chosen: Settled) -> str:
     """The mean with what it is worth."""
-    if math.isnan(found.accuracy):
-        return f"no run of {count(found.untrained, 'seed')} trained: no"
-    seeds = count(found.seeds, "seed")
-    if math.isnan(found.low):
-        return f"{percent(found.accuracy)} (mean of {seeds}, no interval)"
-    bounds = f"95 % interval {percent(found.low)} to {percent(found.high)}"
-    return f"{percent(found.accuracy)} (mean of {seeds}, {bounds})"
+    if math.isnan(chosen.accuracy):
+        return f"no run of {count(chosen.untrained, 'seed')} trained: no"
+    seeds = count(chosen.seeds, "seed")
+    if math.isnan(chosen.low):
+        return f"{percent(chosen.accuracy)} (mean of {seeds}, no interval)"
+    bounds = f"95 % interval {percent(chosen.low)} to {percent(chosen.high)}"
+    return f"{percent(chosen.accuracy)} (mean of {seeds}, {bounds})"
 
 
-def _basis(study: Study, found: Settled) -> str:
+def _basis(study: Study, chosen: Settled) -> str:
     """Where the numbers come from."""
     from analysis.wording import numbered
 
-    trials = numbered("trial", found.trials)
-    lost = ""
-    if found.untrained:
-        counted = "included" if found.stage == "test" else "left out of the mean"
-        lost = f" {count(found.untrained, 'run')} stalled or diverged, {counted}."
-    if found.origin is None:
-        return f"The highest mean of the design, on the images that judge it ({trials}).{lost}"
+    trials = numbered("trial", chosen.trials)
+    untrained = ""
+    if chosen.untrained:
+        counted = "included" if chosen.stage == "test" else "left out of the mean"
+        untrained = f" {count(chosen.untrained, 'run')} stalled or diverged, {counted}."
+    if chosen.origin is None:
+        return f"The highest mean of the design, on the images that judge it ({trials}).{untrained}"
     confirmed = sibling(study.name, "confirm")
     where = (
         "has, of the search's configurations of every schedule, the best mean validation accuracy "
         f"on the fresh seeds of {confirmed!r}"
     )
-    if found.stage == "confirm":
+    if chosen.stage == "confirm":
         judged = f", which chose it and judge it here ({trials})"
     else:
         judged = f" and was tested in {sibling(study.name, 'test')!r} ({trials})"
-    return f"Trial {found.origin} of {study.name!r} {where}{judged}.{lost}{_left(study, found)}"
+    return (
+        f"Trial {chosen.origin} of {study.name!r} {where}{judged}.{untrained}{_left(study, chosen)}"
+    )
 
 
-def _left(study: Study, found: Settled) -> str:
-    stage = study.stage(found.stage)
+def _left(study: Study, chosen: Settled) -> str:
+    stage = study.stage(chosen.stage)
     runs = count(stage.spec.trials, "run")
     return f" Not finished: {stage.left} of {runs} are left." if stage.left else ""
 
 
-def _next(study: Study, found: Settled | None) -> Iterator[str]:
+def _next(study: Study, chosen: Settled | None) -> Iterator[str]:
     """The command that leads on, or back."""
     if study.spec.designed:
         return
-    if found is not None:
+    if chosen is not None:
         back = study.command("best", "--search")
         yield with_command("The best single run of the search:", back)
     elif study.confirm is not None and not study.confirm.left:
@@ -188,27 +190,27 @@ def best(
         study = load_study(storage, name)
         stage = spec(storage, name).stage
     say_left_out(left_out(study.stage(stage).attempts))
-    found = None if search else settled(study, stage)
-    if found is None and stage != "search" and not search:
+    chosen = None if search else settled(study, stage)
+    if chosen is None and stage != "search" and not search:
         raise Failure(f"study {name!r} has no result yet")
-    trial = best_trial(study.trials) if found is None else found.run
+    trial = best_trial(study.trials) if chosen is None else chosen.run
     if trial is None or not isinstance(trial["config"], str):
         raise Failure(_nothing_complete(name, study))
     try:
         config = TrialConfig.model_validate_json(trial["config"])
     except ValidationError as error:
         raise Failure(f"trial {trial['trial']} cannot be read: {first_problem(error)}") from None
-    asked = study.spec if found is None else study.stage(found.stage).spec
-    facts = best_facts(name, asked, trial, config, found)
+    stage_spec = study.spec if chosen is None else study.stage(chosen.stage).spec
+    facts = best_facts(name, stage_spec, trial, config, chosen)
     done = "wrote"
     if export is not None:
         with writing(export):
             done = wrote(_check_export(export, force))
-        facts |= _export(asked, trial, config, export, device)
+        facts |= _export(stage_spec, trial, config, export, device)
     if as_json:
         print_json(facts)
         return
-    for line in best_in_words(study, facts, found):
+    for line in best_in_words(study, facts, chosen):
         typer.echo(line)
     if export is not None:
         typer.echo(
@@ -221,16 +223,16 @@ def _say_best_of(study: OtherStudy, as_json: bool) -> None:
     """The best trial of another program's study. Raises Failure where none has a value."""
     from analysis.other_programs.study import best_of, configuration, in_words
 
-    found = best_of(study)
-    if found is None:
+    top = best_of(study)
+    if top is None:
         raise Failure(f"study {study.name!r} has no complete trial with a finite value")
     if as_json:
-        print_json({"study": study.name, "direction": study.direction, **found})
+        print_json({"study": study.name, "direction": study.direction, **top})
         return
-    at = configuration(found["params"])
+    at = configuration(top["params"])
     better = "lower" if study.direction == "minimize" else "higher"
-    value = f"{in_words(found['value'])} ({better} is better)"
-    typer.echo(printable(f"trial {found['trial']}: {value}{' at ' if at else ''}{at}"))
+    value = f"{in_words(top['value'])} ({better} is better)"
+    typer.echo(printable(f"trial {top['trial']}: {value}{' at ' if at else ''}{at}"))
     typer.echo("One run of another program: the best of many looks better than it is.")
 
 
@@ -255,7 +257,7 @@ def _check_export(directory: Path, force: bool) -> bool:
     return bool(files)
 
 
-def _export(asked: Any, trial: Any, config: Any, directory: Path, device: str) -> dict[str, Any]:
+def _export(spec: Any, trial: Any, config: Any, directory: Path, device: str) -> dict[str, Any]:
     from study import devices
     from study.export.weights import export
     from study.tasks.fashion_mnist import DataError
@@ -266,9 +268,9 @@ def _export(asked: Any, trial: Any, config: Any, directory: Path, device: str) -
     slot, threads = int(trial["slot"]), int(trial["threads"])
     epochs = count(config.epochs, "epoch")
     with wrong_use():
-        find_task(asked.task)  # a wrong one is told before anything else is said
+        find_task(spec.task)  # a wrong one is told before anything else is said
     preparing(f"training trial {trial['trial']} again for {epochs}", logged=True)
     with writing(directory), failures(DataError), wrong_use():
         chosen = devices.resolve(device)
-        made = export(asked, slot, config, directory, device=chosen, threads=threads)
+        made = export(spec, slot, config, directory, device=chosen, threads=threads)
     return {"exported": str(made.directory), "exported_accuracy": made.accuracy}

@@ -14,13 +14,13 @@ from pydantic import ValidationError
 from search_spaces.config import Budget, Range, Ranges, TrialConfig
 from search_spaces.schedules.decays import Constant
 from search_spaces.schedules.problems import first_problem
+from search_spaces.schedules.text import field_name
 from search_spaces.spaces import GIVEN, find_space
 from search_spaces.words.unknown import unknown
 from study.names import check_new_name
 from study.spec import StudySpec
 from study.study_file import SUFFIX, read_study
 
-_SHORT = {"base": "base_lr"}
 OPTIMIZER = ("momentum", "nesterov", "weight_decay", "init", "batch_size")
 
 
@@ -46,30 +46,30 @@ class Choices:
     tries: Sequence[str] = ()
 
 
-def define(said: Choices, study: str | None) -> tuple[str, StudySpec]:
+def define(choices: Choices, study: str | None) -> tuple[str, StudySpec]:
     """Name and spec of the study that is asked for: by options, or by a file. study: another name
     than the space's, or the file's."""
-    if said.space.endswith(SUFFIX):
-        _check_alone(said)
-        name, spec = read_study(Path(said.space))
+    if choices.space.endswith(SUFFIX):
+        _check_alone(choices)
+        name, spec = read_study(Path(choices.space))
         _check_design(spec.space, spec.sampler, spec.pruner)
     else:
-        name, spec = said.space, make_spec(said)
+        name, spec = choices.space, make_spec(choices)
     if study is not None:
         check_new_name(study)
     return (name if study is None else study), spec
 
 
-def _check_alone(said: Choices) -> None:
+def _check_alone(choices: Choices) -> None:
     """Raises ValueError where an option would change what a file defines."""
     names = {"fixed": "set", "bounds": "range", "schedules": "schedule", "tries": "try"}
-    for each in fields(said)[1:]:
-        value = getattr(said, each.name)
+    for each in fields(choices)[1:]:
+        value = getattr(choices, each.name)
         if not (value is None or value is False or value in ((), [])):
             option = names.get(each.name, each.name).replace("_", "-")
             raise ValueError(
-                f"{said.space} defines the study, and --{option} would change it: edit the file, "
-                "or a copy"
+                f"{choices.space} defines the study, and --{option} would change it: edit the "
+                "file, or a copy"
             )
 
 
@@ -83,33 +83,33 @@ def _check_design(space: str, sampler: str | None, pruner: str | None) -> None:
         raise ValueError(f"{space} is a fixed design: nothing is sampled or pruned")
 
 
-def make_spec(said: Choices) -> StudySpec:
+def make_spec(choices: Choices) -> StudySpec:
     """The study that the options ask for."""
-    space = find_space(said.space, said.schedules)
-    _check_design(said.space, said.sampler, said.pruner)
-    _check_bank(said)
-    preset = space.PRESETS[said.preset or "standard"]
-    budget = _budget(preset.budget, said)
-    fixed = _pairs(said.fixed, "--set", "NAME=VALUE")
-    bounds = _pairs(said.bounds, "--range", "NAME=LOW:HIGH")
+    space = find_space(choices.space, choices.schedules)
+    _check_design(choices.space, choices.sampler, choices.pruner)
+    _check_bank(choices)
+    preset = space.PRESETS[choices.preset or "standard"]
+    budget = _budget(preset.budget, choices)
+    fixed = _pairs(choices.fixed, "--set", "NAME=VALUE")
+    bounds = _pairs(choices.bounds, "--range", "NAME=LOW:HIGH")
     if both := set(map(field_name, fixed)) & set(map(field_name, bounds)):
         raise ValueError(f"{min(both)} is given to both --set and --range")
-    families = _families(space.FAMILIES, fixed.pop("schedule", None), len(said.schedules))
+    families = _families(space.FAMILIES, fixed.pop("schedule", None), len(choices.schedules))
     optimizer = {name: fixed.pop(name) for name in OPTIMIZER if name in fixed}
     return StudySpec(
-        space=said.space,
+        space=choices.space,
         families=families,
-        schedules=tuple(said.schedules),
-        trials=said.trials or preset.trials_per_family * len(families),
+        schedules=tuple(choices.schedules),
+        trials=choices.trials or preset.trials_per_family * len(families),
         budget=budget,
-        ranges=_ranges(space.ranges(budget), fixed, bounds, said.space),
+        ranges=_ranges(space.ranges(budget), fixed, bounds, choices.space),
         optimizer=_unusual(preset.optimizer | _optimizer(optimizer)),
-        sampler=said.sampler or ("random" if space.DESIGNED or said.bank else "tpe"),
-        pruner=said.pruner or ("none" if space.DESIGNED or said.bank else "percentile"),
-        seed=said.seed or 0,
-        tries=tuple(said.tries),
-        replicates=None if said.bank else preset.replicates,
-        bank=said.bank,
+        sampler=choices.sampler or ("random" if space.DESIGNED or choices.bank else "tpe"),
+        pruner=choices.pruner or ("none" if space.DESIGNED or choices.bank else "percentile"),
+        seed=choices.seed or 0,
+        tries=tuple(choices.tries),
+        replicates=None if choices.bank else preset.replicates,
+        bank=choices.bank,
     )
 
 
@@ -120,18 +120,18 @@ def _families(all_of_them: tuple[str, ...], chosen: str | None, given: int) -> t
     return (*chosen.split(","), *all_of_them[len(all_of_them) - given :])
 
 
-def _check_bank(said: Choices) -> None:
+def _check_bank(choices: Choices) -> None:
     """Raises ValueError where a bank is asked for with what it cannot have."""
-    if not said.bank:
+    if not choices.bank:
         return
-    if find_space(said.space, said.schedules).DESIGNED:
-        raise ValueError(f"{said.space} is a fixed design: it cannot be a bank")
-    if said.sampler not in (None, "random") or said.pruner not in (None, "none"):
+    if find_space(choices.space, choices.schedules).DESIGNED:
+        raise ValueError(f"{choices.space} is a fixed design: it cannot be a bank")
+    if choices.sampler not in (None, "random") or choices.pruner not in (None, "none"):
         raise ValueError("--bank samples at random and prunes nothing")
 
 
-def _budget(preset: Budget, said: Choices) -> Budget:
-    values = {"epochs": said.epochs, "train_size": said.train_size}
+def _budget(preset: Budget, choices: Choices) -> Budget:
+    values = {"epochs": choices.epochs, "train_size": choices.train_size}
     changed = {name: value for name, value in values.items() if value is not None}
     return Budget(**preset.model_dump() | changed)
 
@@ -157,11 +157,6 @@ def _ranges(ranges: Ranges, fixed: dict[str, str], bounds: dict[str, str], space
     return ranges
 
 
-def field_name(written: str) -> str:
-    """The parameter that a user means: ``base`` and ``base_lr`` are one."""
-    return _SHORT.get(written, written)
-
-
 def _check_name(name: str, known: Iterable[str], space: str) -> None:
     """Raises ValueError, before anything is said of its value, where there is no such parameter."""
     if field_name(name) not in (names := list(known)):
@@ -179,10 +174,10 @@ def _moved(ranges: Ranges, name: str, low: float, high: float) -> Range:
         raise ValueError(f"{name}: {first_problem(error)}") from None
 
 
-def _optimizer(said: dict[str, str]) -> dict[str, Any]:
+def _optimizer(texts: dict[str, str]) -> dict[str, Any]:
     """Optimizer options as TrialConfig validates them."""
     values: dict[str, Any] = {}
-    for name, text in said.items():
+    for name, text in texts.items():
         try:
             values[name] = json.loads(text)
         except json.JSONDecodeError:

@@ -55,7 +55,8 @@ def check(spec: StudySpec, crew: Crew) -> list[str]:
     from study.workers.local import place
 
     with failures(DataError), wrong_use():
-        find_sampler(spec.sampler), find_pruner(spec.pruner)
+        find_sampler(spec.sampler)
+        find_pruner(spec.pruner)
         if crew.ray is None:
             places = place(crew.device, crew.workers, crew.workers_per_device, spec.trials)
         else:

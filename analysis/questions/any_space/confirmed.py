@@ -168,16 +168,16 @@ def _best(known: pd.DataFrame) -> Sentence:
     first, *others = known.to_dict("records")
     ties = sum(row["in_best_set"] is True for row in others)
     if not others:
-        told = "it is the only one"
+        tied = "it is the only one"
     elif first["n"] < 2 or pd.isna(first["in_best_set"]):
-        told = "the others cannot be compared with it yet"
+        tied = "the others cannot be compared with it yet"
     else:
-        told = f"{ties} of the {count(len(others), 'other')} cannot be told from it"
+        tied = f"{ties} of the {count(len(others), 'other')} cannot be told from it"
     at = f" at {first['configuration']}" if first["configuration"] else ""
     return sentence(
         f"Of {count(len(known), 'configuration')}, {spoken(str(first['family']))}{at} (",
         Trials([first["origin_trial"]]),
-        f") has the highest mean on fresh seeds and validation images, {_mean(first)}; {told}",
+        f") has the highest mean on fresh seeds and validation images, {_mean(first)}; {tied}",
     )
 
 

@@ -74,9 +74,11 @@ ABOUT = About(
 
 def sampled(spec: StudySpec, trials: pd.DataFrame) -> dict[str, Range]:
     """The parameters that some trial sampled, by their column, with their ranges."""
-    found = {column_of(name): each for name, each in spec.ranges.items() if not each.fixed}
+    intervals = {column_of(name): each for name, each in spec.ranges.items() if not each.fixed}
     return {
-        name: each for name, each in found.items() if name in trials and trials[name].notna().any()
+        name: each
+        for name, each in intervals.items()
+        if name in trials and trials[name].notna().any()
     }
 
 
@@ -115,13 +117,17 @@ def estimate(study: Study) -> Estimates:
 
 def _responses(trials: pd.DataFrame, ranges: Mapping[str, Range]) -> pd.DataFrame:
     columns = ABOUT.tables["responses"].names
-    found = [
+    responses = [
         _bins(group.dropna(subset=[name]), name, each.log).assign(family=family, parameter=name)
         for name, each in ranges.items()
         for family, group in trials.groupby("family", sort=False)
         if group[name].notna().any()
     ]
-    return pd.concat(found, ignore_index=True)[columns] if found else pd.DataFrame(columns=columns)
+    return (
+        pd.concat(responses, ignore_index=True)[columns]
+        if responses
+        else pd.DataFrame(columns=columns)
+    )
 
 
 def _bins(trials: pd.DataFrame, name: str, log: bool) -> pd.DataFrame:
@@ -189,9 +195,9 @@ def _tuning(curves: pd.DataFrame) -> list[Picture]:
         return []
     with panels(len(names), 1.85) as (figure, axes):
         for one, name in zip(axes, names, strict=True):
-            for _, own in curves[curves["family"] != name].groupby("family", sort=False):
-                edges = np.arange(len(own) + 1) + 0.5
-                one.stairs(own["median"], edges, baseline=None, color=PALE, linewidth=0.8)
+            for _, curve in curves[curves["family"] != name].groupby("family", sort=False):
+                edges = np.arange(len(curve) + 1) + 0.5
+                one.stairs(curve["median"], edges, baseline=None, color=PALE, linewidth=0.8)
             tuning.draw_curve(one, curves, name)
             one.set_title(spoken(name), color=style(name)[0])
         tuning.finish(figure, axes, curves)
