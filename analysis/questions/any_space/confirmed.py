@@ -171,6 +171,8 @@ def _best(known: pd.DataFrame) -> Sentence:
         tied = "it is the only one"
     elif first["n"] < 2 or pd.isna(first["in_best_set"]):
         tied = "the others cannot be compared with it yet"
+    elif len(others) == 1:
+        tied = f"the other {'cannot' if ties else 'can'} be told from it"
     else:
         tied = f"{ties} of the {count(len(others), 'other')} cannot be told from it"
     at = f" at {first['configuration']}" if first["configuration"] else ""

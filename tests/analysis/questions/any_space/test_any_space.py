@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 from optuna.trial import BaseTrial
 
@@ -132,3 +133,23 @@ def test_findings_are_whole(studies: dict[str, Study]) -> None:
         for name, table in finding.printed.items():
             assert set(finding.estimates[name]) <= set(table.names)
     assert "many" not in CONFIRMED
+
+
+@pytest.mark.parametrize(
+    ("ties", "words"),
+    [
+        ([], "it is the only one"),
+        ([True], "the other cannot be told from it"),
+        ([False], "the other can be told from it"),
+        ([True, False, True], "2 of the 3 others cannot be told from it"),
+    ],
+)
+def test_ties_with_the_best_are_counted(ties: list[bool], words: str) -> None:
+    rows = [
+        {"family": "cosine", "configuration": "", "origin_trial": 1, "n": 3, "complete": 3}
+        | {"in_best_set": tied, "accuracy": 0.8, "accuracy_low": 0.7, "accuracy_high": 0.9}
+        for tied in (True, *ties)
+    ]
+    end = {"comparison": pd.DataFrame(), "missing": pd.DataFrame({"missing": []})}
+    frames = {"configurations": pd.DataFrame(rows), **end}
+    assert f"; {words}; " in str(confirmed.conclude(frames))
