@@ -1,13 +1,13 @@
 """The registry of sections: which ones speak of a study.
 
-A section of any study has one line in SECTIONS; an answer to a question has one in ANSWERS, by the
-name of its space, and one in CONFIRMED if fresh seeds answer it as well. A space without lines here
-gets the answers of any space.
+A section of any study has one line in SECTIONS; the answer to a question has one in ANSWERS, by the
+name of its space. A space without a line there gets the answers of any space.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from analysis.questions import chapter
 from analysis.questions.any_space import confirmed as fresh_any_space
@@ -36,20 +36,21 @@ from analysis.sections import (
 )
 from analysis.study import Study
 
-ANSWERS: dict[str, Section] = {
-    "fixed_rate": fixed_rate,
-    "polynomial": polynomial,
-    "cosine": cosine,
-    "warmup": warmup,
-    "langevin": langevin,
-    "chapter": chapter,
-}
-CONFIRMED: dict[str, Section] = {
-    "fixed_rate": fresh_fixed_rate,
-    "polynomial": fresh_polynomial,
-    "cosine": fresh_cosine,
-    "warmup": fresh_warmup,
-    "langevin": fresh_langevin,
+
+class Answer(NamedTuple):
+    """What answers the question of a space: from its search, and from fresh seeds."""
+
+    searched: Section
+    fresh: Section | None = None
+
+
+ANSWERS: dict[str, Answer] = {
+    "fixed_rate": Answer(fixed_rate, fresh_fixed_rate),
+    "polynomial": Answer(polynomial, fresh_polynomial),
+    "cosine": Answer(cosine, fresh_cosine),
+    "warmup": Answer(warmup, fresh_warmup),
+    "langevin": Answer(langevin, fresh_langevin),
+    "chapter": Answer(chapter),
 }
 SECTIONS: list[Section] = [
     by_rate,
@@ -64,11 +65,10 @@ SECTIONS: list[Section] = [
 
 def answers_of(study: Study) -> Sequence[Section]:
     """What answers the study's question: fresh seeds, where they were run, before the search."""
-    searched = ANSWERS.get(study.spec.space, any_space)
+    searched, fresh = ANSWERS.get(study.spec.space, Answer(any_space))
     if study.confirm is None:
         return (searched,)
-    fresh = CONFIRMED.get(study.spec.space, fresh_any_space)
-    return (fresh, test_accuracy, gap, searched)
+    return (fresh or fresh_any_space, test_accuracy, gap, searched)
 
 
 def sections_of(study: Study) -> Sequence[Section]:

@@ -103,13 +103,10 @@ def on_fresh_seeds(title: str, question: str, tables: Mapping[str, Table]) -> Ab
     return About(title, question, tables, stage="confirm", needs=FEWEST_SEEDS)
 
 
-class Section(Protocol):
-    """What a module must have to be a section of the report."""
+class Drawn(Protocol):
+    """What a section makes of its estimates."""
 
     ABOUT: About
-
-    def estimate(self, study: Study) -> Estimates:
-        """Frames of numbers by name."""
 
     def draw(self, estimates: Estimates) -> list[Picture]:
         """Pictures of those numbers; none where there is nothing to show."""
@@ -118,16 +115,32 @@ class Section(Protocol):
         """One sentence with its numbers, and the trials that it names as `Trials`."""
 
 
+class Section(Drawn, Protocol):
+    """What a module must have to be a section of the report."""
+
+    def estimate(self, study: Study) -> Estimates:
+        """Frames of numbers by name."""
+
+
 def find(section: Section, study: Study) -> Finding:
     """Estimate, draw and conclude."""
-    about, estimates = section.ABOUT, section.estimate(study)
+    about = section.ABOUT
+    rests_on = basis(study.stage(about.stage), about.uses)
+    return finding(section, section.estimate(study), rests_on, _caution(about, study))
+
+
+def finding(
+    section: Drawn, estimates: Estimates, basis: str, caution: Caution | None = None
+) -> Finding:
+    """What a section says of its estimates. basis: what they rest on; caution: what limits them."""
+    about = section.ABOUT
     return Finding(
         title=about.title,
         stage=about.stage,
         question=about.question,
         verdict=sentence(section.conclude(estimates)),
-        basis=basis(study.stage(about.stage), about.uses),
-        caution=_caution(about, study),
+        basis=basis,
+        caution=caution,
         estimates=estimates,
         tables=about.tables,
         pictures=section.draw(estimates),

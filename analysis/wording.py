@@ -48,6 +48,15 @@ def sentence(*parts: str | Trials | Sentence) -> Sentence:
     return Sentence(tuple(flat))
 
 
+def with_trial(text: str, trial: int, more: str = "", stage: Stage = "search") -> Sentence:
+    """The text and its trial in brackets.
+
+    >>> str(with_trial("The best rate is 0.3", 7, ", best of 9"))
+    'The best rate is 0.3 (trial 7, best of 9)'
+    """
+    return sentence(f"{text} (", Trials([trial], stage), f"{more})")
+
+
 def joined(between: str, parts: Iterable[str | Sentence]) -> Sentence:
     """The parts with that text between them."""
     return sentence(*[each for part in parts for each in (between, part)][1:])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -146,6 +146,21 @@ def scatter_families(axes: Axes, frame: pd.DataFrame, x: str, y: str) -> None:
         legend=False,
         ax=axes,
     )
+
+
+@contextmanager
+def share_bars(
+    names: Sequence[str], shares: pd.Series, colours: Sequence[str]
+) -> Iterator[tuple[Figure, Axes]]:
+    """A figure of horizontal bars, a share in [0, 1] for each name, from 0 to 100 %."""
+    with canvas(height=0.9 + 0.3 * len(names)) as (figure, axes):
+        one = axes[0, 0]
+        one.barh(range(len(names)), 100 * shares, color=colours, height=0.7)
+        one.set_yticks(range(len(names)), names)
+        one.invert_yaxis()
+        one.set_xlim(0, 100)
+        one.grid(visible=False, axis="y")
+        yield figure, one
 
 
 @contextmanager

@@ -9,7 +9,8 @@ from typing import Any
 import pandas as pd
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 
-from analysis.figures.style import Picture, canvas, picture
+from analysis.figures.axes import share_bars
+from analysis.figures.style import Picture, picture
 from analysis.other_programs.study import OtherStudy, is_missing
 from analysis.reading.foreign import PARAM
 from analysis.section import About, Estimates
@@ -21,16 +22,16 @@ from study.terminal import printable
 from study.values import mapping, number
 
 ABOUT = About(
-    title="Parameter importance",
-    question="Which sampled parameter mattered most for a good result?",
-    uses=("complete",),
-    tables={
+    "Parameter importance",
+    "Which sampled parameter mattered most for a good result?",
+    {
         "importance": Table(
             f"Share of each parameter ({EVALUATOR}). Parameters that some complete trial lacks "
             "have none.",
             (N, Column("parameter"), Column("importance", PERCENT)),
         )
     },
+    uses=("complete",),
 )
 
 
@@ -82,13 +83,9 @@ def draw(estimates: Estimates) -> list[Picture]:
     frame = estimates["importance"].dropna().reset_index(drop=True)
     if frame.empty:
         return []
-    with canvas(height=0.9 + 0.3 * len(frame)) as (figure, axes):
-        one = axes[0, 0]
-        one.barh(range(len(frame)), 100 * frame["importance"], color="#0072b2", height=0.7)
-        one.set_yticks(range(len(frame)), frame["parameter"].map(_label))
-        one.invert_yaxis()
-        one.set_xlim(0, 100)
-        one.grid(visible=False, axis="y")
+    with share_bars(
+        list(frame["parameter"].map(_label)), frame["importance"], ["#0072b2"] * len(frame)
+    ) as (figure, one):
         one.set_xlabel("share of importance (%)")
         return [
             picture(

@@ -9,22 +9,22 @@ from analysis.figures.style import INK, Picture, canvas, picture
 from analysis.other_programs.study import OtherStudy, configuration, in_words
 from analysis.section import About, Estimates
 from analysis.table import Column, Table, trials
-from analysis.wording import Sentence, Trials, sentence
+from analysis.wording import Sentence, sentence, with_trial
 from search_spaces.words.phrases import count
 
 MOST = 10  # trials in the table
 _CUT = 0.9  # share of the trials, from the best, whose values the figure must show
 ABOUT = About(
-    title="The best trials",
-    question="Which configuration did best?",
-    uses=("complete",),
-    tables={
+    "The best trials",
+    "Which configuration did best?",
+    {
         "best": Table(
             f"The best trials, at most {MOST}. Each is a single run: the best of many looks better "
             "than it is, and neighbours may owe their places to chance.",
             (trials("trial"), Column("value"), Column("configuration"), Column("seconds")),
         )
     },
+    uses=("complete",),
 )
 
 
@@ -85,10 +85,10 @@ def conclude(estimates: Estimates) -> Sentence | str:
     known = f"of {count(int(ended['n']), 'complete trial')}"
     word = "Lowest" if ended["direction"] == "minimize" else "Highest"
     head = sentence(
-        f"{word} value {known}: {in_words(first['value'])} (", Trials([first["trial"]]), f"){at}"
+        with_trial(f"{word} value {known}: {in_words(first['value'])}", first["trial"]), at
     )
     if len(rows) == 1:
         return sentence(head, ".")
     second = rows[1]
-    next_one = sentence(f"; the next is {in_words(second['value'])} (", Trials([second["trial"]]))
-    return sentence(head, next_one, "). Both are single runs, ranked by what chose them.")
+    next_one = with_trial(f"; the next is {in_words(second['value'])}", second["trial"])
+    return sentence(head, next_one, ". Both are single runs, ranked by what chose them.")

@@ -14,10 +14,9 @@ from analysis.wording import Sentence, Trials, sentence
 _MOST = 60  # single curves in the figure
 _ROWS = 8  # steps in the table
 ABOUT = About(
-    title="Learning curves",
-    question="How did the reported values change while the trials ran?",
-    uses=("complete",),
-    tables={
+    "Learning curves",
+    "How did the reported values change while the trials ran?",
+    {
         "milestones": Table(
             "Reported values of complete trials at some steps: median and middle half.",
             (
@@ -26,6 +25,7 @@ ABOUT = About(
             ),
         )
     },
+    uses=("complete",),
 )
 
 

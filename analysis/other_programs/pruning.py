@@ -17,10 +17,9 @@ from search_spaces.words.phrases import count, percent
 
 _ROWS = 20  # pruned trials in the table
 ABOUT = About(
-    title="Pruning audit",
-    question="How did the pruned trials stand where they were stopped, and what did it save?",
-    uses=("complete", "pruned"),
-    tables={
+    "Pruning audit",
+    "How did the pruned trials stand where they were stopped, and what did it save?",
+    {
         "pruned": Table(
             f"Pruned trials, at most {_ROWS}, those that stood best first: their last report, how "
             "many complete trials reported that step, and the share of these that stood worse.",
@@ -30,6 +29,7 @@ ABOUT = About(
             ),
         )
     },
+    uses=("complete", "pruned"),
 )
 
 

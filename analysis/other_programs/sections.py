@@ -4,28 +4,18 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from analysis.figures.style import Picture
 from analysis.other_programs import importance, leaderboard, learning, pruning
 from analysis.other_programs.study import OtherStudy
-from analysis.section import About, Estimates, Finding
-from analysis.wording import Sentence, sentence
+from analysis.section import Drawn, Estimates, Finding, finding
 from search_spaces.words.phrases import count
 
 
-class OtherSection(Protocol):
+class OtherSection(Drawn, Protocol):
     """A `Section` of another program's study; ``ABOUT.needs`` is not used: no command of lrstudy
     adds trials to it."""
 
-    ABOUT: About
-
     def estimate(self, study: OtherStudy) -> Estimates:
         """Frames of numbers by name."""
-
-    def draw(self, estimates: Estimates) -> list[Picture]:
-        """Pictures of those numbers; none where there is nothing to show."""
-
-    def conclude(self, estimates: Estimates) -> Sentence | str:
-        """One sentence with its numbers."""
 
 
 ANSWER: OtherSection = leaderboard
@@ -34,18 +24,7 @@ SECTIONS: tuple[OtherSection, ...] = (learning, importance, pruning)
 
 def find(section: OtherSection, study: OtherStudy) -> Finding:
     """Estimate, draw and conclude."""
-    about, estimates = section.ABOUT, section.estimate(study)
-    return Finding(
-        title=about.title,
-        stage=about.stage,
-        question=about.question,
-        verdict=sentence(section.conclude(estimates)),
-        basis=_basis(study, about.uses),
-        caution=None,
-        estimates=estimates,
-        tables=about.tables,
-        pictures=section.draw(estimates),
-    )
+    return finding(section, section.estimate(study), _basis(study, section.ABOUT.uses))
 
 
 def _basis(study: OtherStudy, states: tuple[str, ...]) -> str:

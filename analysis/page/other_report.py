@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -10,6 +10,7 @@ import pandas as pd
 from analysis.other_programs.sections import ANSWER, SECTIONS, find
 from analysis.other_programs.study import OtherStudy, in_words, is_missing, plain
 from analysis.page.links import anchor
+from analysis.page.part import Part
 from analysis.reading.foreign import PARAM
 from analysis.section import Finding
 from analysis.wording import listed
@@ -18,25 +19,13 @@ from study.durations import duration
 
 
 @dataclass(frozen=True)
-class OtherReport:
-    """The part of `StudyReport` that a study without fresh seeds of its own has: see there."""
+class OtherReport(Part):
+    """What the report says of another program's study, which has no fresh seeds."""
 
-    slug: str
-    label: str
     study: OtherStudy
-    answer: Finding
-    sections: Sequence[Finding]
-    facts: Mapping[str, Mapping[str, str]]
-    trials: Mapping[str, pd.DataFrame]
-    anchors: frozenset[str]
     exercise: None = None
     unconfirmed: None = None
     not_counted: Sequence[str] = ()
-
-    @property
-    def findings(self) -> list[Finding]:
-        """The answer and the sections."""
-        return [self.answer, *self.sections]
 
     def attempts(self, stage: str) -> str:
         """What the rows of its one stage are."""

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-
-import pandas as pd
 
 from analysis.answers import answers_of, sections_of
 from analysis.page.links import anchors, stages, trial_rows
+from analysis.page.part import Part
 from analysis.page.provenance import facts
 from analysis.reading.plausible import left_out, not_counted
 from analysis.section import Caution, Finding, agreeing, find
@@ -19,27 +17,10 @@ STAGES = {"search": "Search", "confirm": "Fresh seeds", "test": "Test images"}
 
 
 @dataclass(frozen=True)
-class StudyReport:
-    """What the report says of a study.
+class StudyReport(Part):
+    """What the report says of a study of lrstudy."""
 
-    slug: its name for files and anchors; label: for people, with the storage where two studies have
-    the same name. facts: how each stage was measured. trials: of each stage,
-    a row for every trial. anchors: names of these rows on the page.
-    """
-
-    slug: str
-    label: str
     study: Study
-    answer: Finding
-    sections: Sequence[Finding]
-    facts: Mapping[str, Mapping[str, str]]
-    trials: Mapping[str, pd.DataFrame]
-    anchors: frozenset[str]
-
-    @property
-    def findings(self) -> list[Finding]:
-        """The answer and the sections."""
-        return [self.answer, *self.sections]
 
     @property
     def exercise(self) -> int | None:

@@ -61,10 +61,9 @@ def _mean_columns(unit: Unit) -> tuple[Column, ...]:
 
 
 ABOUT = About(
-    title="The chapter's runs",
-    question=space.QUESTION,
-    needs=FEWEST_SEEDS,
-    tables={
+    "The chapter's runs",
+    space.QUESTION,
+    {
         "train_loss": Table(
             "Training loss of the last epoch (nats): mean with 95 % interval over the n "
             f"seeds that learned, beside the published mean and SD (n taken as {PUBLISHED_N}) and "
@@ -84,6 +83,7 @@ ABOUT = About(
             (Column("run", NAME), N, *_mean_columns(PERCENT)),
         ),
     },
+    needs=FEWEST_SEEDS,
 )
 
 

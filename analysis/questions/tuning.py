@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from analysis.estimators.tuning import tuning_curves
 from analysis.figures.axes import accuracy_axis
-from analysis.figures.style import spoken, style
+from analysis.figures.style import PALE, Picture, panels, picture, spoken, style
 from analysis.reading.states import TERMINAL
 from analysis.study import Study
 from search_spaces.words.phrases import percent
@@ -25,7 +25,48 @@ def curves(study: Study) -> pd.DataFrame:
     return tuning_curves(study.trials, study.spec.bank, float(worst))
 
 
-def draw_curve(ax: Axes, curves: pd.DataFrame, family: str) -> None:
+def draw(curves: pd.DataFrame, first: str | None = None) -> list[Picture]:
+    """A panel for each family: beside the curve of the family ``first``, or without one before the
+    others' medians in grey."""
+    families = list(curves["family"].unique())
+    names = [name for name in families if name != first] or families
+    if not names:
+        return []
+    with panels(len(names), 1.85) as (figure, axes):
+        for one, name in zip(axes, names, strict=True):
+            if first is None:
+                _draw_medians(one, curves[curves["family"] != name])
+            else:
+                _draw_curve(one, curves, first)
+            _draw_curve(one, curves, name)
+            one.set_title(spoken(name), color=style(name)[0])
+        _finish(figure, axes, curves)
+        beside = "" if first is None else f" beside {spoken(first)}"
+        return [
+            picture(
+                figure,
+                "tuning-curves",
+                "Median validation accuracy of the best of k trials against k, a panel for each "
+                f"schedule{beside}. {_best_of_all(curves)}",
+                f"{_key(first)} {_how(curves)}",
+            )
+        ]
+
+
+def _key(first: str | None) -> str:
+    if first is None:
+        return "In colour: the schedule that the panel is named for; grey: the others."
+    return f"Blue: {spoken(first)}; in its own colour: the schedule that the panel is named for."
+
+
+def _draw_medians(ax: Axes, curves: pd.DataFrame) -> None:
+    """The steps of each family's medians, in grey."""
+    for _, curve in curves.groupby("family", sort=False):
+        edges = np.arange(len(curve) + 1) + 0.5
+        ax.stairs(curve["median"], edges, baseline=None, color=PALE, linewidth=0.8)
+
+
+def _draw_curve(ax: Axes, curves: pd.DataFrame, family: str) -> None:
     """The steps of a family's medians in its colour, and its band where it has one."""
     curve = curves[curves["family"] == family]
     colour, _ = style(family)
@@ -35,7 +76,7 @@ def draw_curve(ax: Axes, curves: pd.DataFrame, family: str) -> None:
     ax.stairs(curve["median"], edges, baseline=None, color=colour, linewidth=1.8)
 
 
-def finish(figure: Figure, axes: Sequence[Axes], curves: pd.DataFrame) -> None:
+def _finish(figure: Figure, axes: Sequence[Axes], curves: pd.DataFrame) -> None:
     """The scales and labels of panels that hold curves."""
     for one in axes:
         accuracy_axis(one, _shown(curves))
@@ -51,7 +92,7 @@ def _shown(curves: pd.DataFrame) -> pd.Series:
     return later if len(later) else curves["median"]
 
 
-def best_of_all(curves: pd.DataFrame) -> str:
+def _best_of_all(curves: pd.DataFrame) -> str:
     """What the whole budget found, in words."""
     last = curves.loc[curves.groupby("family", sort=False)["k"].idxmax()]
     values = ", ".join(
@@ -61,7 +102,7 @@ def best_of_all(curves: pd.DataFrame) -> str:
     return f"The best of all trials: {values}."
 
 
-def how(curves: pd.DataFrame) -> str:
+def _how(curves: pd.DataFrame) -> str:
     """How to read the curves, for a caption."""
     text = "Steps: median of the best of k trials of the search, drawn from all of them. "
     if curves["banded"].any():

@@ -19,51 +19,33 @@ from search_spaces.words.unknown import unknown
 from study.storage.urls import StorageError, UnknownStudyError
 from study.values import mapping, parsed
 
-STUDIES = sa.table("studies", sa.column("study_id"), sa.column("study_name"))
-STUDY_ATTRIBUTES = sa.table(
-    "study_user_attributes", sa.column("study_id"), sa.column("key"), sa.column("value_json")
-)
-SYSTEM_STUDY_ATTRIBUTES = sa.table(
-    "study_system_attributes", sa.column("study_id"), sa.column("key"), sa.column("value_json")
-)
-DIRECTIONS = sa.table(
-    "study_directions", sa.column("study_id"), sa.column("objective"), sa.column("direction")
-)
+
+def _table(name: str, *columns: str) -> sa.TableClause:
+    return sa.table(name, *map(sa.column, columns))
+
+
+def _attributes(owner: str) -> sa.TableClause:
+    """Attributes of studies or trials, a user's or Optuna's own."""
+    return _table(f"{owner}_attributes", f"{owner.split('_')[0]}_id", "key", "value_json")
+
+
+STUDIES = _table("studies", "study_id", "study_name")
+STUDY_ATTRIBUTES = _attributes("study_user")
+SYSTEM_STUDY_ATTRIBUTES = _attributes("study_system")
+DIRECTIONS = _table("study_directions", "study_id", "objective", "direction")
 TRIALS = sa.table(
     "trials",
-    sa.column("trial_id"),
-    sa.column("number"),
-    sa.column("study_id"),
-    sa.column("state"),
+    *map(sa.column, ("trial_id", "number", "study_id", "state")),
     sa.column("datetime_start", sa.DateTime),
     sa.column("datetime_complete", sa.DateTime),
 )
-VALUES = sa.table(
-    "trial_values",
-    sa.column("trial_id"),
-    sa.column("objective"),
-    sa.column("value"),
-    sa.column("value_type"),
-)
-PARAMS = sa.table(
-    "trial_params",
-    sa.column("trial_id"),
-    sa.column("param_name"),
-    sa.column("param_value"),
-    sa.column("distribution_json"),
-)
-ATTRIBUTES = sa.table(
-    "trial_user_attributes", sa.column("trial_id"), sa.column("key"), sa.column("value_json")
-)
-SYSTEM_ATTRIBUTES = sa.table(
-    "trial_system_attributes", sa.column("trial_id"), sa.column("key"), sa.column("value_json")
-)
-REPORTS = sa.table(
+VALUES = _table("trial_values", "trial_id", "objective", "value", "value_type")
+PARAMS = _table("trial_params", "trial_id", "param_name", "param_value", "distribution_json")
+ATTRIBUTES = _attributes("trial_user")
+SYSTEM_ATTRIBUTES = _attributes("trial_system")
+REPORTS = _table(
     "trial_intermediate_values",
-    sa.column("trial_id"),
-    sa.column("step"),
-    sa.column("intermediate_value"),
-    sa.column("intermediate_value_type"),
+    *("trial_id", "step", "intermediate_value", "intermediate_value_type"),
 )
 _REPORTED = ("intermediate_value", "intermediate_value_type")
 _ELSEWHERE = re.compile(r"([a-z][a-z0-9+]*://.+)#(.+)")

@@ -30,7 +30,7 @@ from analysis.reading.states import TERMINAL
 from analysis.section import SEED_SPREAD, About, Estimates
 from analysis.study import Study
 from analysis.table import BEST_TRIAL, OUTCOMES, PERCENT, SCHEDULE, Column, N, Table, interval
-from analysis.wording import Sentence, Trials, joined, points, sentence
+from analysis.wording import Sentence, joined, points, sentence, with_trial
 from search_spaces.words.phrases import count, percent
 
 SUMMARY = (
@@ -40,16 +40,16 @@ SUMMARY = (
 )
 """The columns of `families` behind the family."""
 ABOUT = About(
-    title="Accuracy against base rate",
-    question="Which base rates suit which schedule, and where does training diverge?",
-    uses=TERMINAL,
-    tables={
+    "Accuracy against base rate",
+    "Which base rates suit which schedule, and where does training diverge?",
+    {
         "families": Table(
             "What became of the trials of each schedule. Accuracy of complete trials on "
             "validation images; diverged share with its 95 % interval (Wilson).",
             (SCHEDULE, *SUMMARY),
         )
     },
+    uses=TERMINAL,
 )
 
 
@@ -137,11 +137,10 @@ def conclude(estimates: Estimates) -> Sentence:
         return sentence(f"No trial ran to its end; {diverged}.")
     rates = ended.set_index("trial")["base_lr"]
     best = [
-        sentence(
+        with_trial(
             f"{spoken(row['family'])} {percent(row['best_accuracy'])}"
-            f"{_at(rates[row['best_trial']])} (",
-            Trials([row["best_trial"]]),
-            ")",
+            f"{_at(rates[row['best_trial']])}",
+            row["best_trial"],
         )
         for row in rows.sort_values("best_accuracy", ascending=False).to_dict("records")
     ]

@@ -21,9 +21,9 @@ from analysis.table import LOSS, PERCENT, RUNS, SCHEDULE, TEST_RUNS, Column, N, 
 from analysis.wording import points
 
 ABOUT = on_fresh_seeds(
-    title="Generalization gap at equal training loss",
-    question="At the same training loss, does one schedule generalize better than another?",
-    tables={
+    "Generalization gap at equal training loss",
+    "At the same training loss, does one schedule generalize better than another?",
+    {
         "gaps": Table(
             "Validation minus training error of the chosen configurations where their training "
             "loss first reaches a loss that all of them reach: mean with 95 % interval over seeds; "

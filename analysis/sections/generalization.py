@@ -13,10 +13,9 @@ from analysis.study import Study
 from analysis.table import LOSS, SCHEDULE, Column, N, Table
 
 ABOUT = About(
-    title="Generalization gap",
-    question="At the same training loss, does one schedule generalize better than another?",
-    uses=("complete",),
-    tables={
+    "Generalization gap",
+    "At the same training loss, does one schedule generalize better than another?",
+    {
         "gaps": Table(
             "Medians of complete trials, and Spearman's rank correlation of gap and training "
             "loss within the schedule. Losses in nats.",
@@ -26,6 +25,7 @@ ABOUT = About(
             ),
         )
     },
+    uses=("complete",),
 )
 
 

@@ -10,7 +10,8 @@ from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.importance import PedAnovaImportanceEvaluator
 from optuna.trial import FixedTrial
 
-from analysis.figures.style import Picture, canvas, picture, spoken, style
+from analysis.figures.axes import share_bars
+from analysis.figures.style import Picture, picture, spoken, style
 from analysis.reading.frames import column_of
 from analysis.reading.states import RESULTS
 from analysis.section import About, Estimates
@@ -38,16 +39,16 @@ def _sampled(spec: StudySpec, family: str) -> list[str]:
 
 
 ABOUT = About(
-    title="Parameter importance",
-    question="Within a schedule, which sampled parameter mattered most for a good result?",
-    needs=NEEDS,
-    concerned=_concerned,
-    tables={
+    "Parameter importance",
+    "Within a schedule, which sampled parameter mattered most for a good result?",
+    {
         "importance": Table(
             f"Share of each parameter within its schedule ({EVALUATOR}).",
             (SCHEDULE, N, Column("parameter", NAME), Column("importance", PERCENT)),
         )
     },
+    needs=NEEDS,
+    concerned=_concerned,
 )
 
 
@@ -65,14 +66,8 @@ def draw(estimates: Estimates) -> list[Picture]:
     names = [
         f"{spoken(row['family'])}: {_words(row['parameter'])}" for row in frame.to_dict("records")
     ]
-    with canvas(height=0.9 + 0.3 * len(frame)) as (figure, axes):
-        one = axes[0, 0]
-        colours = [style(family)[0] for family in frame["family"]]
-        one.barh(range(len(frame)), 100 * frame["importance"], color=colours, height=0.7)
-        one.set_yticks(range(len(frame)), names)
-        one.invert_yaxis()
-        one.set_xlim(0, 100)
-        one.grid(visible=False, axis="y")
+    colours = [style(family)[0] for family in frame["family"]]
+    with share_bars(names, frame["importance"], colours) as (figure, one):
         one.set_xlabel("share of importance within the schedule (%)")
         return [
             picture(

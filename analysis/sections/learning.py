@@ -14,10 +14,9 @@ from analysis.table import PERCENT, SCHEDULE, Column, N, Table
 from search_spaces.words.phrases import percent
 
 ABOUT = About(
-    title="Learning curves",
-    question="How does validation accuracy develop during training under each schedule?",
-    uses=("complete",),
-    tables={
+    "Learning curves",
+    "How does validation accuracy develop during training under each schedule?",
+    {
         "milestones": Table(
             "Median validation accuracy of complete trials after a quarter, a half and all "
             "of training, with the quartiles at the end.",
@@ -29,6 +28,7 @@ ABOUT = About(
             ),
         )
     },
+    uses=("complete",),
 )
 
 

@@ -38,10 +38,9 @@ USUAL = "percentile"  # what a search has unless it is told otherwise
 MEASURES = ("epochs_saved_share", "best_lost_share", "regret_in_accuracy", "false_prune_share")
 _RULE = Column("rule")
 ABOUT = About(
-    title="Pruning audit",
-    question="What would pruning have cost and saved on this bank?",
-    applies=lambda spec: spec.bank,
-    tables={
+    "Pruning audit",
+    "What would pruning have cost and saved on this bank?",
+    {
         "audit": Table(
             "Pruners, and stopping all trials of a schedule but the best at one epoch: means over "
             "schedules with 95 % intervals. Epochs saved: share of those trained. Best lost: share "
@@ -58,6 +57,7 @@ ABOUT = About(
             (_RULE, SCHEDULE, N, *(Column(name, PERCENT) for name in MEASURES)),
         ),
     },
+    applies=lambda spec: spec.bank,
 )
 MOST = 40  # trials of a schedule in one order; of a larger bank each order draws other ones
 WORK = 10_000  # epochs to replay with each pruner, 2 to 3 s for all of them

@@ -19,17 +19,15 @@ from analysis.figures.style import Picture, canvas, line_style, on, panels, pict
 from analysis.section import About, Estimates
 from analysis.study import Study
 from analysis.table import BASE_LR, PERCENT, SCHEDULE, Column, Table, trials
-from analysis.wording import Sentence, Trials, joined, sentence
+from analysis.wording import Sentence, joined, sentence, with_trial
 from search_spaces.config import TrialConfig
 from search_spaces.schedules.base import Schedule
 from study.files import draft
 
 ABOUT = About(
-    title="The schedules themselves",
-    question="Which learning rates did the best trial of each schedule train with?",
-    uses=("complete",),
-    needs=1,  # a description of one trial, not an estimate
-    tables={
+    "The schedules themselves",
+    "Which learning rates did the best trial of each schedule train with?",
+    {
         "chosen": Table(
             "The best complete trial of each schedule and the rates it trained with: the mean is "
             "over all updates, and missing where it was not recorded.",
@@ -39,6 +37,8 @@ ABOUT = About(
             ),
         )
     },
+    uses=("complete",),
+    needs=1,
 )
 _GRID = 25  # points an epoch
 _DASHES = ("-", "--", ":", "-.")
@@ -207,10 +207,9 @@ def conclude(estimates: Estimates) -> Sentence | str:
     if rows.empty:
         return "No trial ran to its end, so that there is no best one."
     rates = [
-        sentence(
-            f"{spoken(row['family'])} from {row['base_lr']:.2g} to {row['final_lr']:.2g} (",
-            Trials([row["trial"]]),
-            ")",
+        with_trial(
+            f"{spoken(row['family'])} from {row['base_lr']:.2g} to {row['final_lr']:.2g}",
+            row["trial"],
         )
         for row in rows.to_dict("records")
     ]

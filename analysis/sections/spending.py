@@ -15,12 +15,9 @@ from analysis.table import SCHEDULE, Column, Table
 from search_spaces.words.phrases import count, percent
 
 ABOUT = About(
-    title="Budget",
-    question="How many epochs did the study spend, and how many did pruning save?",
-    uses=(*TERMINAL, "failed", "interrupted"),
-    needs=0,  # an account, not an estimate
-    applies=lambda spec: True,
-    tables={
+    "Budget",
+    "How many epochs did the study spend, and how many did pruning save?",
+    {
         "epochs": Table(
             "Epochs by schedule: asked for, trained, saved by pruning, unspent because training "
             "diverged, and lost to attempts that failed or were interrupted.",
@@ -30,6 +27,9 @@ ABOUT = About(
             ),
         )
     },
+    uses=(*TERMINAL, "failed", "interrupted"),
+    needs=0,
+    applies=lambda spec: True,
 )
 _PARTS = {
     "trained": ("trained", "#4477aa"),

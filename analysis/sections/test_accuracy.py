@@ -18,11 +18,9 @@ from analysis.table import ORIGIN, PERCENT, SCHEDULE, TEST_RUNS, N, Table, bound
 from search_spaces.words.phrases import percent
 
 ABOUT = About(
-    title="The chosen configurations on the test images",
-    question="How accurate is each schedule's configuration on images that chose nothing?",
-    stage="test",
-    needs=FEWEST_SEEDS,
-    tables={
+    "The chosen configurations on the test images",
+    "How accurate is each schedule's configuration on images that chose nothing?",
+    {
         "winners": Table(
             "Test accuracy of the configuration that validation chose for each schedule: mean "
             "over fresh seeds with a 95 % interval for new seeds and new test images; read once a "
@@ -35,6 +33,8 @@ ABOUT = About(
             ),
         )
     },
+    stage="test",
+    needs=FEWEST_SEEDS,
 )
 _MARKS = {"last": "o", "averaged": "s", "best": "^"}
 

@@ -9,9 +9,9 @@ schedule does best.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
-from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -33,11 +33,15 @@ pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("tiny", "unrender
 
 QUESTION = "How much should the rate fall in one step, half-way through training?"
 FAMILIES = ("constant", "multi_factor")
+EXERCISE = None  # of the chapter
+DESIGNED = False  # its trials are sampled
+SAMPLES_WEIGHTS = False
 SMALL = Preset(
     trials_per_family=2,
     budget=Budget(epochs=4, train_size=400, val_size=100),
     optimizer={"batch_size": 10},
 )
+PRESETS = {"quick": SMALL, "standard": SMALL}
 
 
 def ranges(budget: Budget) -> Ranges:
@@ -65,25 +69,12 @@ def grid(best: Mapping[str, Parameters], budget: Budget) -> list[Arm]:
     return []
 
 
-STEPS = SimpleNamespace(
-    EXERCISE=None,
-    QUESTION=QUESTION,
-    FAMILIES=FAMILIES,
-    PRESETS={"quick": SMALL, "standard": SMALL},
-    DESIGNED=False,
-    SAMPLES_WEIGHTS=False,
-    ranges=ranges,
-    suggest=suggest,
-    baselines=baselines,
-    grid=grid,
-)
-
 # ---------------------------------------------------------------- what it does then
 
 
 @pytest.fixture(autouse=True)
 def _added(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(SPACES, "steps", STEPS)
+    monkeypatch.setitem(SPACES, "steps", sys.modules[__name__])
 
 
 @pytest.fixture(autouse=True)

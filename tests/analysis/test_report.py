@@ -72,7 +72,8 @@ def written(everything: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_answers_have_the_questions_of_their_spaces() -> None:
     assert set(ANSWERS) <= set(SPACES)  # the others have that of any space
-    assert all(ANSWERS[name].ABOUT.question == SPACES[name].QUESTION for name in ANSWERS)
+    for name, answer in ANSWERS.items():
+        assert answer.searched.ABOUT.question == SPACES[name].QUESTION
 
 
 def test_the_page_needs_no_network_and_no_script(written: Path) -> None:

@@ -36,15 +36,13 @@ from analysis.table import (
     N,
     Table,
 )
-from analysis.wording import Sentence, Trials, sentence
+from analysis.wording import Sentence, sentence, with_trial
 from search_spaces.words.phrases import count, percent
 
 ABOUT = About(
-    title="The best configurations on fresh seeds",
-    question=QUESTION,
-    stage="confirm",
-    needs=3,
-    tables={
+    "The best configurations on fresh seeds",
+    QUESTION,
+    {
         "configurations": Table(
             "The configurations that the search found best, on fresh seeds and validation images: "
             "mean of the complete runs with its 95 % interval over seeds. Best set: those that a "
@@ -64,6 +62,8 @@ ABOUT = About(
             pairs.COLUMNS,
         ),
     },
+    stage="confirm",
+    needs=3,
 )
 
 
@@ -177,9 +177,11 @@ def _best(known: pd.DataFrame) -> Sentence:
         tied = f"{ties} of the {count(len(others), 'other')} cannot be told from it"
     at = f" at {first['configuration']}" if first["configuration"] else ""
     return sentence(
-        f"Of {count(len(known), 'configuration')}, {spoken(str(first['family']))}{at} (",
-        Trials([first["origin_trial"]]),
-        f") has the highest mean on fresh seeds and validation images, {_mean(first)}; {tied}",
+        with_trial(
+            f"Of {count(len(known), 'configuration')}, {spoken(str(first['family']))}{at}",
+            first["origin_trial"],
+        ),
+        f" has the highest mean on fresh seeds and validation images, {_mean(first)}; {tied}",
     )
 
 

@@ -12,14 +12,11 @@ import pandas as pd
 from analysis.estimators.outcomes import binned, scored
 from analysis.figures.axes import accuracy_axis, rate_axis, scatter_families
 from analysis.figures.style import (
-    PALE,
     Picture,
     canvas,
     family_legend,
-    panels,
     picture,
     spoken,
-    style,
 )
 from analysis.questions import tuning
 from analysis.reading.frames import column_of
@@ -39,7 +36,7 @@ from analysis.table import (
     bounded,
     interval,
 )
-from analysis.wording import Sentence, Trials, points, sentence
+from analysis.wording import Sentence, points, sentence, with_trial
 from search_spaces.config import Range
 from search_spaces.words.phrases import percent
 from study.spec import StudySpec
@@ -48,10 +45,9 @@ QUESTION = "Which configuration, and which schedule, does best?"
 BINS = 4
 _WIDE = 2  # panels in a row
 ABOUT = About(
-    title="The best configurations",
-    question=QUESTION,
-    uses=TERMINAL,
-    tables={
+    "The best configurations",
+    QUESTION,
+    {
         "best": Table(
             "The best single run of each schedule, each with the same number of trials. Accuracy "
             "of complete trials on validation images, in a fixed design on test images; diverged "
@@ -69,6 +65,7 @@ ABOUT = About(
             ),
         ),
     },
+    uses=TERMINAL,
 )
 
 
@@ -149,7 +146,7 @@ def _bins(trials: pd.DataFrame, name: str, log: bool) -> pd.DataFrame:
 
 def draw(estimates: Estimates) -> list[Picture]:
     """Accuracy against each parameter but the base rate, which has a section; tuning curves."""
-    return [*_by_parameter(estimates), *_tuning(estimates["curves"])]
+    return [*_by_parameter(estimates), *tuning.draw(estimates["curves"])]
 
 
 def _by_parameter(estimates: Estimates) -> list[Picture]:
@@ -188,31 +185,6 @@ def _by_parameter(estimates: Estimates) -> list[Picture]:
         ]
 
 
-def _tuning(curves: pd.DataFrame) -> list[Picture]:
-    """A panel for each family, the others' medians in grey."""
-    names = list(curves["family"].unique())
-    if not names:
-        return []
-    with panels(len(names), 1.85) as (figure, axes):
-        for one, name in zip(axes, names, strict=True):
-            for _, curve in curves[curves["family"] != name].groupby("family", sort=False):
-                edges = np.arange(len(curve) + 1) + 0.5
-                one.stairs(curve["median"], edges, baseline=None, color=PALE, linewidth=0.8)
-            tuning.draw_curve(one, curves, name)
-            one.set_title(spoken(name), color=style(name)[0])
-        tuning.finish(figure, axes, curves)
-        return [
-            picture(
-                figure,
-                "tuning-curves",
-                "Median validation accuracy of the best of k trials against k, a panel for each "
-                f"schedule. {tuning.best_of_all(curves)}",
-                "In colour: the schedule that the panel is named for; grey: the others. "
-                + tuning.how(curves),
-            )
-        ]
-
-
 def conclude(estimates: Estimates) -> Sentence | str:
     """The best run, its configuration, and the best run of the next schedule."""
     known = estimates["best"].dropna(subset=["best_accuracy"])
@@ -230,8 +202,5 @@ def conclude(estimates: Estimates) -> Sentence | str:
 
 def _run(row: Mapping[Hashable, Any]) -> Sentence:
     at = f" at {row['configuration']}" if row["configuration"] else ""
-    return sentence(
-        f"{spoken(str(row['family']))}{at} with {percent(row['best_accuracy'])} (",
-        Trials([row["best_trial"]]),
-        f", best of {row['n']})",
-    )
+    text = f"{spoken(str(row['family']))}{at} with {percent(row['best_accuracy'])}"
+    return with_trial(text, row["best_trial"], f", best of {row['n']}")

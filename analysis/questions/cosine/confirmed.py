@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import pandas as pd
-
-from analysis.figures.style import Picture, panels, picture, spoken, style
+from analysis.figures.style import Picture
 from analysis.fresh_seeds import ladder, pairs
 from analysis.fresh_seeds.missing import missing, missing_words
 from analysis.questions import tuning
@@ -16,9 +14,9 @@ from search_spaces import cosine as space
 
 FIRST = "cosine"
 ABOUT = on_fresh_seeds(
-    title="Cosine against each other schedule",
-    question=space.QUESTION,
-    tables={
+    "Cosine against each other schedule",
+    space.QUESTION,
+    {
         "pairs": Table(
             "Cosine minus each other schedule, the chosen configurations paired by seed: mean "
             "difference with its 95 % interval for new seeds and, where test images were read, new "
@@ -70,31 +68,11 @@ def draw(estimates: Estimates) -> list[Picture]:
         f"Cosine minus each other schedule with intervals, a row each. {conclude(estimates)}",
     )
     delta = float(comparison["delta"].iloc[0]) if len(comparison) else 0.0
-    return [*_tuning(estimates["curves"]), *forest, *ladder.steps(estimates, FIRST, delta)]
-
-
-def _tuning(curves: pd.DataFrame) -> list[Picture]:
-    """Every other family's curve beside that of cosine; one panel where it is alone."""
-    names = [name for name in curves["family"].unique() if name != FIRST]
-    names = names or list(curves["family"].unique())
-    if not names:
-        return []
-    with panels(len(names), 1.85) as (figure, axes):
-        for one, name in zip(axes, names, strict=True):
-            for family in (FIRST, name):
-                tuning.draw_curve(one, curves, family)
-            one.set_title(spoken(name), color=style(name)[0])
-        tuning.finish(figure, axes, curves)
-        return [
-            picture(
-                figure,
-                "tuning-curves",
-                "Median validation accuracy of the best of k trials against k, a panel for each "
-                f"schedule beside cosine. {tuning.best_of_all(curves)}",
-                "Blue: cosine; in its own colour: the schedule that the panel is named for. "
-                + tuning.how(curves),
-            )
-        ]
+    return [
+        *tuning.draw(estimates["curves"], FIRST),
+        *forest,
+        *ladder.steps(estimates, FIRST, delta),
+    ]
 
 
 def conclude(estimates: Estimates) -> str:

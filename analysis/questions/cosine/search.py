@@ -13,16 +13,15 @@ from analysis.section import About, Estimates
 from analysis.sections.by_rate import SUMMARY, close_call, families
 from analysis.study import Study
 from analysis.table import PERCENT, SCHEDULE, Column, Table
-from analysis.wording import Sentence, Trials, points, sentence
+from analysis.wording import Sentence, points, sentence, with_trial
 from search_spaces import cosine as space
 from search_spaces.words.phrases import count, percent
 
 PAIRED_SD = 0.007  # of the difference of two schedules over common seeds, on this task
 ABOUT = About(
-    title="Cosine and the other schedules",
-    question=space.QUESTION,
-    uses=TERMINAL,
-    tables={
+    "Cosine and the other schedules",
+    space.QUESTION,
+    {
         "ranking": Table(
             "Schedules by their best single run, each with the same number of trials. "
             "Validation accuracy of complete trials; diverged share with its 95 % interval "
@@ -30,6 +29,7 @@ ABOUT = About(
             (SCHEDULE, Column("behind_accuracy", PERCENT, "behind the best"), *SUMMARY),
         )
     },
+    uses=TERMINAL,
 )
 
 
@@ -108,5 +108,5 @@ def _run(row: pd.Series) -> Sentence:
 
 
 def _score(row: pd.Series) -> Sentence:
-    trial = Trials([row["best_trial"]])
-    return sentence(f"{percent(row['best_accuracy'])} (", trial, f", best of {row['n']})")
+    score = percent(row["best_accuracy"])
+    return with_trial(score, row["best_trial"], f", best of {row['n']}")

@@ -40,14 +40,14 @@ from analysis.table import (
     Table,
     bounded,
 )
-from analysis.wording import Sentence, Trials, listed, sentence
+from analysis.wording import Sentence, Trials, listed, sentence, with_trial
 from search_spaces import fixed_rate as space
 from search_spaces.words.phrases import count
 
 ABOUT = on_fresh_seeds(
-    title="The best fixed rate on fresh seeds",
-    question=space.QUESTION,
-    tables={
+    "The best fixed rate on fresh seeds",
+    space.QUESTION,
+    {
         "rates": Table(
             "Each rate over fresh seeds: mean accuracy on validation images and on the training "
             "images of the last epoch, of the runs that were not lost, with 95 % intervals; "
@@ -281,9 +281,8 @@ def _test(tested: pd.DataFrame) -> Sentence | str:
         return "no chosen rate has met the test images yet"
     row = tested.to_dict("records")[0]
     return sentence(
-        f"the chosen {row['base_lr']:.2g} (",
-        Trials([row["origin_trial"]]),
-        f") reaches {with_interval(row, 'accuracy')} on the test images (",
+        with_trial(f"the chosen {row['base_lr']:.2g}", row["origin_trial"]),
+        f" reaches {with_interval(row, 'accuracy')} on the test images (",
         Trials(row["test_trials"], "test"),
         ")",
     )

@@ -16,7 +16,7 @@ from analysis.section import About, Estimates
 from analysis.sections import by_rate
 from analysis.study import Study
 from analysis.table import BASE_LR, PERCENT, Column, Table, trials
-from analysis.wording import Sentence, Trials, points, sentence
+from analysis.wording import Sentence, points, sentence, with_trial
 from search_spaces import fixed_rate as space
 from search_spaces.words.phrases import count, percent
 
@@ -24,11 +24,9 @@ from search_spaces.words.phrases import count, percent
 EDGE_TYPES = {"survivor": "Int64", "diverger": "Int64"}
 CLOSE = 0.005  # a rate comes close to the best if its accuracy is within half a point of it
 ABOUT = About(
-    title="The best fixed rate",
-    question=space.QUESTION,
-    uses=TERMINAL,
-    shows=(by_rate,),
-    tables={
+    "The best fixed rate",
+    space.QUESTION,
+    {
         "close": Table(
             f"The best rate and those within {points(CLOSE)} of its validation accuracy "
             "(single runs).",
@@ -42,6 +40,8 @@ ABOUT = About(
             ),
         ),
     },
+    uses=TERMINAL,
+    shows=(by_rate,),
 )
 
 
@@ -104,14 +104,12 @@ def conclude(estimates: Estimates) -> Sentence:
         low, high = close["base_lr"].min(), close["base_lr"].max()
         near = f"{count(others, 'other trial')} between {low:.2g} and {high:.2g} "
         near += "comes" if others == 1 else "come"
-    return sentence(
+    head = (
         f"Best of {count(len(trials), 'constant rate')}: {best['base_lr']:.2g} with "
-        f"{percent(best['accuracy'])} validation accuracy (",
-        Trials([best["trial"]]),
-        f"); {near} within {points(CLOSE)} of it; ",
-        edge,
-        ".",
+        f"{percent(best['accuracy'])} validation accuracy"
     )
+    around = f"; {near} within {points(CLOSE)} of it; "
+    return sentence(with_trial(head, best["trial"]), around, edge, ".")
 
 
 def _edge(edge: Mapping[Hashable, Any]) -> Sentence:
@@ -127,4 +125,4 @@ def _edge(edge: Mapping[Hashable, Any]) -> Sentence:
 
 
 def _rate(rate: float, trial: int) -> Sentence:
-    return sentence(f"{rate:.2g} (", Trials([trial]), ")")
+    return with_trial(f"{rate:.2g}", trial)

@@ -46,9 +46,9 @@ _QUALITY = (
 )
 """Of `means`."""
 ABOUT = on_fresh_seeds(
-    title="Optimization and sampling",
-    question=space.QUESTION,
-    tables={
+    "Optimization and sampling",
+    space.QUESTION,
+    {
         "methods": Table(
             "The chosen configuration of each method, by what it predicts with (samples: how "
             "many it averages): accuracy; negative log likelihood in nats, calibrated by a "

@@ -12,14 +12,14 @@ from analysis.reading.predictive import measured
 from analysis.section import About, Estimates
 from analysis.study import Study
 from analysis.table import BASE_LR, PERCENT, SCHEDULE, Column, Table, trials
-from analysis.wording import Sentence, Trials, joined, sentence
+from analysis.wording import Sentence, joined, sentence, with_trial
 from search_spaces import langevin as space
 from search_spaces.words.phrases import percent
 
 ABOUT = About(
-    title="Methods and temperatures",
-    question=space.QUESTION,
-    tables={
+    "Methods and temperatures",
+    space.QUESTION,
+    {
         "best": Table(
             "The trial of each method with the highest validation accuracy of what its samples "
             "predict together (single runs).",
@@ -98,10 +98,10 @@ def conclude(estimates: Estimates) -> Sentence | str:
     if best.empty:
         return "No trial ran to its end, so that nothing can be compared."
     best_trials = [
-        sentence(
-            f"{spoken(row['family'])} {percent(row['accuracy'])} (",
-            Trials([row["trial"]]),
-            f", temperature {row['temperature']:.2g})" if row["temperature"] > 0 else ")",
+        with_trial(
+            f"{spoken(row['family'])} {percent(row['accuracy'])}",
+            row["trial"],
+            f", temperature {row['temperature']:.2g}" if row["temperature"] > 0 else "",
         )
         for row in best.to_dict("records")
     ]

@@ -41,9 +41,9 @@ from search_spaces.words.phrases import count, percent
 
 _EXPONENT = Column("exponent")
 ABOUT = on_fresh_seeds(
-    title="The exponent of the decay on fresh seeds",
-    question=space.QUESTION,
-    tables={
+    "The exponent of the decay on fresh seeds",
+    space.QUESTION,
+    {
         "exponents": Table(
             "Each exponent of the polynomial at its tuned base rate, that is the one with the "
             "best mean among those that lost no run: validation accuracy over fresh seeds with "

@@ -25,16 +25,15 @@ from analysis.table import (
     bounded,
     interval,
 )
-from analysis.wording import Sentence, Trials, joined, sentence
+from analysis.wording import Sentence, joined, sentence, with_trial
 from search_spaces import polynomial as space
 from search_spaces.words.phrases import percent
 
 BINS = 4
 ABOUT = About(
-    title="The exponent of the decay",
-    question=space.QUESTION,
-    uses=TERMINAL,
-    tables={
+    "The exponent of the decay",
+    space.QUESTION,
+    {
         "exponents": Table(
             "Validation accuracy of complete trials by exponent; the mean with its 95 % t "
             "interval. Base rates vary within a bin, so that a mean describes this search.",
@@ -45,6 +44,7 @@ ABOUT = About(
             ),
         )
     },
+    uses=TERMINAL,
 )
 
 
@@ -202,7 +202,7 @@ def conclude(estimates: Estimates) -> Sentence | str:
         text = (
             f"{'best' if sentences else 'Best'} {spoken(str(family))}: exponent "
             f"{trial['exponent']:.2g} at base rate {trial['base_lr']:.2g} with "
-            f"{percent(best['best_accuracy'])} ("
+            f"{percent(best['best_accuracy'])}"
         )
         others = ""
         if len(group) > 1:
@@ -211,5 +211,5 @@ def conclude(estimates: Estimates) -> Sentence | str:
                 f"; the best of {len(group)} ranges of exponents lie between {percent(low)} and "
                 f"{percent(high)}"
             )
-        sentences.append(sentence(text, Trials([best["best_trial"]]), f"){others}"))
+        sentences.append(sentence(with_trial(text, best["best_trial"]), others))
     return sentence(joined("; ", sentences), ".")

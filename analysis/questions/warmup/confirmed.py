@@ -26,9 +26,9 @@ from search_spaces.words.phrases import count, percent
 
 _WARMUP = Column("warmup")
 ABOUT = on_fresh_seeds(
-    title="How long warmup should last",
-    question=space.QUESTION,
-    tables={
+    "How long warmup should last",
+    space.QUESTION,
+    {
         "lengths": Table(
             "Each length of warmup (epochs) at its own best base rate among those at which no "
             "run was lost: mean validation accuracy with 95 % interval over seeds; how far it lies "

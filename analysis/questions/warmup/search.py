@@ -12,16 +12,15 @@ from analysis.reading.states import TERMINAL
 from analysis.section import About, Estimates
 from analysis.study import Study
 from analysis.table import BEST_TRIAL, DIVERGED, PERCENT, Column, N, Table, interval
-from analysis.wording import Sentence, Trials, sentence
+from analysis.wording import Sentence, sentence, with_trial
 from search_spaces import warmup as space
 from search_spaces.words.phrases import count, percent
 
 BINS = 3
 ABOUT = About(
-    title="The length of warmup",
-    question=space.QUESTION,
-    uses=TERMINAL,
-    tables={
+    "The length of warmup",
+    space.QUESTION,
+    {
         "lengths": Table(
             "Survival and validation accuracy by length of warmup (epochs), all schedules "
             "together; diverged share with its 95 % interval (Wilson). Largest survived and "
@@ -34,6 +33,7 @@ ABOUT = About(
             ),
         )
     },
+    uses=TERMINAL,
 )
 
 
@@ -95,11 +95,10 @@ def conclude(estimates: Estimates) -> Sentence | str:
     if known.empty:
         return "No trial ran to its end, so that no length of warmup can be judged."
     best = known.sort_values("accuracy").iloc[-1]
-    text = sentence(
+    text = with_trial(
         f"Best single run: {count(best['warmup'], 'epoch', 2)} of warmup to a base rate of "
-        f"{best['base_lr']:.2g} under {spoken(best['family'])}, {percent(best['accuracy'])} (",
-        Trials([best["trial"]]),
-        ")",
+        f"{best['base_lr']:.2g} under {spoken(best['family'])}, {percent(best['accuracy'])}",
+        best["trial"],
     )
     if len(lengths) < 2:
         return sentence(text, "; there is no other length to compare.")

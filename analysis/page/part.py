@@ -1,0 +1,33 @@
+"""Part: what the page shows of one study, whichever program made it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from analysis.section import Finding
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a report says of a study.
+
+    slug: its name for files and anchors; label: for people, with the storage where two studies have
+    the same name. facts: how each stage was measured. trials: of each stage,
+    a row for every trial. anchors: names of these rows on the page.
+    """
+
+    slug: str
+    label: str
+    answer: Finding
+    sections: Sequence[Finding]
+    facts: Mapping[str, Mapping[str, str]]
+    trials: Mapping[str, pd.DataFrame]
+    anchors: frozenset[str]
+
+    @property
+    def findings(self) -> list[Finding]:
+        """The answer and the sections."""
+        return [self.answer, *self.sections]
