@@ -80,5 +80,12 @@ def sections_of(study: Study) -> Sequence[Section]:
 
 def estimates(study: Study) -> Estimates:
     """The frames behind the report's answer to the study's question, by name: from fresh seeds
-    where they were run, else from the search. `lrstudy.figures` says which figure takes which."""
+    where they were run, else from the search. `lrstudy.figures` says which figure takes which.
+
+    >>> frames = estimates(Study.open("sqlite:///lrstudy.db", "cosine"))
+    >>> frames["comparison"][["first", "family", "n"]].head(2)
+        first         family  n
+    0  cosine     polynomial  2
+    1  cosine  inverse_power  2
+    """
     return answers_of(study)[0].estimate(study)

@@ -1,4 +1,31 @@
-"""What became of trials, counted: states, epochs, the edge of divergence. Frame in, frame out."""
+"""What became of trials, counted: states, epochs, the edge of divergence. Frame in, frame out.
+
+Four trials of one schedule, the highest rate too high:
+
+>>> trials = pd.DataFrame({"family": "cosine", "trial": range(4), "slot": range(4)})
+>>> trials["base_lr"] = [0.1, 0.2, 0.4, 1.6]
+>>> trials["state"] = ["complete", "complete", "pruned", "diverged"]
+>>> trials["value"] = [0.8, 0.85, 0.6, 0.1]
+>>> scored(trials)["accuracy"].tolist()
+[0.8, 0.85, nan, nan]
+>>> edge = divergence_edge(trials)
+>>> print(edge.largest_survived, edge.smallest_diverged)
+0.2 1.6
+>>> summary(trials)[["family", "n", "complete", "diverged", "best", "best_trial", "median"]]
+   family  n  complete  diverged  best  best_trial  median
+0  cosine  4         2         1  0.85           1   0.825
+>>> binned(trials, "base_lr", [0.1, 0.3, 2.0])[["low_edge", "high_edge", "n", "best"]]
+   low_edge  high_edge  n  best
+0       0.1        0.3  2  0.85
+1       0.3        2.0  2   NaN
+
+What they cost: of 24 epochs that were asked for
+
+>>> spent = budget(trials.assign(epochs=6, epochs_trained=[6, 6, 2, 1], epochs_restored=0))
+>>> spent[["asked", "trained", "saved_by_pruning", "unspent_by_divergence", "lost"]]
+   asked  trained  saved_by_pruning  unspent_by_divergence  lost
+0     24       15               4.0                    5.0     0
+"""
 
 from __future__ import annotations
 

@@ -73,6 +73,13 @@ class ScheduleConfig(BaseModel):
         an epoch has the rate of its first update, warmup included. In an epoch that the warmup ends
         within, the rate rises with every update as if it was not held, up to the family's first
         rate, which the rest of the epoch has.
+
+    >>> from lrstudy import Cosine
+    >>> Cosine(base_lr=0.4, horizon=6, warmup=2)(np.arange(6)).round(3).tolist()
+    [0.0, 0.2, 0.4, 0.341, 0.2, 0.059]
+    >>> held = Cosine(base_lr=0.4, horizon=3, hold_epochs=True)
+    >>> held(np.arange(6), steps_per_epoch=2).round(3).tolist()
+    [0.4, 0.4, 0.3, 0.3, 0.1, 0.1]
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -25,6 +25,9 @@ class CosineRestarts(Schedule):
     cycle: length of the first cycle.
     multiplier: each next cycle is so many times as long.
     final_lr: the rate at the end of each cycle.
+
+    >>> CosineRestarts(base_lr=0.4, cycle=2)(np.arange(6)).round(3).tolist()
+    [0.4, 0.2, 0.4, 0.2, 0.4, 0.2]
     """
 
     FORMULA = "final_lr + (base_lr - final_lr) (1 + cos(pi share of the cycle)) / 2"
@@ -104,6 +107,12 @@ class OneCycle(ToHorizon):
     max_momentum: momentum at both ends, which falls to base_momentum at the peak, in the same
         shape; 0 leaves the momentum to the trial.
     base_momentum: momentum at the peak, at most max_momentum.
+
+    >>> cycle = OneCycle(base_lr=0.4, peak=2, horizon=4, shape="linear", max_momentum=0.9)
+    >>> cycle(np.arange(6)).round(3).tolist()
+    [0.0, 0.2, 0.4, 0.2, 0.0, 0.0]
+    >>> cycle.momentum(np.arange(6)).round(3).tolist()
+    [0.9, 0.45, 0.0, 0.45, 0.9, 0.9]
     """
 
     FORMULA = "start_lr + (base_lr - start_lr) s up to the peak, base_lr + (final_lr - base_lr) s"

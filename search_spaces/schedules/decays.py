@@ -30,7 +30,11 @@ def check_floor(floor: float, base_lr: float) -> None:
 
 
 class Constant(Schedule):
-    """The same rate throughout."""
+    """The same rate throughout.
+
+    >>> Constant(base_lr=0.3)(np.arange(6)).round(3).tolist()
+    [0.3, 0.3, 0.3, 0.3, 0.3, 0.3]
+    """
 
     FORMULA = "base_lr"
     REFERENCE = "Zhang et al. 2023, Dive into Deep Learning, 12.11"
@@ -50,6 +54,9 @@ class Factor(Schedule):
     alpha: factor of each epoch or update; above 1 the rate grows.
     floor: the lowest rate.
     per: the unit of u.
+
+    >>> Factor(base_lr=0.4, alpha=0.5)(np.arange(6)).round(3).tolist()
+    [0.4, 0.2, 0.1, 0.05, 0.025, 0.012]
     """
 
     FORMULA = "max(floor, base_lr alpha^u)"
@@ -79,6 +86,10 @@ class MultiFactor(Schedule):
 
     alpha: factor at each milestone.
     milestones: moments counted from 0 (not from the warmup's end), increasing, after the warmup.
+
+    >>> steps = MultiFactor(base_lr=0.4, alpha=0.5, milestones=(2, 4))
+    >>> steps(np.arange(6)).round(3).tolist()
+    [0.4, 0.4, 0.2, 0.2, 0.1, 0.1]
     """
 
     FORMULA = "base_lr alpha^(number of milestones <= t)"
@@ -119,6 +130,9 @@ class InversePower(Schedule):
     alpha: the power.
     beta: how fast time runs.
     per: the unit of u.
+
+    >>> InversePower(base_lr=0.4, alpha=1)(np.arange(6)).round(3).tolist()
+    [0.4, 0.2, 0.133, 0.1, 0.08, 0.067]
     """
 
     FORMULA = "base_lr (1 + beta u)^-alpha"
@@ -143,6 +157,9 @@ class Power(Schedule):
 
     start: when the decay starts, counted from the end of the warmup.
     exponent: of the decay; -b in the paper, which found 0.51 and counts tokens.
+
+    >>> Power(base_lr=0.4, start=2, exponent=1)(np.arange(6)).round(3).tolist()
+    [0.4, 0.4, 0.4, 0.267, 0.2, 0.16]
     """
 
     FORMULA = "base_lr min(1, (u / start)^-exponent)"

@@ -40,6 +40,9 @@ class Table(Schedule):
     base_lr: plays no part.
     rates: from the end of the warmup on; the last one stays.
     per: what each rate is for.
+
+    >>> Table(rates=(0.1, 0.3, 0.2))(np.arange(6)).round(3).tolist()
+    [0.1, 0.3, 0.2, 0.2, 0.2, 0.2]
     """
 
     FORMULA = "rates[u], the last one where there are no more"
@@ -81,6 +84,12 @@ class TorchScheduler(ScheduleConfig):
     arguments: its keyword arguments, each written as a parameter of its own.
     per: how often ``step()`` is called; every update for OneCycleLR and CyclicLR, which torch
         documents for that.
+
+    >>> from study.training.torch_schedules import closed_form
+    >>> halved = {"step_size": 2, "gamma": 0.5}
+    >>> steps = TorchScheduler(base_lr=0.4, scheduler="StepLR", arguments=halved)
+    >>> closed_form(steps, epochs=6, steps_per_epoch=1)(np.arange(6)).round(3).tolist()
+    [0.4, 0.4, 0.2, 0.2, 0.1, 0.1]
     """
 
     FORMULA = "what the class gives the optimizer at base_lr after u calls of step()"
@@ -118,6 +127,13 @@ class Plateau(ScheduleConfig):
     threshold_mode: whether the threshold is relative to the best, or an absolute difference.
     cooldown: epochs after a reduction in which none counts as without improvement.
     eps: a reduction by no more than this is left out.
+
+    >>> from study.training.torch_schedules import PlateauState
+    >>> state = PlateauState.start(Plateau(base_lr=0.4, alpha=0.5, patience=1), steps_per_epoch=1)
+    >>> for loss in (0.9, 0.7, 0.7, 0.7):  # of the validation images; it fell once
+    ...     state = state.after_epoch(loss)
+    >>> state.rate
+    0.2
     """
 
     FORMULA = "max(floor, base_lr alpha^(number of reductions so far))"

@@ -73,6 +73,9 @@ class Polynomial(ToHorizon):
     """Polynomial decay to final_lr; with exponent 1, a line.
 
     exponent: of the decay; a larger one falls earlier.
+
+    >>> Polynomial(base_lr=0.4, exponent=2, horizon=4)(np.arange(6)).round(3).tolist()
+    [0.4, 0.225, 0.1, 0.025, 0.0, 0.0]
     """
 
     FORMULA = "final_lr + (base_lr - final_lr) (1 - u / (T - w))^exponent"
@@ -93,7 +96,11 @@ return final_lr + (base_lr - final_lr) * left**exponent"""
 
 
 class Cosine(ToHorizon):
-    """Half a cosine down to final_lr at the horizon."""
+    """Half a cosine down to final_lr at the horizon.
+
+    >>> Cosine(base_lr=0.4, horizon=4)(np.arange(6)).round(3).tolist()
+    [0.4, 0.341, 0.2, 0.059, 0.0, 0.0]
+    """
 
     FORMULA = "final_lr + (base_lr - final_lr) (1 + cos(pi u / (T - w))) / 2"
     REFERENCE = "Loshchilov & Hutter 2017, SGDR, eq. 5 with one cycle"
@@ -115,6 +122,9 @@ class Rex(ToHorizon):
     """Reflected exponential: slow at first, steep at the end.
 
     beta: how far the curve bends above a line, which 0 is.
+
+    >>> Rex(base_lr=0.4, horizon=4)(np.arange(6)).round(3).tolist()
+    [0.4, 0.343, 0.267, 0.16, 0.0, 0.0]
     """
 
     FORMULA = "final_lr + (base_lr - final_lr) (1 - s) / (1 - beta s), s = u / (T - w)"
@@ -139,6 +149,9 @@ class WarmupStableDecay(ToHorizon):
 
     cooldown: its length d, at most horizon - warmup.
     cooldown_shape: ``linear``, or ``sqrt`` for 1 - sqrt(s) in place of 1 - s.
+
+    >>> WarmupStableDecay(base_lr=0.4, horizon=4, cooldown=2)(np.arange(6)).round(3).tolist()
+    [0.4, 0.4, 0.4, 0.2, 0.0, 0.0]
     """
 
     FORMULA = "final_lr + (base_lr - final_lr) (1 - s), s = share of the last d before T, else 0"

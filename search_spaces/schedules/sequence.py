@@ -26,6 +26,11 @@ class Then(Schedule):
     parts: at least two schedules in closed form or of torch; their durations count from where they
         begin.
     boundaries: when each part but the first begins, counted from 0; ``until=`` in text.
+
+    >>> from lrstudy import Constant, Cosine
+    >>> both = Then(parts=(Constant(base_lr=0.4), Cosine(base_lr=0.4, horizon=4)), boundaries=(2,))
+    >>> both(np.arange(6)).round(3).tolist()
+    [0.4, 0.4, 0.4, 0.341, 0.2, 0.059]
     """
 
     FORMULA = "part k at t - its start, from boundary k on"

@@ -52,6 +52,13 @@ def parse_schedule(text: str, epochs: float | None = None) -> ScheduleConfig:
     ``1/3`` is the number. Arguments of ``torch:scheduler=StepLR,...`` that no schedule has go to
     the torch class. Raises ValueError, in one line, with the nearest name where one is unknown; it
     calls a field what the text calls it.
+
+    >>> schedule = parse_schedule("cosine:base=0.4,warmup=1/3 of training", epochs=6)
+    >>> [round(schedule(epoch), 3) for epoch in range(6)]
+    [0.0, 0.2, 0.4, 0.341, 0.2, 0.059]
+    >>> schedule = parse_schedule("constant:base=0.4,until=2 then cosine:horizon=4")
+    >>> [round(schedule(epoch), 3) for epoch in range(6)]
+    [0.4, 0.4, 0.4, 0.341, 0.2, 0.059]
     """
     return read(text).schedule(epochs)
 

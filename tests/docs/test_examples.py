@@ -13,17 +13,29 @@ import pytest
 from matplotlib import pyplot as plt
 
 import search_spaces.schedules
+from search_spaces.schedules.base import FAMILIES
 from tests.analysis.conftest import plant_stages, plant_study
 
 ESTIMATORS = tuple(
     f"analysis.estimators.{name}"
-    for name in ("comparison", "fits", "intervals", "learning_curves", "responses", "tuning")
+    for name in (
+        *("comparison", "fits", "intervals", "learning_curves", "outcomes", "responses"),
+        "tuning",
+    )
 )
-STUDIES = ("lrstudy", "lrstudy.figures", "analysis", "analysis.study", "analysis.reading.loading")
+STUDIES = (
+    *("lrstudy", "lrstudy.figures", "analysis"),
+    *("analysis.answers", "analysis.study", "analysis.reading.loading"),
+)
 SCHEDULES = tuple(
     f"search_spaces.schedules.{each.name}"
     for each in pkgutil.iter_modules(search_spaces.schedules.__path__)
 )
+
+
+def _is_ours(family: type) -> bool:
+    """Tests register families, too."""
+    return family.__module__.startswith("search_spaces.")
 
 
 def examples(module: ModuleType) -> list[doctest.DocTest]:
@@ -59,3 +71,12 @@ def test_every_estimator_has_an_example(name: str) -> None:
     for function, value in inspect.getmembers(module, inspect.isfunction):
         if value.__module__ == name and not function.startswith("_"):
             assert f"{function}(" in shown, function
+
+
+@pytest.mark.parametrize("family", [name for name, each in FAMILIES.items() if _is_ours(each)])
+def test_every_schedule_family_has_an_example(family: str) -> None:
+    """Of its own, which makes the schedule: the modules' examples are run above."""
+    made = FAMILIES[family]
+    shown = doctest.DocTestParser().get_examples(made.__doc__ or "")
+    assert any(f"{made.__name__}(" in each.source for each in shown)
+    assert made.__module__ in SCHEDULES
