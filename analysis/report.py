@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.estimators.comparison import DELTA
+from analysis.figures.style import told_apart
 from analysis.other_programs.study import OtherStudy, is_of_another_program, load_other
 from analysis.page.html import render_page
 from analysis.page.latex import tabular
@@ -50,7 +51,8 @@ def write_report(
     studies = _load(url, names, delta)
     slugs = distinct_slugs([study.name for study in studies])
     parts = zip(studies, slugs, _labels(studies), strict=True)
-    reports = [_report(*part) for part in parts]
+    with told_apart(_families(studies)):
+        reports = [_report(*part) for part in parts]
     existed = out.exists()
     out.mkdir(parents=True, exist_ok=True)
     try:
@@ -99,6 +101,12 @@ def _report(study: Study | OtherStudy, slug: str, label: str) -> Report:
     if isinstance(study, OtherStudy):
         return report_other(study, slug, label)
     return report_study(study, slug, label)
+
+
+def _families(studies: Sequence[Study | OtherStudy]) -> list[str]:
+    """The schedules of all studies, in order."""
+    ours = [study for study in studies if isinstance(study, Study)]
+    return [family for study in ours for family in study.spec.families]
 
 
 def _labels(studies: Sequence[Study | OtherStudy]) -> list[str]:

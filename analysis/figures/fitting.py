@@ -15,6 +15,8 @@ PAD = 0.05  # inches between a text and the edge of the picture
 _POINTS = 72  # of an inch
 _TRIES = 8  # steps up or down that a direct label may take
 _LAYOUTS = 3
+_ROW = 28  # characters in a line of the name of a row
+_ROW_BESIDE = 20  # the same where another picture stands beside it
 
 
 def fit(figure: Figure) -> None:
@@ -24,6 +26,8 @@ def fit(figure: Figure) -> None:
     beside a mark moves: into the picture, and away from other texts of its axes. The layout is then
     left as it is.
     """
+    for axes in figure.axes:
+        _break_rows(axes)
     for _ in range(_LAYOUTS):  # what is broken takes room from the axes
         figure.draw_without_rendering()
         changed = [_break(text, room) for text, room in _labels(figure)]
@@ -60,6 +64,15 @@ def outside_legend(
             _break(text, room - beside)
         heights.append(legend.get_window_extent().height)
     figure.set_figheight(figure.get_figheight() + (heights[-1] - heights[0]) / figure.dpi)
+
+
+def _break_rows(axes: Axes) -> None:
+    """Break the names of rows that would leave the rows themselves no room."""
+    grid = axes.get_subplotspec()
+    most = _ROW if grid is None or grid.get_gridspec().ncols == 1 else _ROW_BESIDE
+    names = [text.get_text().replace("\n", " ") for text in axes.get_yticklabels()]
+    if any(len(name) > most for name in names):
+        axes.set_yticks(axes.get_yticks(), [broken(name, most) for name in names])
 
 
 def _labels(figure: Figure) -> Iterator[tuple[Text, float]]:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import io
 import re
-import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -56,6 +56,7 @@ _LIKE = {
     "snapshots": "warmup_cosine",
     "cyclical": "cosine",
 }
+_LABEL = re.compile(r": | then ")  # of a schedule that a user gave, not a family's name alone
 _THEME: dict[str, Any] = {
     **sns.axes_style("ticks"),
     **sns.plotting_context("paper", font_scale=1.25),
@@ -97,20 +98,59 @@ class Picture:
             return render(self.figure, "pdf")
 
 
+_told_apart: ContextVar[tuple[str, ...]] = ContextVar("told apart", default=())
+
+
+@contextmanager
+def told_apart(families: Iterable[str]) -> Iterator[None]:
+    """Where `style` gives each of those families and labels a colour that no other one of them has,
+    as long as the palette has one. Within another such context its families come first and keep
+    their colours, so that a report opens one for all of its figures."""
+    token = _told_apart.set((*_told_apart.get(), *map(str, families)))
+    try:
+        yield
+    finally:
+        _told_apart.reset(token)
+
+
 def style(family: str) -> tuple[str, str]:
-    """Colour and mark of a schedule family. A variant (``cosine/as-published``) has its run's; a
-    sequence, or a schedule with settings of its own (``cosine: warmup=5``), has others, always the
-    same ones."""
-    run = family.partition("/")[0]
-    places = [*_PLACES, *(each for each in FAMILIES if each not in _PLACES)]
-    name = _LIKE.get(run, run)
-    if name in places:
-        place = places.index(name)
-    elif re.split(r"[: ]", name)[0] in FAMILIES:
-        place = zlib.crc32(name.encode())
-    else:
+    """Colour and mark of a schedule family. A variant (``cosine/as-published``) has its run's. A
+    schedule with settings of its own (``cosine: warmup=5``), and a sequence, has those of its first
+    family where no other one in `told_apart` has them, else free ones."""
+    name = _run(family)
+    names = list(dict.fromkeys(map(_run, (*_told_apart.get(), name))))
+    own = {each: place for each in names if (place := _own_place(each)) is not None}
+    if name not in own:
         return INK, "o"
-    return _COLOURS[place % len(_COLOURS)], _MARKS[place % len(_MARKS)]
+    places = {each: place for each, place in own.items() if each in _palette()[: len(_COLOURS)]}
+    for each, place in own.items():
+        if each not in places:
+            places[each] = _free(place, {*places.values()})
+    return _COLOURS[places[name]], _MARKS[places[name] % len(_MARKS)]
+
+
+def _run(family: str) -> str:
+    """The name that has a place in the palette."""
+    run = family if _LABEL.search(family) else family.partition("/")[0]
+    return _LIKE.get(run, run)
+
+
+def _palette() -> list[str]:
+    """The families in the order of their places."""
+    return [*_PLACES, *(each for each in FAMILIES if each not in _PLACES)]
+
+
+def _own_place(name: str) -> int | None:
+    """Of its family, of the first one in a sequence; None where that is not known."""
+    family = re.split(r"[: ]", name)[0] if _LABEL.search(name) else name
+    palette = _palette()
+    return palette.index(family) % len(_COLOURS) if family in palette else None
+
+
+def _free(place: int, taken: set[int]) -> int:
+    """The place, or the first free one where it is taken; itself where none is free."""
+    free = [each for each in range(len(_COLOURS)) if each not in taken]
+    return place if place in free or not free else free[0]
 
 
 @contextmanager
@@ -187,8 +227,15 @@ def line_style(family: str) -> str:
 
 
 def spoken(family: str) -> str:
-    """A family's name for a person: ``multi_factor`` as ``multi-factor``."""
-    return family.replace("_", "-").replace("/", ", ")
+    """A family's name for a person, ``multi_factor`` as ``multi-factor``; what a user wrote after
+    it as it is."""
+    name, colon, written = family.partition(":")
+    return name.replace("_", "-").replace("/", ", ") + colon + written
+
+
+def plain(family: str) -> str:
+    """A family's name as part of the name of a file: lower-case letters, digits and dashes."""
+    return re.sub(r"[^a-z0-9]+", "-", family.lower()).strip("-")
 
 
 ABSENT = {"stalled": "d", "pruned": "|", "diverged": "x"}

@@ -11,7 +11,17 @@ from matplotlib.axes import Axes
 
 from analysis.estimators.comparison import compare_pairs
 from analysis.figures.axes import percent_ticks
-from analysis.figures.style import INK, Picture, canvas, on, picture, spoken, style
+from analysis.figures.style import (
+    INK,
+    Picture,
+    canvas,
+    on,
+    picture,
+    plain,
+    spoken,
+    style,
+    told_apart,
+)
 from analysis.fresh_seeds.frames import Scores, by_seed, chosen_runs, ids, on_test
 from analysis.reading.states import RESULTS
 from analysis.study import Study
@@ -114,7 +124,7 @@ def forest(frame: pd.DataFrame, first: str, alt: str) -> list[Picture]:
             "seeds would resolve it (∞: none, it takes more test images). P: share of seeds on "
             f"which {spoken(first)} wins, with Wilson's interval; it describes and decides nothing."
         )
-        return [picture(figure, f"{first}-against-others".replace("_", "-"), alt, caption)]
+        return [picture(figure, f"{plain(first)}-against-others", alt, caption)]
 
 
 def _intervals(ax: Axes, known: pd.DataFrame) -> None:
@@ -173,7 +183,8 @@ def comparison_forest(pairs: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax, known = on(ax), pairs.dropna(subset=["difference_accuracy"])
     if known.empty:
         return ax
-    _intervals(ax, known)
+    with told_apart([*known["first"].unique(), *known["family"]]):
+        _intervals(ax, known)
     for place, verdict in enumerate(known["verdict"]):
         ax.text(1.02, place, verdict, va="center", transform=ax.get_yaxis_transform())
     return ax

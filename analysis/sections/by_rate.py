@@ -25,6 +25,7 @@ from analysis.figures.style import (
     on,
     picture,
     spoken,
+    told_apart,
 )
 from analysis.reading.states import TERMINAL
 from analysis.section import SEED_SPREAD, About, Estimates
@@ -89,6 +90,11 @@ def score_by_rate(trials: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ['cosine', 'diverged']
     """
     ax, trials = on(ax), scored(by_family(trials).dropna(subset=["base_lr"]))
+    with told_apart(trials["family"].unique()):
+        return _score_by_rate(trials, ax)
+
+
+def _score_by_rate(trials: pd.DataFrame, ax: Axes) -> Axes:
     complete = trials[trials["state"] == "complete"]
     scatter_families(ax, complete, "base_lr", "accuracy")
     accuracy_axis(ax, complete["accuracy"])

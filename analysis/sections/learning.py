@@ -7,7 +7,17 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from analysis.figures.axes import accuracy_axis
-from analysis.figures.style import PALE, Picture, by_family, on, panels, picture, spoken, style
+from analysis.figures.style import (
+    PALE,
+    Picture,
+    by_family,
+    on,
+    panels,
+    picture,
+    spoken,
+    style,
+    told_apart,
+)
 from analysis.section import About, Estimates
 from analysis.study import Study
 from analysis.table import PERCENT, SCHEDULE, Column, N, Table
@@ -95,8 +105,9 @@ def learning_curves(curves: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """
     ax, curves = on(ax), by_family(curves)
     medians = bands(curves[curves["state"].isin(ABOUT.uses)])
-    for name, band in medians.groupby("family", sort=False):
-        draw_band(ax, band, str(name))
+    with told_apart(curves["family"].unique()):
+        for name, band in medians.groupby("family", sort=False):
+            draw_band(ax, band, str(name))
     accuracy_axis(ax, medians[["lower_quartile_accuracy", "upper_quartile_accuracy"]])
     ax.set_xlabel("epochs trained")
     ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))

@@ -9,7 +9,16 @@ from matplotlib.axes import Axes
 from analysis.estimators.outcomes import binned, scored
 from analysis.figures.axes import accuracy_axis
 from analysis.figures.maps import rate_map
-from analysis.figures.style import Picture, by_family, on, panels, picture, spoken, style
+from analysis.figures.style import (
+    Picture,
+    by_family,
+    on,
+    panels,
+    picture,
+    spoken,
+    style,
+    told_apart,
+)
 from analysis.reading.states import TERMINAL
 from analysis.section import About, Estimates
 from analysis.sections.by_rate import families
@@ -165,8 +174,9 @@ def score_by_exponent(trials: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """
     ax, trials = on(ax), _with_exponent(by_family(trials))
     exponents = _exponents(trials)
-    for name in trials["family"].unique():
-        _marks_and_means(ax, trials, exponents, name)
+    with told_apart(trials["family"].unique()):
+        for name in trials["family"].unique():
+            _marks_and_means(ax, trials, exponents, name)
     accuracy_axis(ax, trials["accuracy"])
     if len(trials):
         ax.legend()

@@ -9,11 +9,13 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
 from analysis.figures.axes import accuracy_axis, accuracy_ticks, rate_axis, rate_figure
 from analysis.figures.maps import rate_map
-from analysis.figures.style import canvas, panels, picture, style
+from analysis.figures.style import canvas, panels, picture, style, told_apart
 from search_spaces.schedules.base import FAMILIES
 from search_spaces.spaces import SPACES
 
@@ -44,6 +46,45 @@ def test_families_of_a_space_are_told_apart(space: str) -> None:
     runs = {family.partition("/")[0] for family in SPACES[space].FAMILIES}
     assert len({style(run) for run in runs}) == len(runs)
     assert style("cosine/as-published") == style("cosine/as-intended") == style("cosine")
+
+
+# What `--schedule` makes of schedules of one's own; a list of milestones has a slash in it.
+NAMES = st.sampled_from([*FAMILIES])
+LABELS = (
+    NAMES
+    | st.builds("{}: warmup={}".format, NAMES, st.integers(1, 9))
+    | st.builds("multi_factor: milestones=1/{}".format, st.integers(2, 9))
+    | st.builds("{} then {}".format, NAMES, NAMES)
+)
+
+
+@settings(max_examples=200)
+@given(labels=st.lists(LABELS, min_size=1, max_size=19, unique=True))
+def test_labels_never_share_a_colour_that_is_free(labels: list[str]) -> None:
+    """Whatever families they are of, in whatever order. A family keeps its own, and a label what it
+    had, whichever of them a single figure shows."""
+    alone = {name: style(name) for name in labels if name in FAMILIES}
+    with told_apart(labels):
+        known = {name: style(name) for name in labels}
+        with told_apart(labels[::-2]):
+            assert {name: style(name) for name in labels} == known
+    assert len({colour for colour, _ in known.values()}) == len(labels)
+    assert {name: known[name] for name in alone} == alone
+
+
+def test_a_label_has_its_familys_colour_where_that_is_free() -> None:
+    cosine = style("cosine")
+    assert style("cosine: warmup=5") == style("cosine then factor") == cosine
+    with told_apart(["cosine: warmup=5", "factor"]):
+        assert style("cosine: warmup=5") == cosine
+    with told_apart(["cosine: warmup=5", "cosine"]):
+        assert style("cosine: warmup=5")[0] != style("cosine")[0]
+
+
+def test_more_labels_than_colours_are_drawn_all_the_same() -> None:
+    many = [f"cosine: warmup={n}" for n in range(40)]
+    with told_apart(many):
+        assert len({style(name)[0] for name in many}) == 19
 
 
 def test_rates_are_plain_numbers() -> None:
