@@ -7,6 +7,8 @@ infinite, too large to compute with, or a text that cannot be written to a file.
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Mapping
 from types import NoneType
 from typing import Any
 
@@ -63,6 +65,15 @@ def share(value: Any) -> float | int | None:
     """A number from 0 to 1."""
     finite = number(value)
     return finite if finite is not None and 0 <= finite <= 1 else None
+
+
+def finite(value: Any) -> Any:
+    """The value with None for every number in it that is NaN or infinite."""
+    if isinstance(value, Mapping):
+        return {key: finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def floats(values: list[Any]) -> npt.NDArray[np.float64]:

@@ -71,7 +71,7 @@ def _break_rows(axes: Axes) -> None:
     grid = axes.get_subplotspec()
     most = _ROW if grid is None or grid.get_gridspec().ncols == 1 else _ROW_BESIDE
     names = [text.get_text().replace("\n", " ") for text in axes.get_yticklabels()]
-    if any(len(name) > most for name in names):
+    if any(len(name.replace(r"\$", "$")) > most for name in names):
         axes.set_yticks(axes.get_yticks(), [broken(name, most) for name in names])
 
 

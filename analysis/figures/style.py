@@ -21,10 +21,12 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont, get_font
 from matplotlib.lines import Line2D
 
 from analysis.figures.fitting import fit, outside_legend
 from search_spaces.schedules.base import FAMILIES
+from study.terminal import printable
 
 WIDTH = 5.0  # inches
 DPI = 150
@@ -231,6 +233,20 @@ def spoken(family: str) -> str:
     it as it is."""
     name, colon, written = family.partition(":")
     return name.replace("_", "-").replace("/", ", ") + colon + written
+
+
+def drawable(text: str, most: int) -> str:
+    """Any text as a figure can show it, in one line of at most so many characters, else its
+    beginning and its end: what the font lacks as Python writes it, e.g. ``\\u5b66``, and dollar
+    signs that begin no formula."""
+    font = get_font(findfont(_THEME["font.sans-serif"][0]))
+    shown = "".join(
+        each if font.get_char_index(ord(each)) else each.encode("unicode_escape").decode()
+        for each in printable(text)
+    )
+    if len(shown) > most:
+        shown = f"{shown[: most // 2 - 1]}…{shown[-(most // 2) :]}"
+    return shown.replace("$", r"\$")
 
 
 def plain(family: str) -> str:

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 
 from analysis.figures.axes import share_bars
-from analysis.figures.style import Picture, picture
-from analysis.other_programs.study import OtherStudy, is_missing
-from analysis.reading.foreign import PARAM
+from analysis.figures.style import Picture, drawable, picture
+from analysis.other_programs.study import OtherStudy, computable
 from analysis.section import About, Estimates
 from analysis.sections.importance import EVALUATOR, NEEDS, shares
 from analysis.table import PERCENT, Column, N, Table
 from analysis.wording import listed
 from search_spaces.words.phrases import count, percent
-from study.terminal import printable
 from study.values import mapping, number
 
+_LONGEST = 28  # characters of a name in the figure, which are one line
 ABOUT = About(
     "Parameter importance",
     "Which sampled parameter mattered most for a good result?",
@@ -40,42 +39,45 @@ def estimate(study: OtherStudy) -> Estimates:
     parameter; NaN where n < NEEDS, fewer than two parameters can be compared, or some complete
     trial lacks the parameter. Shares sum to 1."""
     ranked = study.ranked
-    kinds = {name: distribution(ranked[PARAM + name], study.kinds) for name in study.parameters}
-    known = {name: each for name, each in kinds.items() if each is not None}
+    sampled = [study.sampled(int(number)) for number in ranked["trial"]]
+    columns, known = {}, {}
+    for name in study.parameters:
+        values = [own[name] for own in sampled if name in own]
+        kind = distribution(values, study.kinds[name]) if len(values) == len(sampled) else None
+        if kind is not None:
+            columns[name], known[name] = _values(values, kind), kind
     parts: dict[str, float] = {}
     if len(ranked) >= NEEDS and len(known) > 1:
-        columns = {name: _values(ranked[PARAM + name], each) for name, each in known.items()}
         parts = shares(pd.DataFrame(columns), ranked["value"], known, study.direction)
     rows = [(len(ranked), name, parts.get(name, math.nan)) for name in study.parameters]
     frame = pd.DataFrame(rows, columns=ABOUT.tables["importance"].names)
     return {"importance": frame.sort_values("importance", ascending=False, ignore_index=True)}
 
 
-def distribution(
-    values: pd.Series, kinds: Mapping[str, Mapping[str, Any]]
-) -> BaseDistribution | None:
+def distribution(values: Sequence[Any], kind: Mapping[str, Any]) -> BaseDistribution | None:
     """What a parameter was sampled from: numbers from the range that is stored, or where they leave
-    it from that of the values; all else from the values that there are. None where a trial lacks
-    it, all have the same value, or their range is no number."""
-    if values.map(is_missing).any() or values.map(str).nunique() < 2:
+    it from that of the values; all else from the values that there are. None where all are the
+    same, or numbers are too large to compute with."""
+    if len(set(map(repr, values))) < 2:
         return None
-    kind = kinds[str(values.name).removeprefix(PARAM)]
-    if "Categorical" in str(kind.get("name")) or not pd.api.types.is_numeric_dtype(values):
-        return CategoricalDistribution(sorted(set(values.map(str))))
-    numbers, stored = values.astype(float), mapping(kind.get("attributes"))
+    if "Categorical" in str(kind.get("name")) or not set(map(type, values)) <= {int, float}:
+        return CategoricalDistribution(sorted(set(map(repr, values))))
+    numbers = pd.Series(values, dtype=float)
+    if not computable(numbers).all():
+        return None
+    stored = mapping(kind.get("attributes"))
     low, high = float(numbers.min()), float(numbers.max())
     ends = [number(stored.get(end)) for end in ("low", "high")]
     if ends[0] is not None and ends[1] is not None and ends[0] <= low <= high <= ends[1]:
         low, high = ends[0], ends[1]
-    if not math.isfinite(high - low):
-        return None
     return FloatDistribution(low, high, log=stored.get("log") is True and low > 0)
 
 
-def _values(values: pd.Series, kind: BaseDistribution) -> pd.Series:
+def _values(values: Sequence[Any], kind: BaseDistribution) -> pd.Series:
+    """Choices by what Python writes, in which None and "None" are two."""
     if isinstance(kind, CategoricalDistribution):
-        return values.map(str).astype(object)
-    return values.astype(float)
+        return pd.Series(list(map(repr, values)), dtype=object)
+    return pd.Series(values, dtype=float)
 
 
 def draw(estimates: Estimates) -> list[Picture]:
@@ -83,9 +85,8 @@ def draw(estimates: Estimates) -> list[Picture]:
     frame = estimates["importance"].dropna().reset_index(drop=True)
     if frame.empty:
         return []
-    with share_bars(
-        list(frame["parameter"].map(_label)), frame["importance"], ["#0072b2"] * len(frame)
-    ) as (figure, one):
+    names = [drawable(name, _LONGEST) for name in frame["parameter"]]
+    with share_bars(names, frame["importance"], ["#0072b2"] * len(frame)) as (figure, one):
         one.set_xlabel("share of importance (%)")
         return [
             picture(
@@ -96,11 +97,6 @@ def draw(estimates: Estimates) -> list[Picture]:
                 "trials alone count.",
             )
         ]
-
-
-def _label(name: str) -> str:
-    """A parameter's name in a figure, which takes dollar signs for formulas."""
-    return printable(name)[:30].replace("$", r"\$")
 
 
 def conclude(estimates: Estimates) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.figures.style import INK, Picture, canvas, picture
-from analysis.other_programs.study import OtherStudy, configuration, in_words
+from analysis.other_programs.study import OtherStudy, computable, configuration, in_words
 from analysis.section import About, Estimates
 from analysis.table import Column, Table, trials
 from analysis.wording import Sentence, sentence, with_trial
@@ -33,7 +33,7 @@ def estimate(study: OtherStudy) -> Estimates:
     ended: direction and number of the complete trials that have a finite value, one row."""
     ranked = study.ranked
     top = ranked.head(MOST)
-    words = [configuration(study.sampled(row)) for _, row in top.iterrows()]
+    words = [configuration(study.sampled(int(number))) for number in top["trial"]]
     best = top[["trial", "value", "seconds"]].assign(configuration=words)
     history = ranked.sort_values("trial", ignore_index=True)[["trial", "value"]]
     so_far = history["value"].cummin() if study.direction == "minimize" else None
@@ -45,6 +45,7 @@ def estimate(study: OtherStudy) -> Estimates:
 def draw(estimates: Estimates) -> list[Picture]:
     """The value of each complete trial, and the best so far."""
     history = estimates["history"]
+    history = history[computable(history["value"]) & computable(history["best"])]
     if history.empty:
         return []
     rising = estimates["ended"]["direction"].iloc[0] == "minimize"
@@ -62,7 +63,7 @@ def draw(estimates: Estimates) -> list[Picture]:
                 "values-by-trial",
                 f"The value of each complete trial in their order. {conclude(estimates)}",
                 "Marks: complete trials; steps: the best so far. The worst tenth of the values may "
-                "lie beyond the picture.",
+                "lie beyond the picture; values beyond 3e38 are left out.",
             )
         ]
 

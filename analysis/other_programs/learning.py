@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.figures.style import INK, PALE, Picture, canvas, picture
-from analysis.other_programs.study import OtherStudy, in_words
+from analysis.other_programs.study import OtherStudy, computable, in_words
 from analysis.section import About, Estimates
 from analysis.table import Column, N, Table
 from analysis.wording import Sentence, Trials, sentence
@@ -30,11 +30,11 @@ ABOUT = About(
 
 
 def estimate(study: OtherStudy) -> Estimates:
-    """curves: trial, step, value of what complete trials reported; best: that of the best trial;
-    bands: n, median and quartiles of each step that at least half of them reported; milestones:
-    some of its rows."""
+    """curves: trial, step, value of what complete trials reported, where that is `computable`;
+    best: that of the best trial; bands: n, median and quartiles of each step that at least half of
+    them reported; milestones: some of its rows."""
     curves = study.curves.rename(columns={"intermediate_value": "value"})
-    curves = curves[(curves["state"] == "complete") & np.isfinite(curves["value"])]
+    curves = curves[(curves["state"] == "complete") & computable(curves["value"])]
     curves = curves[["trial", "step", "value"]].reset_index(drop=True)
     groups = curves.groupby("step")["value"]
     bands = pd.DataFrame(

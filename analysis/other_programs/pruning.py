@@ -39,8 +39,9 @@ def estimate(study: OtherStudy) -> Estimates:
     pruned, silent (without a report), reports, saved_share (of the reports that all would have made
     had the pruned ones made as many as the median complete trial)."""
     curves = study.curves.rename(columns={"intermediate_value": "value"})
-    complete = curves[(curves["state"] == "complete") & np.isfinite(curves["value"])]
-    last = curves[(curves["state"] == "pruned") & np.isfinite(curves["value"])].sort_values("step")
+    known = curves[np.isfinite(curves["value"])]
+    complete = known[known["state"] == "complete"]
+    last = known[known["state"] == "pruned"].sort_values("step")
     last = last.drop_duplicates("trial", keep="last")
     by_step = {step: group["value"] for step, group in complete.groupby("step")}
     rows = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -11,13 +10,14 @@ import numpy as np
 import pandas as pd
 
 from analysis.reading import foreign
-from analysis.reading.database import directions, distributions, study_id
+from analysis.reading.database import directions, distributions, params, study_id, trial_rows
 from analysis.reading.foreign import PARAM
 from analysis.reading.loading import typed
 from analysis.reading.studies import has_spec
 from search_spaces.words.phrases import count
 from study.storage.opening import connect
 from study.storage.urls import StorageError, safe_url
+from study.values import LARGEST
 
 Direction = Literal["minimize", "maximize"]
 
@@ -27,7 +27,9 @@ class OtherStudy:
     """A study of one objective.
 
     storage: its URL without a password. direction: minimize or maximize. trials, curves: see
-    `reading.foreign.load`. kinds: the distribution of each parameter, as Optuna writes it in JSON.
+    `reading.foreign.load`. params: what each trial sampled, by its number; a parameter that is not
+    there was not sampled, one that is None was. kinds: the distribution of each parameter, as
+    Optuna writes it in JSON.
     """
 
     name: str
@@ -35,6 +37,7 @@ class OtherStudy:
     direction: Direction
     trials: pd.DataFrame
     curves: pd.DataFrame
+    params: Mapping[int, Mapping[str, Any]]
     kinds: Mapping[str, Mapping[str, Any]]
     confirm: None = None  # it has no later stage
 
@@ -52,24 +55,19 @@ class OtherStudy:
         """The names of what some trial sampled."""
         return [str(n).removeprefix(PARAM) for n in self.trials if str(n).startswith(PARAM)]
 
-    def sampled(self, row: pd.Series) -> dict[str, Any]:
-        """The parameters that a trial has, as they were sampled."""
-        values = {name: row[PARAM + name] for name in self.parameters}
-        return {name: plain(each) for name, each in values.items() if not is_missing(each)}
+    def sampled(self, trial: int) -> dict[str, Any]:
+        """The parameters that a trial has, as they were sampled, in the order of `parameters`."""
+        own = self.params.get(trial, {})
+        return {name: own[name] for name in self.parameters if name in own}
 
     def better(self, values: pd.Series, than: float) -> pd.Series:
         """Whether each value is better than another one."""
         return values < than if self.direction == "minimize" else values > than
 
 
-def is_missing(value: Any) -> bool:
-    """Whether a trial has no such value."""
-    return value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value))
-
-
-def plain(value: Any) -> Any:
-    """A number of numpy's as one of Python's, all else as it is."""
-    return value.item() if isinstance(value, np.generic) else value
+def computable(values: pd.Series) -> pd.Series:
+    """Whether each value is a number that is not too large to compute with and to draw."""
+    return values.abs() <= LARGEST
 
 
 def in_words(value: Any) -> str:
@@ -129,8 +127,8 @@ def best_of(study: OtherStudy) -> dict[str, Any] | None:
     if study.ranked.empty:
         return None
     first = study.ranked.iloc[0]
-    facts = {"trial": int(first["trial"]), "value": float(first["value"])}
-    return facts | {"params": study.sampled(first)}
+    trial = int(first["trial"])
+    return {"trial": trial, "value": float(first["value"]), "params": study.sampled(trial)}
 
 
 def load_other(url: str, name: str) -> OtherStudy:
@@ -138,7 +136,10 @@ def load_other(url: str, name: str) -> OtherStudy:
     objectives."""
     direction = direction_of(url, name)
     with connect(url) as connection:
-        kinds = distributions(connection, study_id(connection, name))
+        identity = study_id(connection, name)
+        kinds, found = distributions(connection, identity), params(connection, identity)
+        numbers = trial_rows(connection, identity)["trial"]
+    by_number = {int(numbers[each]): own for each, own in found.items() if each in numbers.index}
     trials, curves = (typed(each) for each in foreign.load(url, name))
     trials["value"] = pd.to_numeric(trials["value"], errors="coerce").astype(float)
-    return OtherStudy(name, safe_url(url), direction, trials, curves, kinds)
+    return OtherStudy(name, safe_url(url), direction, trials, curves, by_number, kinds)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from analysis.other_programs.sections import ANSWER, SECTIONS, find
-from analysis.other_programs.study import OtherStudy, in_words, is_missing, plain
+from analysis.other_programs.study import OtherStudy, in_words
 from analysis.page.links import anchor
 from analysis.page.part import Part
 from analysis.reading.foreign import PARAM
@@ -66,10 +66,10 @@ def _facts(study: OtherStudy) -> dict[str, str]:
 def _rows(study: OtherStudy) -> pd.DataFrame:
     """A row for every trial: trial, state, value, its parameters as text, seconds."""
     names = [PARAM + name for name in study.parameters]
-    texts = {name: study.trials[name].astype(object).map(_text) for name in names}
+    sampled = [study.sampled(int(number)) for number in study.trials["trial"]]
+    texts = {
+        PARAM + name: pd.Series([in_words(own[name]) if name in own else None for own in sampled])
+        for name in study.parameters
+    }
     frame = study.trials[["trial", "state", "value", "seconds"]]
     return frame.assign(**texts)[["trial", "state", "value", *names, "seconds"]]
-
-
-def _text(value: object) -> str | None:
-    return None if is_missing(value) else in_words(plain(value))

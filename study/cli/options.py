@@ -16,6 +16,7 @@ from study.cli.completion import complete_study
 from study.storage.hints import DEFAULT_STORAGE as DEFAULT_STORAGE
 from study.storage.hints import STORAGE_VARIABLE
 from study.terminal import printable
+from study.values import finite
 
 if TYPE_CHECKING:
     from study.storage.claims import SlotStorage
@@ -199,5 +200,5 @@ def preparing(what: str, *, logged: bool = False) -> None:
 
 
 def print_json(value: Any) -> None:
-    """JSON on standard output."""
-    typer.echo(json.dumps(value, indent=2, default=str, allow_nan=False))
+    """JSON on standard output; null for a number that is none or infinite, which JSON lacks."""
+    typer.echo(json.dumps(finite(value), indent=2, default=str, allow_nan=False))

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from study.values import LARGEST, floats, integer, mapping, number, parsed, share, text
+from study.values import LARGEST, finite, floats, integer, mapping, number, parsed, share, text
 
 NUMBERS = st.integers() | st.floats()
 SCALARS = st.none() | st.booleans() | NUMBERS | st.text(st.characters())
@@ -75,3 +75,10 @@ def test_an_array_has_a_finite_number_or_nan_for_each(values: list[Any]) -> None
 def abs_fits(value: Any) -> bool:
     """Whether `parsed` could have read the value: it reads longer integers as floats."""
     return not isinstance(value, int) or abs(value) < 10**18
+
+
+def test_what_is_not_finite_is_none_at_any_depth() -> None:
+    assert finite({"a": [1.0, math.nan, (math.inf, "nan")], "b": {"c": -math.inf, "d": True}}) == {
+        "a": [1.0, None, [None, "nan"]],
+        "b": {"c": None, "d": True},
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from matplotlib.figure import Figure
 
 from analysis.figures.axes import accuracy_axis, accuracy_ticks, rate_axis, rate_figure
 from analysis.figures.maps import rate_map
-from analysis.figures.style import canvas, panels, picture, style, told_apart
+from analysis.figures.style import canvas, drawable, panels, picture, style, told_apart
 from search_spaces.schedules.base import FAMILIES
 from search_spaces.spaces import SPACES
 
@@ -171,3 +172,22 @@ def test_the_settings_of_a_notebook_stay(tmp_path: Path) -> None:
     with rate_figure(TRIALS):
         pass
     assert dict(mpl.rcParams) == before
+
+
+@given(text=st.text(max_size=40), most=st.integers(6, 30))
+def test_any_text_can_be_drawn_in_one_line(text: str, most: int) -> None:
+    """In so many characters, without a glyph that the font lacks, which warns, or a formula."""
+    shown = drawable(text, most)
+    assert len(shown.replace(r"\$", "$")) <= most
+    assert shown.isprintable()
+    assert shown.count("$") == shown.count(r"\$")
+
+
+def test_a_text_that_can_be_drawn_stays() -> None:
+    assert drawable("learning rate λ", 20) == "learning rate λ"
+    assert drawable("学习率", 20) == r"\u5b66\u4e60\u7387"
+    assert drawable("a.long.name.of.a", 10) != drawable("a.long.name.of.b", 10)
+    with warnings.catch_warnings(), canvas() as (figure, axes):
+        warnings.simplefilter("error")
+        axes[0, 0].set_title(drawable("学 $x_{ 🎲 \u202e", 30))
+        picture(figure, "name", "alt", "caption")

@@ -4,13 +4,17 @@ refuses it."""
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pandas as pd
 import pytest
 
-from tests.study.conftest import Command, assert_one_line
+from study.values import finite
+from tests.analysis.other_programs import odd
+from tests.study.conftest import Command, Outcome, assert_one_line
 
 pytestmark = pytest.mark.integration
 
@@ -85,3 +89,38 @@ def test_several_objectives_have_no_best(theirs: Command) -> None:
 )
 def test_what_runs_trials_refuses_it(theirs: Command, words: tuple[str, ...]) -> None:
     assert_one_line(theirs(words[0], "one", *words[1:]), 1, "study 'one' was not made by lrstudy")
+
+
+def not_json(constant: str) -> Any:
+    raise AssertionError(f"{constant} is no JSON")
+
+
+@pytest.mark.parametrize("label", odd.STUDIES)
+def test_odd_studies_are_shown_and_written(lrstudy: Command, tmp_path: Path, label: str) -> None:
+    """In one line where there is nothing to show, without a warning, and as JSON that any program
+    reads: a number that is not finite is null there."""
+    one = odd.STUDIES[label]
+    url = odd.plant(one, tmp_path / "theirs.db")
+    ended = [each for each in one.trials if each.state == optuna.trial.TrialState.COMPLETE]
+    has_best = len(one.directions) == 1 and any(math.isfinite(each.value) for each in ended)
+
+    def shown(*words: str) -> Outcome:
+        return lrstudy(words[0], one.name, *words[1:], "--storage", url)
+
+    for words in (("status",), ("status", "--json")):
+        outcome = shown(*words)
+        assert (outcome.status, outcome.err) == (0, "")
+    facts = json.loads(outcome.out, parse_constant=not_json)
+    assert facts["trials"] == len(one.trials)
+    for words in (("best",), ("best", "--json")):
+        outcome = shown(*words)
+        if not has_best:
+            assert_one_line(outcome, 1, f"study {one.name!r} has ")
+            continue
+        assert (outcome.status, outcome.err) == (0, "")
+    if has_best:
+        best = json.loads(outcome.out, parse_constant=not_json)
+        assert best["params"] == facts["best"]["params"] == finite(one.trials[best["trial"]].params)
+    for words in (("x.csv",), ("x.parquet",), ("curves.parquet", "--curves")):
+        assert shown("export", "--out", *words).status == 0
+    assert len(pd.read_parquet("x.parquet")) == len(pd.read_csv("x.csv")) == len(one.trials)
