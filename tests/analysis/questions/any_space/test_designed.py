@@ -1,9 +1,9 @@
-"""A fixed design without a section of its own: run whole, read the test images, reported by means."""
+"""A fixed design without a section of its own: run whole, on the test images, and reported."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,18 +14,19 @@ from search_spaces.config import Arm, Budget, Parameters, Ranges
 from search_spaces.schedules.decays import Constant, Factor
 from search_spaces.space import Preset
 from search_spaces.spaces import SPACES
+from study.workers import local
 from tests.study.conftest import Command, assert_one_line, launch_here, lrstudy, without_warnings
 
 __all__ = ["lrstudy"]  # the fixture
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("tiny", "unrendered")]
-RATES = {"low": 0.02, "high": 0.1}
+RATES = {"low": 0.2, "high": 0.25}
 
 
 def suggest(trial: BaseTrial, family: str, budget: Budget, ranges: Ranges) -> Parameters:
     """A run of the design, by its name."""
     name, _, rate = family.partition("/")
     base_lr = RATES[rate]
-    made = Constant(base_lr=base_lr) if name == "constant" else Factor(base_lr=base_lr, alpha=0.5)
+    made = Constant(base_lr=base_lr) if name == "constant" else Factor(base_lr=base_lr, alpha=0.9)
     return {"schedule": made}
 
 
@@ -37,7 +38,7 @@ def no_ranges(budget: Budget) -> Mapping[str, object]:
     return {}
 
 
-SMALL = Preset(2, Budget(epochs=3, train_size=400, val_size=100), None, {"batch_size": 10})
+SMALL = Preset(2, Budget(epochs=6, train_size=400, val_size=100), None, {"batch_size": 10})
 TABLEAU = SimpleNamespace(
     EXERCISE=None,
     QUESTION="Which of four runs is best?",
@@ -53,23 +54,21 @@ TABLEAU = SimpleNamespace(
 
 
 @pytest.fixture(autouse=True)
-def _added(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    from study.workers import local
-
+def _added(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(SPACES, "tableau", TABLEAU)
     monkeypatch.setattr(local, "launch", launch_here)
-    yield
 
 
 def test_it_is_run_and_reported_and_has_nothing_to_confirm(lrstudy: Command) -> None:
     done = lrstudy("run", "tableau", "--workers", "1", "--device", "cpu")
     assert done.status == 0, without_warnings(done)
     facts = json.loads(lrstudy("status", "tableau", "--json").out)
-    assert facts["states"]["complete"] == facts["trials"] == 8
+    assert (facts["trials"], facts["slots_left"]) == (8, 0)
+    assert facts["states"]["complete"] >= 6, facts["states"]
     best = json.loads(lrstudy("best", "tableau", "--json").out)
     assert (best["seeds"], best["measured_on"]) == (2, "test")
     assert best["accuracy"] == facts["best"]["value"]
-    assert_one_line(lrstudy("confirm", "tableau", "--device", "cpu"), 1, "tableau")
+    assert_one_line(lrstudy("confirm", "tableau", "--device", "cpu"), 2, "tableau")
     assert lrstudy("report", "tableau", "--out", "out").status == 0
     (study,) = json.loads(Path("out/findings.json").read_text()).values()
     answer = study["findings"][0]
