@@ -158,7 +158,9 @@ def best(
     name: StudyName,
     export: Annotated[
         Path | None,
-        typer.Option("--export", metavar="DIR", help="Train it again; write weights and code."),
+        typer.Option(
+            "--export", metavar="DIR", help="Train it again and write its weights and code."
+        ),
     ] = None,
     search: Annotated[
         bool, typer.Option("--search", help="The best single run of the search, confirmed or not.")
@@ -168,10 +170,10 @@ def best(
     storage: Storage = DEFAULT_STORAGE,
     as_json: AsJson = False,
 ) -> None:
-    """Say which configuration was best, in plain words; --export takes it away.
+    """Say which configuration is best; --export writes its weights and code.
 
-    After `lrstudy confirm` that is the confirmed one, with its mean over fresh seeds. Of another
-    program's study, its best trial.
+    After `lrstudy confirm` it is the confirmed configuration, with its mean over new seeds. For
+    another program's study it is the best trial.
 
     Example: lrstudy best cosine --export best/
     """

@@ -55,15 +55,20 @@ def confirm(
     name: StudyName,
     top: Annotated[
         int | None,
-        typer.Option("--top", min=1, help=f"Configurations of each schedule; default: {TOP}."),
+        typer.Option(
+            "--top", min=1, help=f"How many of the best of each schedule; default: {TOP}."
+        ),
     ] = None,
     seeds: Annotated[
         int | None,
-        typer.Option("--seeds", min=1, help=f"Runs of each configuration; default: {SEEDS}."),
+        typer.Option("--seeds", min=1, help=f"New seeds for each configuration; default: {SEEDS}."),
     ] = None,
     train_on: Annotated[
         TrainOn | None,
-        typer.Option("--train-on", help="Of the chosen ones: the search's images, or all of them."),
+        typer.Option(
+            "--train-on",
+            help="What the tested runs train on: the images of the search, or all 60,000.",
+        ),
     ] = None,
     crew: Crew = USUAL_CREW,
     timeout: Timeout = None,
@@ -71,9 +76,9 @@ def confirm(
     storage: Storage = DEFAULT_STORAGE,
     as_json: DryRunAsJson = False,
 ) -> None:
-    """Train the best of a finished search again on fresh seeds, then test one of each schedule.
+    """Train the best of a finished search with new seeds, then test one of each schedule.
 
-    The same command goes on where it stopped; more --seeds add runs.
+    The same command continues where it stopped; a larger --seeds adds runs.
 
     Example: lrstudy confirm cosine --top 2 --seeds 5
     """

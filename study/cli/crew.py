@@ -36,26 +36,26 @@ class Crew:
     workers: Annotated[
         int | None,
         typer.Option(
-            "--workers", min=1, help="Processes on this machine; default: one a CPU core."
+            "--workers",
+            min=1,
+            help="Processes on this machine; default: one for each GPU, else for each CPU core.",
         ),
     ] = None
     workers_per_device: Annotated[
         int | None,
-        typer.Option(
-            "--workers-per-device", min=1, help="Processes that share a GPU; default: 1, or a core."
-        ),
+        typer.Option("--workers-per-device", min=1, help="Processes that share a GPU; default: 1."),
     ] = None
     device: Device = "auto"
     launcher: Annotated[
         Literal["local", "ray"],
-        typer.Option("--launcher", help="Workers are processes of this machine, or Ray tasks."),
+        typer.Option("--launcher", help="Start workers as processes of this machine, or with Ray."),
     ] = "local"
     ray_address: Annotated[
         str | None,
         typer.Option(
             "--ray-address",
-            help="auto or HOST:PORT of a running Ray; default: RAY_ADDRESS, or one of this "
-            "machine.",
+            help="auto or HOST:PORT of a running Ray; default: RAY_ADDRESS, or a new Ray on "
+            "this machine.",
         ),
     ] = None
     gpus_per_worker: Annotated[
@@ -73,8 +73,8 @@ class Crew:
             "--checkpoints",
             envvar=CHECKPOINTS_VARIABLE,
             show_envvar=True,
-            help="Directory, shared by all machines, from which interrupted trials go on; default: "
-            "beside a SQLite file.",
+            help="Directory, shared by all machines, from which interrupted trials continue; "
+            "default: beside a SQLite file.",
         ),
     ] = None
 

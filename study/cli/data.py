@@ -14,7 +14,7 @@ def fetch(
     source: Annotated[
         Path | None,
         typer.Option(
-            "--from", help="Copy the files from this directory; torchvision's root will do, too."
+            "--from", help="Copy the files from this directory, which may be torchvision's root."
         ),
     ] = None,
 ) -> None:

@@ -34,25 +34,22 @@ def _show_columns(asked: bool) -> None:
 def export(
     name: StudyName,
     out: Annotated[Path, typer.Option("--out", help="The file to write, .parquet or .csv.")],
-    curves: Annotated[
-        bool, typer.Option("--curves", help="A row an epoch instead of a row a trial.")
-    ] = False,
+    curves: Annotated[bool, typer.Option("--curves", help="A row for every epoch.")] = False,
     attempts: Annotated[
-        bool, typer.Option("--attempts", help="All attempts at a trial, not its last one alone.")
+        bool, typer.Option("--attempts", help="A row for every attempt at a trial.")
     ] = False,
     storage: Storage = DEFAULT_STORAGE,
     _columns: Annotated[
         bool,
         typer.Option(
-            "--columns", help="Say what each column is.", is_eager=True, callback=_show_columns
+            "--columns", help="Explain the columns.", is_eager=True, callback=_show_columns
         ),
     ] = False,
 ) -> None:
-    """Write the frame of a study: a row a trial, that is its result or else its last attempt; with
-    --attempts a row an attempt, with --curves a row an epoch.
+    """Write a study as Parquet or CSV: a row for every trial, attempt or epoch.
 
-    Of another program's study, everything that Optuna shows of its trials, and with --curves its
-    intermediate values.
+    The row of a trial is its result, or its last attempt where it has none. For another program's
+    study: all that Optuna shows of its trials, or with --curves its intermediate values.
 
     Example: lrstudy export cosine --out trials.parquet
     """

@@ -75,7 +75,7 @@ Storage = Annotated[
         show_envvar=True,
         callback=warned_of_password,
         metavar="URL",
-        help="Database, sqlite:///FILE or postgresql://HOST/NAME.",
+        help="Database: sqlite:///FILE or postgresql://HOST/NAME.",
     ),
 ]
 
@@ -104,17 +104,19 @@ StudyName = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
-Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1 or mps.")]
+Device = Annotated[
+    str, typer.Option("--device", help="Where to train: auto, cpu, cuda, cuda:1 or mps.")
+]
 Timeout = Annotated[
     float | None,
     typer.Option(
         "--timeout",
         min=1,
-        help="Seconds after which the workers stop; exit status 3 where trials are left.",
+        help="Seconds after which the workers stop; exit status 3 if trials are left.",
     ),
 ]
 DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Only say how much it is, and for how long.")
+    bool, typer.Option("--dry-run", help="Only say how many trials and how long; write nothing.")
 ]
 DryRunAsJson = Annotated[bool, typer.Option("--json", help="Print a dry run as JSON.")]
 

@@ -23,24 +23,26 @@ def plot(
         list[str],
         typer.Argument(
             metavar="SPEC...",
-            help="Schedules, family:name=value,... each; `lrstudy schedules` lists them.",
+            help="Schedules, each as family:name=value,...; `lrstudy schedules` lists them.",
             autocompletion=complete_plot,
         ),
     ],
-    epochs: Annotated[int, typer.Option("--epochs", min=1, help="Length of training.")] = 30,
+    epochs: Annotated[int, typer.Option("--epochs", min=1, help="Epochs of training.")] = 30,
     steps_per_epoch: Annotated[
-        int, typer.Option("--steps-per-epoch", min=1, help="Updates an epoch.")
+        int, typer.Option("--steps-per-epoch", min=1, help="Updates per epoch.")
     ] = 196,
-    out: Annotated[Path, typer.Option("--out", help="The picture to write, .png or .svg.")] = Path(
+    out: Annotated[Path, typer.Option("--out", help="The file to draw to, .png or .svg.")] = Path(
         "schedules.png"
     ),
-    csv: Annotated[bool, typer.Option("--csv", help="Print the rates instead.")] = False,
+    csv: Annotated[
+        bool, typer.Option("--csv", help="Print the rates instead of drawing them.")
+    ] = False,
 ) -> None:
-    """Draw schedules without training, and say what of them so many epochs do not reach.
+    """Draw schedules without training, and say which parts lie beyond the last epoch.
 
-    A horizon that is left out is the end of training. Milestones and horizons count from 0; a
-    scheduler of torch (torch:scheduler=NAME) starts after the warmup. OneCycleLR and CyclicLR are
-    stepped every update, the others every epoch (per=...).
+    Without a horizon, a schedule ends with training. Milestones and horizons are in epochs from
+    the start and include the warmup; a scheduler of torch (torch:scheduler=NAME) starts after the
+    warmup. OneCycleLR and CyclicLR step every update, the others every epoch (per=...).
 
     Example: lrstudy plot cosine:base=0.3,final=0.01,horizon=20,warmup=5 factor:base=0.3,alpha=0.9
     """

@@ -24,27 +24,30 @@ def report(
         list[str],
         typer.Argument(
             metavar="NAME...",
-            help="Studies to report on; URL#NAME for one of another storage.",
+            help="Studies to report on; URL#NAME names one in another storage.",
             autocompletion=complete_study,
         ),
     ],
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", help="Default: reports/NAME.")
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="Where to write; default: reports/NAME."),
     ] = None,
     delta: Annotated[
         float,
-        typer.Option("--delta", min=0.0, help="Points of accuracy that do not matter."),
+        typer.Option(
+            "--delta", min=0.0, help="Difference that does not matter, in points of accuracy."
+        ),
     ] = 0.3,
     latex: Annotated[
-        bool, typer.Option("--latex", help="For a paper: tables as .tex and figures as .pdf, too.")
+        bool, typer.Option("--latex", help="Also write tables as .tex and figures as .pdf.")
     ] = False,
     force: Force = False,
     storage: Storage = DEFAULT_STORAGE,
 ) -> None:
     """Write the report: one HTML page, its figures, and the data behind them.
 
-    Of another program's study of one objective, what its data allow: its best trials, learning
-    curves, importance and what pruning did.
+    For another program's study of one objective: its best trials, learning curves, importance of
+    the parameters and what pruning did.
 
     Example: lrstudy report cosine warmup --out reports/both
     """

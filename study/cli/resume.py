@@ -18,13 +18,13 @@ from study.storage.hints import command
 def resume(
     name: StudyName,
     trials: Annotated[
-        int | None, typer.Option("--trials", min=1, help="New total, not an addition.")
+        int | None, typer.Option("--trials", min=1, help="The new total, not how many to add.")
     ] = None,
     crew: Crew = USUAL_CREW,
     timeout: Timeout = None,
     storage: Storage = DEFAULT_STORAGE,
 ) -> None:
-    """Go on with a study where it stopped, or make it larger.
+    """Continue a study where it stopped, or make it larger.
 
     Example: lrstudy resume cosine --trials 60
     """

@@ -59,11 +59,15 @@ def run(
     study: Annotated[
         str | None,
         typer.Option(
-            "--study", help="Its name; default: SPACE, or the file's.", callback=checked_name
+            "--study",
+            help="Name of the study; default: SPACE, or the name in the file.",
+            callback=checked_name,
         ),
     ] = None,
-    trials: Annotated[int | None, typer.Option("--trials", min=1, help="Their total.")] = None,
-    epochs: Annotated[int | None, typer.Option("--epochs", min=1, help="Of each trial.")] = None,
+    trials: Annotated[int | None, typer.Option("--trials", min=1, help="Number of trials.")] = None,
+    epochs: Annotated[
+        int | None, typer.Option("--epochs", min=1, help="Epochs of each trial.")
+    ] = None,
     train_size: Annotated[
         int | None, typer.Option("--train-size", min=1, help="Training images of each trial.")
     ] = None,
@@ -72,8 +76,8 @@ def run(
         typer.Option(
             "--workers",
             min=0,
-            help="Processes on this machine; default: one a CPU core. 0: only make the study, for "
-            "`lrstudy worker`.",
+            help="Processes on this machine; default: one for each GPU, else for each CPU "
+            "core. 0: only create the study, for `lrstudy worker`.",
         ),
     ] = None,
     crew: Crew = USUAL_CREW,
@@ -85,43 +89,53 @@ def run(
         one_of("--pruner", PRUNERS, "What stops bad trials early; default: percentile."),
     ] = None,
     seed: Annotated[
-        int | None, typer.Option("--seed", min=0, help="Of the design and training; default: 0.")
+        int | None, typer.Option("--seed", min=0, help="Seed of sampling and training; default: 0.")
     ] = None,
     bank: Annotated[
         bool,
-        typer.Option("--bank", help="Independent random trials, not pruned, for bands and audits."),
+        typer.Option(
+            "--bank",
+            help="Independent random trials without pruning; the report needs them for tuning "
+            "curves and to compare pruners.",
+        ),
     ] = False,
     timeout: Timeout = None,
     preset: Annotated[
         Literal["quick", "standard"] | None,
-        typer.Option("--preset", help="Trials, epochs and images; default: standard."),
+        typer.Option(
+            "--preset", help="Size of the study: trials, epochs, images; default: standard."
+        ),
     ] = None,
     fixed: Annotated[
-        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Fix a parameter.")
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Fix a parameter; may be repeated."),
     ] = None,
     bounds: Annotated[
         list[str] | None,
-        typer.Option("--range", metavar="NAME=LOW:HIGH", help="Sample between these."),
+        typer.Option(
+            "--range", metavar="NAME=LOW:HIGH", help="Sample a parameter between these bounds."
+        ),
     ] = None,
     schedules: Annotated[
         list[str] | None,
         typer.Option(
             "--schedule",
             metavar="SPEC",
-            help="A schedule as `lrstudy plot` takes it; what it leaves out is sampled.",
+            help="Add a schedule, written as for `lrstudy plot`; what it leaves out is sampled.",
             autocompletion=complete_plot,
         ),
     ] = None,
     tries: Annotated[
         list[str] | None,
-        typer.Option("--try", metavar="NAME=VALUE,...", help="A trial of your own, before others."),
+        typer.Option("--try", metavar="NAME=VALUE,...", help="Train this configuration first."),
     ] = None,
     save: Annotated[
         Path | None,
         typer.Option(
             "--save",
             metavar="FILE.toml",
-            help="Write the study's definition, to run it again; with --dry-run, only that.",
+            help="Write the definition of the study to a file, to run it again; with --dry-run, "
+            "nothing else.",
         ),
     ] = None,
     dry_run: DryRun = False,
@@ -130,10 +144,11 @@ def run(
 ) -> None:
     """Create a study and run it.
 
-    A file in place of SPACE defines the whole study. Beside it go its name, workers, device,
-    storage and other options of the machine; options that would change the study are refused.
+    SPACE says what is sampled. --schedule adds a schedule to those of the space; the space
+    `schedules` has only those that you add.
 
-    --schedule adds a schedule to the space's; the space `schedules` has no others.
+    A file in place of SPACE defines the whole study. Then only options that do not change the
+    study are allowed, such as --study, --workers, --device and --storage.
 
     Example: lrstudy run cosine --preset quick --workers 2
 

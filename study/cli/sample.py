@@ -27,22 +27,23 @@ def sample(
         ),
     ],
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", help="Default: samples/PROBLEM.")
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="Where to write; default: samples/PROBLEM."),
     ] = None,
     into: Annotated[
         str | None,
         typer.Option(
             "--into",
             metavar="NAME",
-            help="Keep it in this study, for its report.",
+            help="Add it to this study, for its report.",
             callback=checked_name,
             autocompletion=complete_study,
         ),
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of data and noise.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of data and noise.")] = 0,
     storage: Storage = DEFAULT_STORAGE,
 ) -> None:
-    """Sample a posterior that is known exactly, and draw both.
+    """Sample a posterior that is known exactly, and draw the samples beside it.
 
     Example: lrstudy sample gaussian --into langevin
     """

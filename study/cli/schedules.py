@@ -32,7 +32,7 @@ def schedules(
         str | None,
         typer.Argument(
             metavar="[NAME]",
-            help="A schedule family; without it, all in a line each.",
+            help="A schedule family; without it, all are listed.",
             autocompletion=complete_schedule,
         ),
     ] = None,

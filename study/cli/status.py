@@ -37,18 +37,21 @@ def status(
         str | None,
         typer.Argument(
             metavar="[NAME]",
-            help="A study; without it, all.",
+            help="Name of a study; without it, all are listed.",
             callback=checked_name,
             autocompletion=complete_study,
         ),
     ] = None,
     watch: Annotated[
-        bool, typer.Option("--watch", help="Show it and its workers until it ends, or Ctrl-C.")
+        bool,
+        typer.Option(
+            "--watch", help="Update it, with its workers, until the study ends or Ctrl-C."
+        ),
     ] = False,
     storage: Storage = DEFAULT_STORAGE,
     as_json: AsJson = False,
 ) -> None:
-    """Say how far a study is, or list the studies of the storage.
+    """Show how far a study is and who works on it, or list the studies.
 
     Example: lrstudy status cosine --watch
     """

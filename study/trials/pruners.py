@@ -108,12 +108,12 @@ def _percentile(grace: int, epochs: int) -> BasePruner:
     return PercentilePruner(75.0, n_startup_trials=_REFERENCES, n_min_trials=_REFERENCES)
 
 
-@pruner("asha", "keeps the best third at each rung")
+@pruner("asha", "keeps the best third at each of several epochs")
 def _asha(grace: int, epochs: int) -> BasePruner:
     return SuccessiveHalvingPruner(min_resource=grace, reduction_factor=3)
 
 
-@pruner("hyperband", "the same in brackets that begin early or late")
+@pruner("hyperband", "as asha, in brackets that begin early or late")
 def _hyperband(grace: int, epochs: int) -> BasePruner:
     return Hyperband(min_resource=grace, max_resource=epochs, reduction_factor=3)
 

@@ -68,7 +68,7 @@ def slot_seed(spec: StudySpec, slot: int, purpose: str) -> int:
     return int(np.random.SeedSequence(entropy).generate_state(1)[0])
 
 
-@sampler("tpe", "models the trials of a schedule")
+@sampler("tpe", "learns from the trials of the same schedule")
 class Tpe(TPESampler):
     """Optuna's; before it has trials to model, its slots draw as in a random design."""
 
@@ -88,7 +88,7 @@ class Tpe(TPESampler):
         return self._design.sample_independent(study, trial, name, distribution)
 
 
-@sampler("random", "draws each trial by itself")
+@sampler("random", "draws each trial independently")
 class Design(BaseSampler):
     """Draws every parameter by itself, from the study's seed, the slot and the parameter's name."""
 
@@ -115,7 +115,7 @@ class Design(BaseSampler):
         return drawn.sample_independent(study, trial, name, distribution)
 
 
-@sampler("qmc", "spreads the trials evenly (Sobol)")
+@sampler("qmc", "spreads the trials evenly (Sobol points)")
 class Sobol(Design):
     """Draws coordinates of the family's scrambled Sobol' points, one for each of its slots."""
 

@@ -456,7 +456,7 @@ def test_the_short_name_of_the_base_rate_is_understood_everywhere(lrstudy: Comma
 def test_help_says_what_is_true_of_workers_and_time(lrstudy: Command, command: str) -> None:
     text = " ".join(lrstudy(command, "--help").out.split())
     assert "status 3" in text
-    assert ("one a CPU core" in text) == (command != "worker")
+    assert ("for each CPU core" in text) == (command != "worker")
 
 
 def test_the_dashboard_says_how_to_get_it(
