@@ -196,7 +196,7 @@ def _check_search(storage: SlotStorage, name: str, spec: StudySpec, going_on: st
     if left:
         raise Failure(
             f"study {name!r} is not finished: {left} of {count(spec.trials, 'trial')} are left; "
-            f"`{going_on}` goes on with it"
+            f"`{going_on}` continues it"
         )
 
 
@@ -217,7 +217,7 @@ def _same_arms(stored: StudySpec, wanted: StudySpec, name: str) -> StudySpec:
     if stored.arms != wanted.arms:
         raise Failure(
             f"study {name!r} is being confirmed with other configurations, {len(stored.arms)} in "
-            "all; without --top it goes on with them",
+            "all; without --top it continues with them",
             2,
         )
     return stored.with_trials(wanted.trials)

@@ -147,7 +147,7 @@ def create(url: str, name: str, spec: StudySpec) -> None:
         except DuplicatedStudyError:
             load_spec(storage, name)  # another program's study cannot be resumed
             raise Failure(
-                f"study {name!r} exists already; `{command(url, 'resume', name)}` goes on with it, "
+                f"study {name!r} exists already; `{command(url, 'resume', name)}` continues it, "
                 "and --study NAME makes another",
                 2,
             ) from None
@@ -272,5 +272,5 @@ def stop(left: int, ending: Ending, going_on: str, *, asked: int = LEFT) -> None
     """Name the command that goes on, and raise typer.Exit: what follows it with && needs the
     trials that are left. asked: the status if `lrstudy stop` ended it."""
     are = "is" if left == 1 else "are"
-    typer.echo(with_command(f"{count(left, 'trial')} {are} left; go on with:", going_on))
+    typer.echo(with_command(f"{count(left, 'trial')} {are} left; to continue:", going_on))
     raise typer.Exit({"timeout": LEFT, "asked": asked, "stopped": 130, "done": 1}[ending])

@@ -1,4 +1,4 @@
-"""`lrstudy resume`: go on with a study that stopped."""
+"""`lrstudy resume`: continue a study that stopped."""
 
 from __future__ import annotations
 

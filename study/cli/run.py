@@ -227,6 +227,6 @@ def _train(
         prepare(url, crew)
         left, ending = launch(url, name, spec, places, crew, timeout)
     except KeyboardInterrupt:  # before there were workers
-        typer.echo(with_command(f"study {name!r} is made; go on with:", going_on))
+        typer.echo(with_command(f"study {name!r} is created; to continue:", going_on))
         raise
     say_how_to_go_on(url, name, spec, left, ending, going_on)

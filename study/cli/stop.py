@@ -32,4 +32,4 @@ def stop(name: StudyName, storage: Storage = DEFAULT_STORAGE) -> None:
     running = any(each.state == TrialState.RUNNING for each in tries)
     what = "its workers leave after their epoch" if running else "no worker trains it now"
     going_on = command(storage, "resume", name)
-    typer.echo(with_command(f"study {name!r} is stopped: {what}; to go on with it:", going_on))
+    typer.echo(with_command(f"study {name!r} is stopped: {what}; to continue it:", going_on))

@@ -38,7 +38,7 @@ def worker(
         spec = load_spec(found, name)
         if is_stopping(found, found.get_study_id_from_name(name)):
             going_on = command(storage, "resume", name)
-            typer.echo(with_command(f"study {name!r} is stopped; to go on with it:", going_on))
+            typer.echo(with_command(f"study {name!r} is stopped; to continue it:", going_on))
             return
         left = slots_left(spec, attempts(found, name))
     if left:

@@ -110,7 +110,7 @@ def test_stop_asks_all_workers_to_leave_and_resume_goes_on(tmp_path: Path) -> No
     assert not any(each.failed_by_itself for each in found)
     joined = scene.command("worker", "it")  # does not undo it
     assert joined.returncode == 0
-    assert joined.stdout.startswith("study 'it' is stopped; to go on with it: lrstudy resume it")
+    assert joined.stdout.startswith("study 'it' is stopped; to continue it: lrstudy resume it")
     assert len(attempts(storage, "it")) == len(found)
     resumed = scene.command("resume", "it", "--device", "cpu", "--workers", "2")
     assert resumed.returncode == 0, resumed.stdout + resumed.stderr

@@ -90,7 +90,7 @@ def finished(stopped: tuple[Path, str]) -> Path:
 
 
 def test_ctrl_c_prints_the_command_to_resume(stopped: tuple[Path, str]) -> None:
-    assert "go on with: lrstudy resume cosine" in stopped[1]
+    assert "to continue: lrstudy resume cosine" in stopped[1]
 
 
 def test_a_stopped_and_resumed_study_has_exactly_the_trials_asked_for(finished: Path) -> None:

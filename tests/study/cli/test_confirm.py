@@ -138,7 +138,7 @@ def trials_of(name: str) -> list[optuna.trial.FrozenTrial]:
     return optuna.load_study(study_name=name, storage=studies.open_storage(URL)).trials
 
 
-GOING_ON = f"go on with: lrstudy confirm it --storage {URL}\n"
+GOING_ON = f"to continue: lrstudy confirm it --storage {URL}\n"
 
 
 def test_both_stages_run_and_only_the_chosen_meets_the_test_images(
@@ -209,7 +209,7 @@ def test_the_command_that_goes_on_keeps_all_images(confirm: Confirm, launches: L
     stopped = confirm("--seeds", "1", "--train-on", "all")
     command = f"lrstudy confirm it --train-on all --storage {URL}"
     assert (
-        stopped.out.splitlines(keepends=True)[-1] == f"2 trials are left; go on with: {command}\n"
+        stopped.out.splitlines(keepends=True)[-1] == f"2 trials are left; to continue: {command}\n"
     )
     launches.most = None
     assert confirm("--train-on", "all").status == 0
@@ -270,7 +270,7 @@ def test_fewer_seeds_are_refused(begun: Confirm, launches: Launches) -> None:
 def test_another_top_is_refused_and_the_same_goes_on(begun: Confirm, launches: Launches) -> None:
     message = (
         f"lrstudy: study 'it' is being confirmed with other configurations, {IN_ALL} in all; "
-        "without --top it goes on with them\n"
+        "without --top it continues with them\n"
     )
     for top in ("1", "3"):
         assert begun("--top", top) == Outcome(2, "", message)
@@ -327,7 +327,7 @@ def test_runs_that_failed_for_good_do_not_keep_the_rest_from_the_test(
 def test_a_search_that_is_not_finished(search: Any, lrstudy: Command, launches: Launches) -> None:
     message = (
         "lrstudy: study 'it' is not finished: 4 of 4 trials are left; "
-        f"`lrstudy resume it --storage {URL}` goes on with it\n"
+        f"`lrstudy resume it --storage {URL}` continues it\n"
     )
     for option in ([], ["--dry-run"]):
         assert lrstudy("confirm", "it", *option, "--storage", URL) == Outcome(1, "", message)

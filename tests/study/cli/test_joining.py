@@ -229,7 +229,7 @@ def test_a_launcher_whose_study_is_stopped_says_that_trials_are_left(
         set_stopping(stored.storage, "it", False)
         outcome = lrstudy(command, "it", "--storage", stored.url)
         assert outcome.status == status
-        assert "2 trials are left; go on with: lrstudy resume it" in outcome.out
+        assert "2 trials are left; to continue: lrstudy resume it" in outcome.out
 
 
 @pytest.mark.parametrize("more", [(), ("--workers", "3")])
@@ -240,7 +240,7 @@ def test_a_worker_that_is_interrupted_is_started_again_as_a_worker(
     monkeypatch.setattr(local, "launch", lambda *_arguments, **_options: "stopped")
     outcome = lrstudy("worker", "it", *more, "--storage", stored.url)
     line = " ".join(["lrstudy worker it", *more, "--storage", stored.url])
-    said = f"2 trials are left; go on with: {line}\n"
+    said = f"2 trials are left; to continue: {line}\n"
     assert (outcome.status, outcome.out.splitlines(keepends=True)[-1]) == (130, said)
 
 
@@ -273,14 +273,14 @@ def test_a_worker_whose_study_is_stopped_names_what_undoes_that(
     stored = make_study(trials=2)
     stopped_while_it_runs(stored, monkeypatch)
     outcome = lrstudy("worker", "it", "--storage", stored.url)
-    going_on = f"go on with: lrstudy resume it --storage {stored.url}\n"
+    going_on = f"to continue: lrstudy resume it --storage {stored.url}\n"
     assert (outcome.status, outcome.out.endswith(going_on)) == (0, True)
 
 
 def test_stop_says_whether_there_is_a_worker_to_stop(make_study: Any, lrstudy: Command) -> None:
     stored = make_study(trials=2)
     study, study_id = stored.load(), stored.storage.get_study_id_from_name("it")
-    resume = f"to go on with it: lrstudy resume it --storage {stored.url}\n"
+    resume = f"to continue it: lrstudy resume it --storage {stored.url}\n"
     nobody = lrstudy("stop", "it", "--storage", stored.url).out
     assert nobody == f"study 'it' is stopped: no worker trains it now; {resume}"
     trial = study.ask()

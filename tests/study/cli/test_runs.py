@@ -110,7 +110,7 @@ def test_what_is_left_is_said_with_the_command_to_go_on(
     where = f"--storage {shlex.quote(stored.url)}"
     first, last = out.splitlines()
     assert first.endswith(" [0/2] it: 1 worker is starting")
-    assert last == f"2 trials are left; go on with: lrstudy resume it {where}"
+    assert last == f"2 trials are left; to continue: lrstudy resume it {where}"
 
 
 def test_trials_that_failed_for_good_make_the_study_a_failure(
@@ -144,8 +144,8 @@ def test_resume_of_a_finished_study_says_so_and_never_lowers_the_total(
 def test_a_study_that_exists_is_not_made_again(make_study: Any) -> None:
     stored = make_study(trials=2)
     message = (
-        f"study 'it' exists already; `lrstudy resume it --storage {shlex.quote(stored.url)}` goes "
-        "on with it, and --study NAME makes another"
+        f"study 'it' exists already; `lrstudy resume it --storage {shlex.quote(stored.url)}` "
+        "continues it, and --study NAME makes another"
     )
     with pytest.raises(Failure) as caught:
         launching.create(stored.url, "it", stored.spec)

@@ -292,7 +292,7 @@ def test_ctrl_c_kill_9_of_a_task_and_resume_end_with_exactly_the_trials(
         out, err = driver.communicate()
     assert driver.returncode == 130, err
     last = out.splitlines()[-1]
-    assert " go on with: lrstudy resume it --workers " in last
+    assert " to continue: lrstudy resume it --workers " in last
     assert last.count("--launcher ray") == 1
     with opened(url) as storage:
         found = attempts(storage, "it")
