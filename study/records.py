@@ -10,7 +10,7 @@ import base64
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any, NamedTuple, Protocol
+from typing import Annotated, Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from search_spaces.words import phrases
 from study.values import integer, text
+
+Kernel = Literal["torch", "numba"]
+"""What computes the convolutions of a run: numbers belong to their kernel, because the order of
+additions does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +129,7 @@ class TrialRecord(ClaimRecord, CorrectnessRecord, PredictiveRecord):
     family, replicate, seed, baseline, arm: what the slot decides; arm only in later stages.
     host, pid, born, claim: which process of which machine trains it, see `study.storage.liveness`.
     config: the TrialConfig as JSON. history: its EpochRecords as JSON.
-    device, device_name, threads, versions, revision: where and with what it was trained.
+    device, device_name, threads, kernel, versions, revision: where and with what it was trained.
     outcome: finished, diverged or stalled; diverged_epoch: the epoch in which it diverged.
     interrupted: whether its worker left or was lost. error: the traceback that ended it.
     epochs_restored: epochs that it took over from an earlier attempt's checkpoint.
@@ -146,6 +150,7 @@ class TrialRecord(ClaimRecord, CorrectnessRecord, PredictiveRecord):
     device: Words = None
     device_name: Words = None
     threads: Whole = None
+    kernel: Words = None
     versions: Nested = None
     revision: Words = None
     diverged_epoch: Whole = None

@@ -25,6 +25,7 @@ from search_spaces.spaces import find_space
 from search_spaces.tries import try_of
 from search_spaces.words.phrases import count
 from search_spaces.words.unknown import unknown
+from study.records import Kernel
 
 # Of a sampler or pruner in the registries of `study.trials`, which a worker needs and a reader of
 # the study does not.
@@ -48,6 +49,7 @@ class StudySpec(BaseModel):
     replicates: training seeds that the trials of a family use in turn; None: each has its own.
     bank: the trials are independent draws: random, not pruned, without baselines, each with its
         own seed. What estimates for random search are valid on.
+    kernel: what computes the convolutions in every trial and in what is trained again.
     max_retries: how often a trial that fails by itself is tried again.
     stage: a search samples; confirm trains given arms on fresh seeds and judges them on validation
         images; test trains the chosen ones on other fresh seeds and reads the test images.
@@ -73,6 +75,7 @@ class StudySpec(BaseModel):
     tries: tuple[str, ...] = ()
     replicates: Annotated[int, Field(ge=1)] | None = 1
     bank: bool = False
+    kernel: Kernel = "torch"
     max_retries: Annotated[int, Field(ge=0)] = 2
     stage: Stage = "search"
     arms: tuple[Arm, ...] = ()

@@ -40,7 +40,10 @@ def kept_words(spec: StudySpec, stored: Any) -> list[str] | None:
     if not whole or stored[:2] != _head(spec) or size[0] not in stored[2:-1]:
         return making_words(spec)
     place = stored.index(size[0], 2)
-    return [*stored[:place], *size, *stored[place + 2 :]]
+    words = [*stored[:place], *size, *stored[place + 2 :]]
+    if spec.source is None and "--kernel" not in words:  # made before there was a choice
+        words += _kernel(spec)
+    return words
 
 
 def _head(spec: StudySpec) -> list[str]:
@@ -55,6 +58,10 @@ def _size(spec: StudySpec) -> list[str]:
     return ["--seeds", str(spec.turn(spec.trials))]
 
 
+def _kernel(spec: StudySpec) -> list[str]:
+    return ["--kernel", spec.kernel]
+
+
 def _running(spec: StudySpec, preset: str) -> list[str]:
     usual = spec.search_space.PRESETS[preset].budget
     words = ["--preset", preset, *_size(spec)]
@@ -66,7 +73,7 @@ def _running(spec: StudySpec, preset: str) -> list[str]:
         words += ["--bank"]
     elif not spec.designed:
         words += ["--sampler", spec.sampler, "--pruner", spec.pruner]
-    words += ["--seed", str(spec.seed), *_choices(spec)]
+    words += ["--seed", str(spec.seed), *_kernel(spec), *_choices(spec)]
     optimizer = _optimizer_values(spec, spec.search_space.PRESETS[preset].optimizer)
     for field, value in optimizer.items():
         words += ["--set", f"{field}={str(value).lower() if isinstance(value, bool) else value}"]

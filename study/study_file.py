@@ -41,6 +41,7 @@ _COMMENTS = {
     "tries": "come first in their families",
     "replicates": "training seeds that the trials of a family share in turn; left out: one each",
     "bank": "independent random trials, not pruned",
+    "kernel": "what computes the convolutions: torch, or numba on a CPU",
     "max_retries": "of a trial that fails by itself",
     "budget": "Of each trial. Left out: all training or validation images.",
     "ranges": "Where parameters are sampled; low = high fixes one.",

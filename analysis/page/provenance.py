@@ -38,10 +38,10 @@ def facts(study: Study) -> dict[str, str]:
         "Optimizer": _optimizer(spec),
         "Device": _distinct(attempts, "device_name"),
         "Threads a worker": _distinct(attempts, "threads"),
+        "Kernel": spec.kernel,
         "Training time": f"{duration(seconds)}, summed over workers",
         "Versions": "; ".join(
-            f"{name} {_distinct(attempts, f'version_{name}')}"
-            for name in ("lrstudy", "python", "torch", "optuna")
+            f"{name} {_distinct(attempts, f'version_{name}')}" for name in _versions(spec)
         ),
         "Source revision": _distinct(attempts, "revision"),
     }
@@ -49,6 +49,11 @@ def facts(study: Study) -> dict[str, str]:
         again = f"{spec.source or study.name}-again"
         shown["To run it again"] = command(again, study.made_by, study.address)
     return shown
+
+
+def _versions(spec: StudySpec) -> list[str]:
+    """What a study's numbers come from."""
+    return ["lrstudy", "python", "torch", "optuna", *(["numba"] if spec.kernel == "numba" else [])]
 
 
 def _shared(spec: StudySpec) -> dict[str, str]:

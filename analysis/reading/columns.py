@@ -95,12 +95,14 @@ TRIALS: Mapping[str, Column] = {
     "device": Column("", "that it was trained on, e.g. cpu or cuda:0"),
     "device_name": Column("", "the device's own name"),
     "threads": Column("threads", "CPU threads used"),
+    "kernel": Column("", "what computed the convolutions: torch or numba; empty in older trials"),
     "host": Column("", "machine, its boot and its name space"),
     "revision": Column("", "git revision of lrstudy, with + if it was changed"),
     "version_lrstudy": Column("", "version of lrstudy"),
     "version_python": Column("", "version of Python"),
     "version_torch": Column("", "version of PyTorch"),
     "version_optuna": Column("", "version of Optuna"),
+    "version_numba": Column("", "version of numba, where it computed the convolutions"),
     "config": Column("", "the whole configuration, as JSON"),
     **_FOREIGN,
 }
@@ -141,7 +143,13 @@ INTEGERS = (
 )
 _TEXTS = (
     *("study", "state", "schedule", "contradiction", "outcome", "error", "device", "device_name"),
-    *("host", "revision", "config", *(name for name in TRIALS if name.startswith("version_"))),
+    *(
+        "kernel",
+        "host",
+        "revision",
+        "config",
+        *(name for name in TRIALS if name.startswith("version_")),
+    ),
 )
 # Of every column that is no float, also in an empty frame.
 TYPES: Mapping[str, str] = {

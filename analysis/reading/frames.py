@@ -48,7 +48,7 @@ _TEST: dict[str, Kind] = {
     "images": integer,
 }
 _SPLITS = ("val", "test")
-_VERSIONS = ("lrstudy", "python", "torch", "optuna")
+_VERSIONS = ("lrstudy", "python", "torch", "optuna", "numba")
 _ELSEWHERE = ("test_correct", "gradient_noise")  # read by `correctness` and `predictive`
 _KEYS_OF_CURVES = ["study", "trial", "slot", "family", "state"]
 

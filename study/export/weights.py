@@ -54,14 +54,15 @@ def export(
     prediction.
 
     Weights are not kept while a study runs: a run is a function of its configuration, and with the
-    trial's own device and number of threads the numbers are the same again, bit for bit on a CPU.
+    study's kernel and the trial's own device and number of threads the numbers are the same again,
+    bit for bit on a CPU.
     Raises OSError where the directory cannot be written, ValueError for an unknown task or torch
     scheduler.
     """
     task, data = find_task(spec.task), load_data(spec, device)
     torch.set_num_threads(threads)
     data = first_images(data, spec.slot_budget(slot).train_size)
-    state = start(config, task, data, device)
+    state = start(config, task, data, device, spec.kernel)
     code = {
         "config.json": config.model_dump_json(indent=2) + "\n",
         "schedule.py": lambda_code(config.schedule, config.epochs, state.steps_per_epoch),

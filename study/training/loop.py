@@ -22,10 +22,11 @@ from torch.nn import functional as F  # noqa: N812
 from search_spaces.config import TrialConfig
 from search_spaces.schedules.base import Array, Schedule
 from search_spaces.schedules.given import Plateau
-from study.records import EpochRecord
+from study.records import EpochRecord, Kernel
 from study.tasks.fashion_mnist import Images
 from study.tasks.task import Task, TaskData
 from study.training.evaluation import scores
+from study.training.kernels.choice import with_kernel
 from study.training.predictions import Predictions
 from study.training.sgld import SGLD, noise_generator
 from study.training.torch_schedules import PlateauState, closed_form, plateau_rates
@@ -89,18 +90,26 @@ class TrainingState:
         self.next_epoch = saved["next_epoch"]
 
 
-def start(config: TrialConfig, task: Task, data: TaskData, device: torch.device) -> TrainingState:
+def start(
+    config: TrialConfig,
+    task: Task,
+    data: TaskData,
+    device: torch.device,
+    kernel: Kernel = "torch",
+) -> TrainingState:
     """The state of a run before its first epoch; ``data`` must lie on the device.
 
-    Raises ValueError where a torch scheduler cannot be built, or where the schedule follows the
-    validation loss and there are no validation data.
+    kernel: what computes the convolutions, once `check_kernel` has passed it. Raises ValueError
+    where a torch scheduler cannot be built, where the schedule follows the validation loss and
+    there are no validation data, or where the kernel is not made for the network.
     """
     steps_per_epoch = math.ceil(len(data.train.labels) / config.batch_size)
     rates = rates_of(config, steps_per_epoch, validates=data.val is not None)
     plateau = None
     if isinstance(config.schedule, Plateau):
         plateau = PlateauState.start(config.schedule, steps_per_epoch)
-    model = task.build(config).to(device).to(memory_format=torch.channels_last).train()
+    model = with_kernel(task.build(config), kernel)
+    model = model.to(device).to(memory_format=torch.channels_last).train()
     sampling = config.weight_sampling
     return TrainingState(
         config=config,

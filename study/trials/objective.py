@@ -18,7 +18,7 @@ import torch
 from search_spaces.config import TrialConfig
 from study import devices
 from study.files import reason
-from study.records import EpochRecord, attributes, start_of, write
+from study.records import EpochRecord, Kernel, attributes, start_of, write
 from study.spec import StudySpec
 from study.tasks.task import TaskData, find_task, first_images, load_task_data
 from study.training.checkpoints import Checkpoint, Checkpoints
@@ -78,9 +78,9 @@ def run_trial(
     """
     task, config = find_task(spec.task), suggest_config(trial, spec)
     started = start_of(trial.user_attrs)
-    write(trial, **_origin(device), config=config.model_dump(mode="json"))
+    write(trial, **_origin(device, spec.kernel), config=config.model_dump(mode="json"))
     data = first_images(data, spec.slot_budget(started.slot).train_size)
-    run = Run(start(config, task, data, device), BestEpoch(), [])
+    run = Run(start(config, task, data, device, spec.kernel), BestEpoch(), [])
     if checkpoints is not None:
         _go_on(trial, run, checkpoints, device, report=report, on_epoch=on_epoch)
     elif started.attempt:
@@ -163,17 +163,20 @@ def _report(trial: optuna.Trial, record: EpochRecord) -> None:
         raise optuna.TrialPruned
 
 
-def _origin(device: torch.device) -> dict[str, Any]:
+def _origin(device: torch.device, kernel: Kernel) -> dict[str, Any]:
     """Where and with what a trial runs."""
+    compilers = {} if kernel == "torch" else {kernel: importlib.metadata.version(kernel)}
     return attributes(
         device=str(device),
         device_name=devices.describe(device),
         threads=torch.get_num_threads(),
+        kernel=kernel,
         versions={
             "lrstudy": importlib.metadata.version("lrstudy"),
             "python": platform.python_version(),
             "torch": torch.__version__,
             "optuna": optuna.__version__,
+            **compilers,
         },
         revision=revision(),
     )

@@ -15,7 +15,7 @@ from study.spec import StudySpec
 from study.tasks.fashion_mnist import Images
 from study.tasks.task import TaskData, find_task
 from study.training.evaluation import scores
-from study.training.loop import start, train
+from study.training.loop import TrainingState, start, train
 from study.trials.objective import load_data
 
 _BATCHES = 20
@@ -91,19 +91,25 @@ def _seconds_per_train_image(spec: StudySpec, data: TaskData, device: torch.devi
     """Of a second epoch over a few batches: the first one warms up."""
     config = TrialConfig(schedule=Constant(base_lr=0.01), epochs=2, seed=0, **spec.optimizer)
     few = TaskData(train=_first(data.train, _BATCHES * config.batch_size))
-    last = list(train(start(config, find_task(spec.task), few, device), few))[-1]
+    last = list(train(_start(spec, config, few, device), few))[-1]
     return last.seconds / len(few.train.labels)
 
 
 def _seconds_per_evaluated_image(spec: StudySpec, data: TaskData, device: torch.device) -> float:
     config = TrialConfig(schedule=Constant(base_lr=0.01), epochs=1, seed=0, **spec.optimizer)
-    model = start(config, find_task(spec.task), data, device).model
+    model = _start(spec, config, data, device).model
     few = _first(data.val or data.train, _EVALUATED)
     for _ in range(2):  # the first round warms up
         began = time.perf_counter()
         scores(model, few)[0].sum().item()
         seconds = time.perf_counter() - began
     return seconds / len(few.labels)
+
+
+def _start(
+    spec: StudySpec, config: TrialConfig, data: TaskData, device: torch.device
+) -> TrainingState:
+    return start(config, find_task(spec.task), data, device, spec.kernel)
 
 
 def _first(images: Images, count: int) -> Images:

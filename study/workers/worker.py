@@ -42,6 +42,7 @@ from study.storage.views import study_id, trial_id
 from study.tasks.fashion_mnist import DataError
 from study.tasks.task import TaskData
 from study.training.checkpoints import DIRECTORY_VARIABLE, Checkpoints
+from study.training.kernels.choice import check_kernel
 from study.trials.objective import Interrupted, load_data, run_trial
 from study.trials.pruners import make_pruner
 from study.trials.sampler import SlotSampler
@@ -57,7 +58,7 @@ class Worker:
 
     tell: gets what happens, as JSON values; it raises BrokenPipeError where nobody listens.
     checkpoints: directory of all studies; None: an interrupted trial starts again from its first
-    epoch.
+    epoch. Raises ValueError where the study's kernel cannot be had here.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Worker:
         checkpoints: Path | None = None,
     ) -> None:
         self.spec: StudySpec = load_spec(storage, name)
+        check_kernel(self.spec.kernel, device)
         self.storage, self.device, self.tell = storage, device, tell
         self.study = optuna.load_study(
             study_name=name,

@@ -1,0 +1,1 @@
+"""The kernels that train a network: PyTorch's, and for LeNet on a CPU one that numba compiles."""
