@@ -264,6 +264,7 @@ def _export(spec: Any, trial: Any, config: Any, directory: Path, device: str) ->
     from study.export.weights import export
     from study.tasks.fashion_mnist import DataError
     from study.tasks.task import find_task
+    from study.training.kernels.choice import check_kernel
 
     if not 1 <= trial["threads"] <= _MOST_THREADS:
         raise Failure(f"trial {trial['trial']} does not say with how many threads it was trained")
@@ -274,5 +275,6 @@ def _export(spec: Any, trial: Any, config: Any, directory: Path, device: str) ->
     preparing(f"training trial {trial['trial']} again for {epochs}", logged=True)
     with writing(directory), failures(DataError), wrong_use():
         chosen = devices.resolve(device)
+        check_kernel(spec.kernel, chosen)
         made = export(spec, slot, config, directory, device=chosen, threads=threads)
     return {"exported": str(made.directory), "exported_accuracy": made.accuracy}

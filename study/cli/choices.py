@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ValidationError
 
@@ -44,11 +44,17 @@ class Choices:
     bounds: Sequence[str]
     schedules: Sequence[str] = ()
     tries: Sequence[str] = ()
+    kernel: Literal["auto", "torch", "numba"] | None = None
+
+    @property
+    def leaves_kernel_open(self) -> bool:
+        """Whether the devices decide which kernel the study has; a file has decided."""
+        return self.kernel in (None, "auto") and not self.space.endswith(SUFFIX)
 
 
 def define(choices: Choices, study: str | None) -> tuple[str, StudySpec]:
     """Name and spec of the study that is asked for: by options, or by a file. study: another name
-    than the space's, or the file's."""
+    than the space's, or the file's. Its kernel is torch where the choices leave it open."""
     if choices.space.endswith(SUFFIX):
         _check_alone(choices)
         name, spec = read_study(Path(choices.space))
@@ -106,6 +112,7 @@ def make_spec(choices: Choices) -> StudySpec:
         optimizer=_unusual(preset.optimizer | _optimizer(optimizer)),
         sampler=choices.sampler or ("random" if space.DESIGNED or choices.bank else "tpe"),
         pruner=choices.pruner or ("none" if space.DESIGNED or choices.bank else "percentile"),
+        kernel="numba" if choices.kernel == "numba" else "torch",
         seed=choices.seed or 0,
         tries=tuple(choices.tries),
         replicates=None if choices.bank else preset.replicates,

@@ -26,16 +26,20 @@ from study.cli.options import (
 )
 from study.durations import duration
 from study.files import advice
+from study.records import Kernel
 from study.spec import StudySpec
 from study.storage.hints import command, with_command
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from study.storage.slots import Attempt
     from study.workers.estimate import Cost
     from study.workers.local import Ending
 
 TIMING = "timing a few steps of training"
 LEFT = 3  # exit status where trials are left: the time was up, or `lrstudy stop` ended it
+_KERNELS: dict[Kernel, str] = {"torch": "torch", "numba": "numba, compiled for this processor"}
 _WITHOUT_LOG = (
     "the file system of {} cannot keep SQLite's write-ahead log, as networks often cannot: workers "
     "wait longer for each other there; a local disk or PostgreSQL serves them better"
@@ -49,6 +53,7 @@ def check(spec: StudySpec, crew: Crew) -> list[str]:
         preparing("loading PyTorch, checking device and images", logged=True)
     from study import devices
     from study.tasks.fashion_mnist import DataError
+    from study.training.kernels.choice import check_kernel, with_kernel
     from study.trials.objective import load_data
     from study.trials.pruners import find_pruner
     from study.trials.sampler import find_sampler
@@ -61,10 +66,29 @@ def check(spec: StudySpec, crew: Crew) -> list[str]:
             places = place(crew.device, crew.workers, crew.workers_per_device, spec.trials)
         else:
             places = ray_places(crew.ray, crew.workers, crew.workers_per_device, crew.device)
+        for each in sorted(set(places)):
+            check_kernel(spec.kernel, devices.resolve(each))
+        with_kernel(_network(spec), spec.kernel)
         data = load_data(spec, devices.resolve("cpu"))
         if spec.schedules:
             _check_schedules(spec, len(data.train.labels))
     return places
+
+
+def _network(spec: StudySpec) -> nn.Module:
+    """What the study's trials train."""
+    from study.tasks.task import find_task
+
+    _family, _budget, config = next(spec.extremes())
+    return find_task(spec.task).build(config)
+
+
+def with_best_kernel(spec: StudySpec, places: Sequence[str]) -> StudySpec:
+    """The study with the fastest kernel for its network on the workers' devices, which it then
+    keeps."""
+    from study.training.kernels.choice import best_kernel
+
+    return spec.model_copy(update={"kernel": best_kernel(_network(spec), places)})
 
 
 def _check_schedules(spec: StudySpec, images: int) -> None:
@@ -127,10 +151,27 @@ def in_words(cost: Cost, place: str) -> str:
     )
 
 
+def ready_kernel(spec: StudySpec) -> None:
+    """Compile the study's kernel where that is not done, before workers do it side by side."""
+    if spec.kernel == "torch":
+        return
+    from study.training.kernels import compiling
+
+    if not compiling.is_kept():
+        preparing(
+            f"cannot keep the compiled kernel in {compiling.directory()}: each worker compiles it",
+            logged=True,
+        )
+    elif not compiling.is_compiled():
+        preparing("compiling LeNet's kernel, once a machine", logged=True)
+        compiling.compile_kernels()
+
+
 def estimated(spec: StudySpec, places: Sequence[str], crew: Crew) -> Cost:
     """What a study costs with the crew's workers; a cluster of Ray has cores of its own."""
     from study.workers.estimate import estimate
 
+    ready_kernel(spec)
     cluster = crew.ray is not None and crew.ray.address is not None
     return estimate(spec, places[0], len(places), len(places) if cluster else None)
 
@@ -171,6 +212,8 @@ def launch(
             typer.echo(f"lrstudy: {_WITHOUT_LOG.format(url)}", err=True)
         found = attempts(storage, name)
         best = _best(url, name, spec, found)
+        ready_kernel(spec)
+        typer.echo(f"The convolutions are computed by {_KERNELS[spec.kernel]}.")
         with Display(console, name, spec, found, best=best, workers=len(places)) as display:
             ending = _run_workers(crew, places)(
                 url,

@@ -23,6 +23,7 @@ from study.cli.launching import (
     launch,
     prepare,
     say_how_to_go_on,
+    with_best_kernel,
 )
 from study.cli.on_ray import check_ray
 from study.cli.options import (
@@ -90,6 +91,14 @@ def run(
     ] = None,
     seed: Annotated[
         int | None, typer.Option("--seed", min=0, help="Seed of sampling and training; default: 0.")
+    ] = None,
+    kernel: Annotated[
+        Literal["auto", "torch", "numba"] | None,
+        typer.Option(
+            "--kernel",
+            help="What computes LeNet's convolutions in all of the study; default: auto, which is "
+            "numba on a CPU where it is installed, else torch.",
+        ),
     ] = None,
     bank: Annotated[
         bool,
@@ -171,12 +180,15 @@ def run(
         bounds=bounds or (),
         schedules=schedules or (),
         tries=tries or (),
+        kernel=kernel,
     )
     with wrong_use():
         name, spec = define(choices, study)
     check_ray(storage, crew)
     crew = replace(crew, workers=workers or None)
     places = check(spec, crew)
+    if choices.leaves_kernel_open:
+        spec = with_best_kernel(spec, places)
     ahead, short_of = foresee(spec), unfinished_runs(spec)
     if save is not None:
         with wrong_use():

@@ -41,7 +41,7 @@ SPACES = {
 }
 _SIZE = (
     *("--preset", "quick", "--epochs", "6", "--train-size", "300"),
-    *("--set", "batch_size=10", "--seed", "7"),
+    *("--set", "batch_size=10", "--seed", "7", "--kernel", "torch"),
 )
 _IMAGES = ("val_size = 5000", "val_size = 500")  # for validation: fewer than any option asks for
 _NUMBER = re.compile(r"\d+\.\d+")

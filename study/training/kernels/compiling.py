@@ -38,13 +38,14 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     before = numba.config.CACHE_DIR
     numba.config.CACHE_DIR = str(directory())
     try:
-        kept: Callable[..., Any] = numba.njit(nogil=True, cache=_writable())(function)
+        kept: Callable[..., Any] = numba.njit(nogil=True, cache=is_kept())(function)
     finally:
         numba.config.CACHE_DIR = before
     return kept
 
 
-def _writable() -> bool:
+def is_kept() -> bool:
+    """Whether compiled kernels can be kept."""
     try:
         directory().mkdir(parents=True, exist_ok=True)
     except OSError:
