@@ -9,7 +9,7 @@ SEEDS ?= 5
 SEED ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help study answers unit test lint data bench chaos bench-distributed test-wheel clean
+.PHONY: help study answers unit test test-without-numba lint data bench chaos bench-distributed test-wheel clean
 
 help: ## list these targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
@@ -41,6 +41,11 @@ answers: data ## answer questions 1 to 5, in less than one and a half hours on t
 test: data ## run all tests and print the coverage of branches
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --cov --cov-report=term-missing:skip-covered
 
+# The package numba of that folder cannot be imported, here or in a worker.
+test-without-numba: $(INSTALLED) ## run the tests of training again, as where numba is not installed
+	PYTHONPATH=$(CURDIR)/tests/without_numba $(BIN)/python -m pytest --numprocesses auto --dist loadfile \
+	  tests/study/training tests/study/trials tests/study/workers tests/study/tasks tests/study/export
+
 unit: $(INSTALLED) ## run the unit tests alone, in under two minutes
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile -m "not integration and not end_to_end"
 
@@ -50,7 +55,7 @@ lint: $(INSTALLED) ## check style, types and the one-way imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: data ## measure training against the chapter's own loop, and a large report, as one JSON
+bench: data ## measure both kernels, training against the chapter's own loop, and a large report
 	@$(BIN)/python -W ignore -m tests.benchmarks
 
 chaos: data ## kill, hold and cut off the workers of a study and print its ledger: make chaos SEED=1
@@ -74,7 +79,7 @@ data: $(INSTALLED) ## get Fashion-MNIST unless it is there
 $(INSTALLED): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "lrstudy needs Python 3.11 or newer; name one with make PYTHON=...")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev,fast]'
 	@touch $@
 
 clean: ## remove the environment and what tools left behind; studies and reports stay

@@ -97,7 +97,7 @@ def run(
         typer.Option(
             "--kernel",
             help="What computes LeNet's convolutions in all of the study; default: auto, which is "
-            "numba on a CPU where it is installed, else torch.",
+            "numba on a CPU where it is installed, else torch; torch with --workers 0.",
         ),
     ] = None,
     bank: Annotated[
@@ -187,7 +187,7 @@ def run(
     check_ray(storage, crew)
     crew = replace(crew, workers=workers or None)
     places = check(spec, crew)
-    if choices.leaves_kernel_open:
+    if choices.leaves_kernel_open and workers != 0:  # else any machine may join
         spec = with_best_kernel(spec, places)
     ahead, short_of = foresee(spec), unfinished_runs(spec)
     if save is not None:

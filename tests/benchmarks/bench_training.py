@@ -1,8 +1,9 @@
 """How fast training is: one and two workers of the harness against the chapter's own loop.
 
 Every contestant trains LeNet on the same 50,000 images and evaluates 10,000 others after each epoch
-(the harness twice: raw and averaged weights). They take turns for a few rounds, so that a noisy
-machine does not decide; medians are reported.
+(the harness twice: raw and averaged weights). After a round that warms them up they take turns for
+a few more, so that a noisy machine does not decide; medians are reported, and the spread of each
+round's ratio.
 """
 
 from __future__ import annotations
@@ -24,20 +25,20 @@ from torchvision.transforms import ToTensor
 from search_spaces.config import TrialConfig
 from search_spaces.schedules.decays import Constant
 from study.devices import WORKER_ENVIRONMENT, describe
+from study.records import Kernel
 from study.tasks.fashion_mnist import Images
 from study.tasks.task import TASKS, TaskData, load_task_data
 from study.training import loop
 from study.training.evaluation import scores
+from study.training.kernels.choice import numba_problem
+from tests.benchmarks.bench_kernels import FLOP_PER_IMAGE, peak_gflops, seconds
 from tests.chapter_lenet import chapter_lenet
 
 CPU = torch.device("cpu")
 TASK = TASKS["fashion_mnist"]
-ROUNDS = int(os.environ.get("LRSTUDY_BENCH_ROUNDS", "3"))
+ROUNDS = int(os.environ.get("LRSTUDY_BENCH_ROUNDS", "5"))
 BATCH = 256
-# Multiply-adds an image in each layer: output elements times inputs of each.
-CONV1, CONV2, DENSE = 28 * 28 * 6 * 25, 10 * 10 * 16 * 150, 400 * 120 + 120 * 84 + 84 * 10
-# Backward costs twice the forward pass, except that the images need no gradient.
-FLOP_PER_IMAGE = 2 * (3 * (CONV1 + CONV2 + DENSE) - CONV1)
+KERNEL: Kernel = "torch" if numba_problem() else "numba"
 
 
 def measure() -> dict[str, Any]:
@@ -48,14 +49,14 @@ def measure() -> dict[str, Any]:
     size, *_ = [connection.recv() for connection in (chapter, *workers)]
     contestants = {"chapter": [chapter], "one_worker": workers[:1], "two_workers": workers}
     rates: dict[str, list[float]] = {name: [] for name in contestants}
-    for _ in range(ROUNDS):
+    for _ in range(1 + ROUNDS):
         for name, connections in contestants.items():
             rates[name].append(len(connections) * size / _seconds(connections))
     workers[0].send("anatomy")
     anatomy = workers[0].recv()
     for connection in (chapter, *workers):
         connection.send("stop")
-    return _summary(rates, anatomy)
+    return _summary({name: each[1:] for name, each in rates.items()}, anatomy)
 
 
 def _start(spawn: Any, target: Callable[[Connection], None], extra: dict[str, str]) -> Connection:
@@ -93,14 +94,23 @@ def _summary(rates: dict[str, list[float]], anatomy: dict[str, float]) -> dict[s
         "processor": describe(CPU),
         "cores": os.cpu_count(),
         "torch": torch.__version__,
+        "kernel": KERNEL,
         "rounds": ROUNDS,
         "images_per_second": {name: round(rate) for name, rate in median.items()},
         "rounds_images_per_second": {name: [round(r) for r in v] for name, v in rates.items()},
-        "one_worker_vs_chapter": round(median["one_worker"] / median["chapter"], 2),
-        "two_workers_vs_chapter": round(median["two_workers"] / median["chapter"], 2),
-        "two_workers_vs_one": round(median["two_workers"] / median["one_worker"], 2),
+        "one_worker_vs_chapter": _ratio(rates["one_worker"], rates["chapter"]),
+        "two_workers_vs_chapter": _ratio(rates["two_workers"], rates["chapter"]),
+        "two_workers_vs_one": _ratio(rates["two_workers"], rates["one_worker"]),
         **{name: round(value, 4) for name, value in anatomy.items()},
     }
+
+
+def _ratio(ours: list[float], theirs: list[float]) -> dict[str, float]:
+    """Of the medians; the lowest and the highest of a round."""
+    rounds = sorted(a / b for a, b in zip(ours, theirs, strict=True))
+    median = statistics.median(ours) / statistics.median(theirs)
+    found = {"ratio": median, "lowest": rounds[0], "highest": rounds[-1]}
+    return {name: round(value, 2) for name, value in found.items()}
 
 
 def _harness(connection: Connection) -> None:
@@ -108,7 +118,7 @@ def _harness(connection: Connection) -> None:
     torch.set_num_threads(1)
     data = load_task_data(TASK, device=CPU)
     config = TrialConfig(schedule=Constant(base_lr=0.1), epochs=1000, seed=0, batch_size=BATCH)
-    state = loop.start(config, TASK, data, CPU)
+    state = loop.start(config, TASK, data, CPU, KERNEL)
     epochs = loop.train(state, data)
     commands = {
         "epoch": lambda: next(epochs).seconds,
@@ -130,30 +140,14 @@ def _anatomy(state: loop.TrainingState, data: TaskData, epochs: Iterator[Any]) -
         "share_averaging": average / epoch,
         "share_averaged_evaluation": evaluation / epoch,
         "step_gflops": FLOP_PER_IMAGE * step_rate / 1e9,
-        "peak_gflops_one_thread": (peak := _peak_gflops()),
+        "peak_gflops_one_thread": (peak := peak_gflops()),
         "share_of_matmul_peak": FLOP_PER_IMAGE * step_rate / 1e9 / peak,
     }
 
 
 def _best(work: Callable[[], Any], repeats: int = 5) -> float:
     """The shortest of a few timings, in seconds."""
-
-    def seconds() -> float:
-        began = time.perf_counter()
-        work()
-        return time.perf_counter() - began
-
-    return min(seconds() for _ in range(repeats))
-
-
-def _peak_gflops() -> float:
-    """The best that torch.mm reaches with float32 on this thread."""
-
-    def rate(n: int) -> float:
-        a, b = torch.rand(n, n), torch.rand(n, n)
-        return 2 * n**3 / _best(lambda: torch.mm(a, b)) / 1e9
-
-    return max(rate(n) for n in (256, 512, 1024, 2048))
+    return min(seconds(work) for _ in range(repeats))
 
 
 class _Pictures(Dataset[tuple[Tensor, int]]):

@@ -70,7 +70,7 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     size = ["--trials", str(TRIALS), "--epochs", "2", "--train-size", "2000"]
     with running(folder, "run", "cosine", "--preset", "quick", *size, "--workers", "2") as process:
         assert process.stdout is not None
-        printed = [process.stdout.readline() for _ in range(4)]
+        printed = [process.stdout.readline() for _ in range(5)]
         process.send_signal(signal.SIGINT)
         rest, errors = process.communicate(timeout=PATIENCE)
         assert process.returncode == 130, errors

@@ -69,10 +69,19 @@ def test_a_larger_study_is_made_by_the_stored_command_with_its_new_total(
     make_spec: MakeSpec,
 ) -> None:
     spec = make_spec("fixed_rate", trials=6, replicates=2)
-    stored = ["run", "fixed_rate", "--preset", "of its day", "--trials", "6", "--seed", "0"]
+    head, tail = ["run", "fixed_rate", "--preset", "of its day"], ["--kernel", "torch"]
+    stored = [*head, "--trials", "6", *tail]
     assert kept_words(spec, stored) == stored
-    larger = ["run", "fixed_rate", "--preset", "of its day", "--trials", "60", "--seed", "0"]
-    assert kept_words(spec.with_trials(60), stored) == larger
+    assert kept_words(spec.with_trials(60), stored) == [*head, "--trials", "60", *tail]
+
+
+def test_a_command_from_before_there_was_a_choice_of_kernels_is_told_with_torchs(
+    make_spec: MakeSpec,
+) -> None:
+    """Today the same words might choose another one."""
+    spec = make_spec("fixed_rate", trials=6, replicates=2)
+    stored = ["run", "fixed_rate", "--preset", "of its day", "--trials", "6", "--seed", "0"]
+    assert kept_words(spec, stored) == [*stored, "--kernel", "torch"]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,6 @@ where the ReLU cut it. All arrays are flat float32.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from study.training.kernels.compiling import compiled
 from study.training.kernels.vectors import (
@@ -18,6 +17,7 @@ from study.training.kernels.vectors import (
     fill,
     inlined,
     load,
+    part,
     spread,
     store,
     where_greater,
@@ -30,7 +30,7 @@ PIXEL, ROW = 8, 14 * 8  # from a pixel of these to the next one, and to the one 
 POOLED = 5 * 5 * 16  # numbers of the second layer's maps
 
 
-@njit
+@part
 def framed(pixels, place, image):
     """Copy the 28 x 28 pixels from a place on into the middle of an image."""
     for y in range(28):
@@ -76,7 +76,7 @@ def _first_tap(sums, image, place, weights, tap):
     )
 
 
-@njit
+@part
 def _first_layer(image, weights, biases, maps, notes, at, check):
     """The first layer's maps of an image from the place ``at`` on; weights: (5, 5, 8 maps)."""
     bias = load(biases, 0)
@@ -114,7 +114,7 @@ def _second_tap(sums, maps, place, weights, tap):
     )
 
 
-@njit
+@part
 def _second_layer(maps, at, weights, biases, pooled, notes, to, check):
     """The second layer's maps from the first one's; weights: (6, 5, 5, 16 maps)."""
     bias, other = load(biases, 0), load(biases, 8)
@@ -135,7 +135,7 @@ def _second_layer(maps, at, weights, biases, pooled, notes, to, check):
     return check
 
 
-@njit
+@part
 def _map_last(weights, maps, width):
     """Weights (maps, n) as (n, width), with zeros beside the maps."""
     size = len(weights) // maps

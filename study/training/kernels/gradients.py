@@ -8,7 +8,6 @@ gradient times the 5 x 5 inputs, or weights, that made it, a row of five pixels 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from study.training.kernels.compiling import compiled
 from study.training.kernels.convolution import IMAGE, MAPS, PIXEL, POOLED, ROW, SIDE, framed
@@ -17,6 +16,7 @@ from study.training.kernels.vectors import (
     fill,
     inlined,
     load,
+    part,
     spread,
     store,
     where_greater,
@@ -63,7 +63,7 @@ def _add_row(sums, gradient, row):
     )
 
 
-@njit
+@part
 def _winners(gradient, notes, at, values, places, ends):
     """List the second layer's winners that have a gradient, map by map: their gradients, the places
     of their inputs in the first layer's maps, and where in the list each map ends."""
@@ -79,7 +79,7 @@ def _winners(gradient, notes, at, values, places, ends):
         ends[number + 1] = count
 
 
-@njit
+@part
 def _second_weights(winners, maps, at, weights, biases):
     """Add to the gradients of the second layer's weights, (16 maps, 5, 5, 8), and biases."""
     values, places, ends = winners
@@ -95,7 +95,7 @@ def _second_weights(winners, maps, at, weights, biases):
             _write(weights, tap, sums)
 
 
-@njit
+@part
 def _second_inputs(winners, weights, gradient):
     """Write the gradient of the first layer's maps (MAPS)."""
     values, places, ends = winners
@@ -109,7 +109,7 @@ def _second_inputs(winners, weights, gradient):
                 _write(gradient, place, _add_row(_read(gradient, place, 8), value, taps))
 
 
-@njit
+@part
 def _cut(gradient, notes, at, places):
     """No gradient where the ReLU cut; the places of the first layer's winners in the image."""
     zero = fill(np.float32(0))
@@ -125,7 +125,7 @@ def _cut(gradient, notes, at, places):
                 places[place + number] = 2 * y * SIDE + 2 * x + int(note)
 
 
-@njit
+@part
 def _first_weights(gradient, places, image, weights, biases):
     """Add to the gradients of the first layer's weights, (6 maps, 5, 8 of which 5), and biases."""
     for number in range(6):
@@ -139,7 +139,7 @@ def _first_weights(gradient, places, image, weights, biases):
         biases[number] += total
 
 
-@njit
+@part
 def _channel_last(weights):
     """The second layer's weights (16, 6, 25) as (16, 25, 8), with zeros in the last two."""
     turned = np.zeros(16 * _KERNEL, np.float32)

@@ -38,8 +38,8 @@ EIGHT = Eight()
 
 def _pointer(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     """To the place of an array, from the first two arguments."""
-    array = context.make_array(signature.args[0])(context, builder, arguments[0])
-    return builder.gep(array.data, [arguments[1]])
+    model = context.data_model_manager[signature.args[0]]
+    return builder.gep(model.get(builder, arguments[0], "data"), [arguments[1]])
 
 
 def _filled(builder: Any, number: Any) -> Any:
@@ -115,5 +115,8 @@ def where_greater(_typing: Any, a: Any, b: Any, chosen: Any, otherwise: Any) -> 
     return EIGHT(EIGHT, EIGHT, EIGHT, EIGHT), code
 
 
-inlined = numba.njit(forceinline=True)
-"""Decorates a part of a kernel that keeps vectors in registers."""
+_FROM_MACHINE_CODE = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+part = numba.njit(**_FROM_MACHINE_CODE)
+"""Decorates a part of a kernel: only other compiled code calls it."""
+inlined = numba.njit(forceinline=True, **_FROM_MACHINE_CODE)
+"""Decorates a part that becomes one with its caller, so that vectors stay in registers."""

@@ -108,7 +108,8 @@ def test_what_is_left_is_said_with_the_command_to_go_on(
     assert got == status
     out = capsys.readouterr().out
     where = f"--storage {shlex.quote(stored.url)}"
-    first, last = out.splitlines()
+    kernel, first, last = out.splitlines()
+    assert kernel == "The convolutions are computed by torch."
     assert first.endswith(" [0/2] it: 1 worker is starting")
     assert last == f"2 trials are left; to continue: lrstudy resume it {where}"
 
