@@ -47,7 +47,7 @@ _IMAGES = ("val_size = 5000", "val_size = 500")  # for validation: fewer than an
 _NUMBER = re.compile(r"\d+\.\d+")
 # What another process, machine or day writes otherwise.
 _PASSING = {
-    *("host", "pid", "born", "claim", "threads", "device_name", "versions", "revision"),
+    *("host", "pid", "born", "claim", "threads", "kernel", "device_name", "versions", "revision"),
     "seconds",
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -14,6 +15,8 @@ import llvmlite.binding
 import numba
 import platformdirs
 import torch
+
+from study.tasks.lenet import lenet
 
 _COMPILED = 2  # functions that are kept
 
@@ -28,7 +31,8 @@ def directory() -> Path:
         llvmlite.binding.get_host_cpu_name(),
         llvmlite.binding.get_host_cpu_features().flatten(),
     )
-    identity = repr((sources, processor, numba.__version__, llvmlite.__version__))
+    versions = (sys.version, numba.__version__, llvmlite.__version__)
+    identity = repr((sources, processor, versions))
     name = hashlib.sha256(identity.encode()).hexdigest()[:16]
     return Path(platformdirs.user_cache_dir("lrstudy", appauthor=False)) / "kernels" / name
 
@@ -55,9 +59,10 @@ def is_kept() -> bool:
 
 def compile_kernels() -> None:
     """Compile what is not compiled yet, or read what is, for this process."""
-    from study.training.kernels.numba_lenet import NumbaLeNet
+    from study.training.kernels.choice import with_kernel
 
-    NumbaLeNet()(torch.zeros(1, 1, 28, 28)).sum().backward()
+    model = with_kernel(lenet("default", 0), "numba")
+    torch.autograd.backward(model(torch.zeros(1, 1, 28, 28)).sum())
 
 
 def is_compiled() -> bool:
