@@ -13,6 +13,7 @@ from typing import Protocol
 
 import pandas as pd
 
+from analysis.estimators.skew import FEWEST
 from analysis.figures.style import Picture, spoken
 from analysis.reading.plausible import slot_exists
 from analysis.reading.states import RESULTS, slot_states
@@ -25,9 +26,8 @@ from study.spec import Stage, StudySpec
 # Trials with a result that a schedule family needs before a search says anything about it. The best
 # of 20 random trials lies in the best 14 % of the space with probability 0.95 (0.86^20 = 0.05).
 ENOUGH = 20
-# Seeds that a configuration of a later stage needs: two leave a t interval of 12.7 standard errors
-# either way.
-FEWEST_SEEDS = 3
+FEWEST_SEEDS = FEWEST
+"""Seeds that a configuration of a later stage needs for an interval and a verdict."""
 # Two runs that differ in their seed alone differ by up to this much accuracy (0.4 to 1.0 point).
 SEED_SPREAD = 0.01
 

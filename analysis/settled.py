@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from analysis.estimators.intervals import Interval, mean_by
+from analysis.estimators.intervals import SHARE, Interval, mean_by
 from analysis.estimators.responses import response
-from analysis.fresh_seeds.frames import chosen, chosen_runs, confirm_runs, ids
+from analysis.estimators.seeds import by_seed
+from analysis.fresh_seeds.frames import ids, represented_runs
 from analysis.questions.langevin.confirmed import means
 from analysis.reading.predictive import measured
 from analysis.reading.states import RESULTS
 from analysis.sections.test_accuracy import accuracies
 from analysis.study import Study
+from study.choosing import choose
 from study.spec import Stage
 
 
@@ -22,9 +25,10 @@ from study.spec import Stage
 class Settled:
     """A configuration over seeds.
 
-    stage: whose runs are counted. family; origin: the trial of the search, None in a fixed design.
-    seeds: runs behind accuracy, a share, with its 95 % interval (NaN for one seed) as the report
-    has them. untrained: how many runs stalled or diverged; on test images they count, else not.
+    stage: whose runs are counted. family; origin: the trial of the search, None of a grid's
+    configuration and in a fixed design.
+    seeds: runs behind accuracy, a share, with its 95 % interval (NaN for too few) as the report
+    has them. untrained: how many runs stalled or diverged, which are not among them.
     trials: numbers of all its runs in that stage. run: the row of the first that trained, by slot:
     neither the luckiest nor the unluckiest.
     """
@@ -44,8 +48,8 @@ class Settled:
 def settled(study: Study, stage: Stage = "search") -> Settled | None:
     """What the stages after a search settled on; None where they do not say yet.
 
-    Of each family's chosen configuration the one with the highest mean validation accuracy over
-    fresh seeds: test images choose nothing. stage: the one whose numbers are wanted, even if it
+    Of what represents the families the best one on validation images over fresh seeds: test images
+    choose nothing. stage: the one whose numbers are wanted, even if it
     is not finished; for ``search`` the last one that is. In a fixed design: the run with the
     highest mean, on the test images themselves.
     """
@@ -67,23 +71,27 @@ def settled(study: Study, stage: Stage = "search") -> Settled | None:
 
 
 def _chosen_runs(study: Study) -> pd.DataFrame:
-    """The confirm runs of the configuration with the highest mean among those that represent their
-    families."""
-    runs = confirm_runs(study)
-    arms = chosen(study)
-    candidates = chosen_runs(study)
-    if len(arms):
-        candidates = runs[(runs["role"] == "candidate") & runs["origin"].isin(arms["origin"])]
-    averages = candidates.groupby("arm", sort=False)["value"].mean()
-    return candidates[candidates["arm"] == averages.idxmax()] if len(averages) else candidates
+    """The confirm runs of the best configuration among those that represent their families, by
+    `study.choosing`."""
+    candidates = represented_runs(study)
+    if candidates.empty:
+        return candidates
+    outcomes = by_seed(candidates, "arm")
+    best = choose(outcomes.accuracy, outcomes.untrained).best
+    arm = -1 if best is None else outcomes.accuracy.columns[best]
+    return candidates[candidates["arm"] == arm]
 
 
-def _summary(study: Study, stage: Stage, runs: pd.DataFrame, origin: int) -> Settled | None:
+def _summary(study: Study, stage: Stage, runs: pd.DataFrame, origin: Any) -> Settled | None:
     """The runs of one configuration in a stage; None where the report has no number for them."""
     if runs.empty:
         return None
     row = _numbers(study, stage, runs)
-    return None if row is None else _settled(stage, runs, int(origin), row)
+    return (
+        None
+        if row is None
+        else _settled(stage, runs, None if pd.isna(origin) else int(origin), row)
+    )
 
 
 def _numbers(study: Study, stage: Stage, runs: pd.DataFrame) -> Interval | None:
@@ -109,7 +117,7 @@ def _numbers(study: Study, stage: Stage, runs: pd.DataFrame) -> Interval | None:
 def _designed(study: Study) -> Settled | None:
     """Of a fixed design the run with the highest mean test accuracy."""
     ended = study.ended(RESULTS)
-    frame = mean_by(ended[ended["state"] == "complete"], ["family"], "test_accuracy")
+    frame = mean_by(ended[ended["state"] == "complete"], ["family"], "test_accuracy", within=SHARE)
     frame = frame.dropna(subset=["mean"])
     if frame.empty:
         return None
@@ -122,15 +130,14 @@ def _designed(study: Study) -> Settled | None:
 def _settled(stage: Stage, runs: pd.DataFrame, origin: int | None, mean: Interval) -> Settled:
     trained = runs["state"] == "complete"
     first = (runs[trained] if trained.any() else runs).sort_values("slot").iloc[0]
-    low, high = np.clip([mean.low, mean.high], 0.0, 1.0)
     return Settled(
         stage=stage,
         family=str(first["family"]),
         origin=origin,
         seeds=mean.n,
         accuracy=float(mean.mean),
-        low=float(low),
-        high=float(high),
+        low=float(mean.low),
+        high=float(mean.high),
         untrained=int((~trained).sum()),
         trials=ids(runs),
         run=first,

@@ -9,12 +9,13 @@ that chose it judges it. Both stages are studies of their own in the same storag
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from optuna.trial import FrozenTrial, TrialState
 
 from search_spaces.config import Arm, Budget, Parameters, Range, Ranges
+from study.choosing import choose
 from study.records import ClaimRecord, family_of
 from study.spec import StudySpec, TrainOn
 
@@ -127,40 +128,59 @@ def _test(
     return _stage(name, confirmed, "test", arms, seeds, budget=budget, train_on=train_on)
 
 
-def chosen(confirmed: StudySpec, trials: Iterable[FrozenTrial]) -> list[Arm]:
-    """For each family the candidate with the highest mean validation accuracy over its seeds.
+class Result(NamedTuple):
+    """A run of a later stage: the index of its arm, its replicate, and its score, NaN where it is
+    untrained."""
 
-    A diverged run counts with the task's worst score and a stalled one with its own: a
-    configuration that fails on some seeds is no good choice. Runs that failed for good are missing
-    from the mean. Grid runs are there for the question and are not chosen.
-    """
-    best = best_candidates(confirmed, mean_scores(confirmed, trials))
+    arm: int
+    replicate: int
+    score: float
+
+
+def chosen(confirmed: StudySpec, trials: Iterable[FrozenTrial]) -> list[Arm]:
+    """What represents each family on the test images: see `best_arms`."""
+    best = best_arms(confirmed, results(confirmed, trials))
     return [confirmed.arms[best[family]] for family in confirmed.families if family in best]
 
 
-def best_candidates(confirmed: StudySpec, means: Mapping[int, float]) -> dict[str, int]:
-    """Of each family the index of the candidate with the highest mean, the first one of two.
+def best_arms(confirmed: StudySpec, runs: Sequence[Result]) -> dict[str, int]:
+    """Of each family the index of the arm that `choose` finds best over common seeds.
 
-    means: mean scores by index of the arm, those without a result left out.
+    The search's candidates compete. Where there is a single family, the grid's arms of the search's
+    size compete as well; among several they would give one family more attempts than the others. A
+    family of which no arm trained on any seed has none.
     """
     best: dict[str, int] = {}
-    for index in sorted(means):
-        arm = confirmed.arms[index]
-        if arm.role == "candidate" and means[index] > means.get(best.get(arm.family, -1), -np.inf):
-            best[arm.family] = index
+    for family in confirmed.families:
+        places = [n for n, arm in enumerate(confirmed.arms) if _competes(confirmed, arm, family)]
+        seeds = sorted({run.replicate for run in runs})
+        scores = np.full((len(seeds), len(places)), np.nan)
+        untrained = np.zeros(scores.shape, dtype=bool)
+        for run in runs:
+            if run.arm in places:
+                at = seeds.index(run.replicate), places.index(run.arm)
+                scores[at], untrained[at] = run.score, np.isnan(run.score)
+        choice = choose(scores, untrained)
+        if choice.best is not None:
+            best[family] = places[choice.best]
     return best
 
 
-def mean_scores(confirmed: StudySpec, trials: Iterable[FrozenTrial]) -> dict[int, float]:
-    """The mean score of each arm that has a result, by its index."""
-    scores: dict[int, list[float]] = {}
+def _competes(confirmed: StudySpec, arm: Arm, family: str) -> bool:
+    alone = len(confirmed.families) == 1 and arm.budget is None
+    return arm.family == family and (arm.role == "candidate" or alone)
+
+
+def results(confirmed: StudySpec, trials: Iterable[FrozenTrial]) -> list[Result]:
+    """The runs that have a result. Trials that were added by other means have no slot."""
+    found = []
     for trial in trials:
-        # Trials that were added by other means have no slot.
-        slot = _record(trial).slot
-        if trial.state == TrialState.COMPLETE and slot is not None:
-            index = slot % len(confirmed.arms)
-            scores.setdefault(index, []).append(float(trial.value or 0))
-    return {index: float(np.mean(scores[index])) for index in sorted(scores)}
+        record = _record(trial)
+        if trial.state == TrialState.COMPLETE and record.slot is not None:
+            arm, replicate = record.slot % len(confirmed.arms), confirmed.replicate(record.slot)
+            score = float(trial.value or 0) if record.outcome == "finished" else np.nan
+            found.append(Result(arm, replicate, score))
+    return found
 
 
 def _stage(

@@ -1,29 +1,31 @@
-"""What is fitted to scores on a designed grid: the best rate, the rate that leaves half of the
-runs untrained, the share that the mean rate explains. Frames and dependence as in
+"""What is read off scores on a designed grid: the best rate, the rate that leaves half of the runs
+untrained, the share that the mean rate explains. Frames and dependence as in
 `estimators.responses`.
 
-Four rates with three replicates each, the last rate too high:
+Four rates with four replicates each, the last rate too high:
 
->>> rates, n = np.repeat([0.1, 0.2, 0.4, 0.8], 3), np.tile([0, 1, 2], 4)
->>> value = 0.85 - 0.03 * np.log10(rates / 0.3) ** 2 + 0.002 * n
+>>> rates, n = np.repeat([0.1, 0.2, 0.4, 0.8], 4), np.tile([0, 1, 2, 3], 4)
+>>> value = 0.85 - 0.03 * np.log10(rates / 0.2) ** 2 + 0.002 * n
+>>> value += np.random.default_rng(0).normal(0, 0.0002, 16)
 >>> runs = pd.DataFrame({"base_lr": rates, "warmup": 0.0, "replicate": n, "value": value})
->>> runs["state"] = ["complete"] * 9 + ["diverged"] * 3
->>> round(peak(runs, "base_lr").at, 3)
-0.3
+>>> runs["state"] = ["complete"] * 12 + ["diverged"] * 4
+>>> top = peak(runs, "base_lr")
+>>> top.at, top.low, top.high
+(0.2, 0.1, 0.4)
 >>> half = half_untrained(runs)
 >>> round(half.at, 3), half.low, half.high
 (0.566, 0.4, 0.8)
->>> interval = jackknife(runs[:9], "replicate", lambda frame: float(frame["value"].mean()))
+>>> interval = jackknife(runs[:12], "replicate", lambda frame: float(frame["value"].mean()))
 >>> f"{interval.mean:.3f} ({interval.low:.3f} to {interval.high:.3f}), {interval.n} replicates"
-'0.849 (0.844 to 0.854), 3 replicates'
+'0.851 (0.847 to 0.855), 4 replicates'
 
 How much of a polynomial's score the mean rate explains:
 
->>> grid = pd.concat([runs[:9].assign(exponent=p, mean_lr=rates[:9] / (1 + p)) for p in (1, 2)])
+>>> grid = pd.concat([runs[:12].assign(exponent=p, mean_lr=rates[:12] / (1 + p)) for p in (1, 2)])
 >>> noise = np.random.default_rng(0).normal(0, 0.001, len(grid))
 >>> grid["value"] = 0.85 - 0.1 * grid["mean_lr"] + 0.005 * grid["exponent"] + noise
 >>> round(mean_rate_share(grid).share, 2)
-0.9
+0.88
 """
 
 from __future__ import annotations
@@ -36,15 +38,13 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import optimize, special, stats
 
-from analysis.estimators.intervals import LEVEL, Interval, t_interval
-from analysis.estimators.responses import kept
+from analysis.estimators.best import best_set
+from analysis.estimators.intervals import LEVEL, Interval, mean_interval
+from analysis.estimators.seeds import by_seed
+from analysis.estimators.skew import FEWEST
 from analysis.reading.states import RESULTS
 
 Array = npt.NDArray[np.float64]
-# Cells this close to the highest mean make the parabola of `peak`. Further from the top a curve is
-# no parabola (it falls off a cliff where training diverges); much closer, noise alone would choose
-# the cells: seeds differ by 0.4 to 1.0 point.
-NEAR = 0.01
 
 
 def jackknife(
@@ -56,9 +56,9 @@ def jackknife(
     """Delete-one-cluster jackknife interval of any smooth scalar statistic of a frame.
 
     With g clusters, S of the whole frame and S_i without cluster i, the pseudo-values are
-    g S - (g - 1) S_i (Tukey 1958) and the interval is S +- t(g - 1) sd / sqrt(g), sd being theirs;
-    for a balanced mean it is `t_interval` of the cluster means. n counts clusters. The bounds are
-    NaN for fewer than two clusters and where a statistic is NaN. Rows without a cluster stay in S.
+    g S - (g - 1) S_i (Tukey 1958) and the interval is their `mean_interval`, moved to S; for a
+    balanced mean it is that of the cluster means. n counts clusters. The bounds are NaN for fewer
+    than FEWEST clusters and where a statistic is NaN. Rows without a cluster stay in S.
     """
     clusters = frame[cluster].dropna().unique()
     n, whole = len(clusters), statistic(frame)
@@ -66,79 +66,50 @@ def jackknife(
     pseudo = n * whole - (n - 1) * without
     if n < 2 or np.isnan(pseudo).any():
         return Interval(n, whole, np.nan, np.nan, np.nan)
-    interval = t_interval(pseudo, level)
+    interval = mean_interval(pseudo, level)
     shift = whole - interval.mean
     return Interval(n, whole, interval.sd, interval.low + shift, interval.high + shift)
 
 
 class Peak(NamedTuple):
-    """Where the mean score is highest. at, low, high: in units of x; n: replicates; best: the
-    tested value with the highest mean, best_mean that mean (NaN where nothing was kept)."""
+    """Where the score is highest. n: replicates on which the best value trained; at, low, high: in
+    units of x; open_low, open_high: whether it may lie beyond that bound, an end of the values
+    tried."""
 
     n: int
     at: float
     low: float
     high: float
-    at_edge: bool
-    best: float
-    best_mean: float
+    open_low: bool
+    open_high: bool
 
 
 def peak(runs: pd.DataFrame, x: str, level: float = LEVEL) -> Peak:
-    """The value of ``x`` (> 0, such as base_lr or exponent) with the highest mean score.
+    """The value of ``x`` (such as base_lr or exponent) with the highest mean score.
 
-    Vertex of the least-squares parabola in log x, with an intercept for each replicate, through the
-    runs from the first to the last cell whose mean is within NEAR of the highest (at least the best
-    cell and its neighbours), clipped to the range kept. Interval: `jackknife` over replicates in
-    log x with those cells held fixed, clipped likewise. There is none at an edge, since the peak
-    may lie beyond, nor where the curvature is not below 0 by a one-sided test at ``level``: a flat
-    curve has no peak. Without a vertex, ``at`` is the best tested value. Cells with an untrained
-    run are left out.
+    at: the tried value that `study.choosing.choose` finds best. Were the score of the runs that
+    train a curve with a single peak, this would lie between the neighbours of the best tried value,
+    and one of those not told from the best (`best_set`) is that, at ``level``. So the interval
+    reaches from the tried value below the lowest of them to the one above the highest. No shape but
+    the single peak is assumed. Values more often untrained are among them unless their scores are
+    worse: they cannot be chosen, but the score may still peak there. Where an end of what was tried
+    is among them, the interval is open there. No interval (NaN) with fewer than FEWEST replicates;
+    nothing at all where no run trained.
     """
-    runs = kept(runs, [x])
-    means = runs.groupby(x)["value"].mean()
-    n = runs["replicate"].nunique()
-    if means.empty:
-        return Peak(n, np.nan, np.nan, np.nan, False, np.nan, np.nan)
-    rates = means.index.to_numpy(dtype=np.float64)
-    best, edges = float(rates[means.argmax()]), np.log(rates[[0, -1]])
-    near = runs[runs[x].isin(rates[_around_the_top(means.to_numpy())])]
-    near = near[["replicate", "value"]].assign(log_x=np.log(near[x]) - np.log(best))
-
-    def vertex(frame: pd.DataFrame) -> float:
-        slope, curvature = _parabola(frame)
-        if not curvature < 0:
-            return np.nan
-        return float(np.clip(np.log(best) - slope / (2 * curvature), *edges))
-
-    log_interval = jackknife(near, "replicate", vertex, level)
-    at = np.log(best) if np.isnan(log_interval.mean) else log_interval.mean
-    at_edge = bool(at in edges)
-    curvature = jackknife(near, "replicate", lambda frame: _parabola(frame)[1], 2 * level - 1)
-    bounds = np.clip([log_interval.low, log_interval.high], *edges)
-    if at_edge or not curvature.high < 0:
-        bounds = np.array([np.nan, np.nan])
-    where, low, high = (float(each) for each in np.exp([at, *bounds]))
-    return Peak(n, where, low, high, at_edge, best, float(means.max()))
-
-
-def _around_the_top(means: Array) -> slice:
-    """From the first to the last mean near the highest, at least it and its neighbours, or the
-    three next to an edge."""
-    near, top, last = np.flatnonzero(means >= means.max() - NEAR), means.argmax(), len(means) - 1
-    first = max(0, min(near[0], top - 1, last - 2))
-    return slice(int(first), int(max(near[-1], top + 1, 2)) + 1)
-
-
-def _parabola(frame: pd.DataFrame) -> tuple[float, float]:
-    """Slope at 0 and second coefficient of value against log_x; NaN for fewer than three x."""
-    z, replicate = frame["log_x"].to_numpy(), frame["replicate"].to_numpy()
-    if len(np.unique(z)) < 3:
-        return np.nan, np.nan
-    intercepts = replicate[:, None] == np.unique(replicate)
-    design = np.column_stack([z, z**2, intercepts])
-    coefficients = np.linalg.lstsq(design, frame["value"].to_numpy())[0]
-    return float(coefficients[0]), float(coefficients[1])
+    ended = runs[runs["state"].isin(RESULTS)]
+    if not (ended["state"] == "complete").any():
+        return Peak(0, np.nan, np.nan, np.nan, False, False)
+    ranked = best_set(*by_seed(ended, x), level)
+    n, at = int(ranked["n"].iloc[0]), float(ranked["name"].iloc[0])
+    told = (ranked["standing"] == "untrained") | (ranked["p"] < 1 - level)
+    told[0] = False  # the best itself
+    tried = np.sort(ranked["name"].to_numpy(dtype=np.float64))
+    possible = np.flatnonzero(np.isin(tried, ranked.loc[~told, "name"].to_numpy(dtype=np.float64)))
+    first, last, end = int(possible[0]), int(possible[-1]), len(tried) - 1
+    ends = first == 0, last == end
+    if n < FEWEST:
+        return Peak(n, at, np.nan, np.nan, *ends)
+    return Peak(n, at, float(tried[max(first - 1, 0)]), float(tried[min(last + 1, end)]), *ends)
 
 
 class HalfUntrained(NamedTuple):
@@ -214,12 +185,12 @@ def _log_half(used: pd.DataFrame) -> float:
 
 
 class Share(NamedTuple):
-    """A share of the variation between ``cells`` cell means, over n replicates; lost: untrained
-    runs of the grid."""
+    """A share of the variation between ``cells`` cells, over n replicates; untrained: runs of the
+    grid that are."""
 
     n: int
     cells: int
-    lost: int
+    untrained: int
     share: float
     low: float
     high: float
@@ -228,52 +199,106 @@ class Share(NamedTuple):
 def mean_rate_share(runs: pd.DataFrame, level: float = LEVEL) -> Share:
     """How much of the score's variation over the grid exponent x base_lr the mean rate explains.
 
-    For C cells and N replicates: the sum of squares that a parabola in log mean_lr explains, less
-    2 s^2/N, over the total sum of squares of the cell means, less (C - 1) s^2/N, where s^2 is the
-    mean square of what cell and replicate leave (two-way analysis of variance without interaction):
-    the expected part of noise is taken from both. Clipped to [0, 1]; interval by `jackknife` over
-    replicates. NaN unless the F test of that table tells the cells apart at ``level``. Cells with
-    an untrained or missing run are left out, so that the grid is balanced; untrained runs are
-    counted.
+    The effects of the cells are the least-squares fit of score = replicate + cell to the runs that
+    trained, as in `study.choosing`, so that a missing or untrained run leaves its cell in. Of these
+    effects e, with covariance s^2 V, the share is the sum of squares that a parabola in log mean_lr
+    explains, less s^2 tr(P V), over all of it, less s^2 tr(V); P projects on the parabola, s^2 is
+    the mean square of what the fit leaves. So the expected part of noise is taken from both. In a
+    balanced grid this is the two-way analysis of variance without interaction.
+
+    Share and interval (`jackknife` over replicates, which also carries what a replicate does to
+    neighbouring cells alike) are cut to [0, 1]. All NaN for fewer than FEWEST replicates or four
+    cells, and unless the F test of the table tells the cells apart at ``level``. Cells that trained
+    on fewer than two replicates, or whose mean_lr is not known, are left out.
     """
-    by = ["exponent", "base_lr"]
-    untrained = int(runs["state"].isin(["diverged", "stalled"]).sum())
-    complete = kept(runs, by)
-    complete = complete[complete["mean_lr"] > 0]  # not so where the history is missing
-    replicates = complete["replicate"].nunique()
-    size = complete.groupby(by)["replicate"].transform("size")
-    grid = complete[size == replicates].sort_values(["replicate", *by])
-    cells = len(grid) // replicates if replicates else 0
-    if replicates < 2 or cells < 4:
-        return Share(replicates, cells, untrained, np.nan, np.nan, np.nan)
-    between, _, noise = _squares(grid)
-    p = stats.f.sf(replicates * between / noise, cells - 1, (cells - 1) * (replicates - 1))
-    if not p < 1 - level:
-        return Share(replicates, cells, untrained, np.nan, np.nan, np.nan)
-    interval = jackknife(grid, "replicate", _explained, level)
-    share, low, high = (float(each) for each in np.clip(interval[1:2] + interval[3:], 0.0, 1.0))
-    return Share(replicates, cells, untrained, share, low, high)
+    ended = runs[runs["state"].isin(RESULTS)]
+    untrained = int((ended["state"] != "complete").sum())
+    table, log_rates = _grid(ended)
+    n, cells = table.shape
+    nothing = Share(n, cells, untrained, np.nan, np.nan, np.nan)
+    if n < FEWEST or cells < 4:
+        return nothing
+    whole = _cells(table.to_numpy())
+    if whole is None or not _p_flat(whole) < 1 - level:
+        return nothing
+    found = jackknife(
+        table.reset_index(names="replicate"),
+        "replicate",
+        lambda frame: _explained(_cells(frame[table.columns].to_numpy()), log_rates),
+        level,
+    )
+    share, low, high = (float(each) for each in np.clip(found[1:2] + found[3:], 0.0, 1.0))
+    return Share(n, cells, untrained, share, low, high)
 
 
-def _squares(grid: pd.DataFrame) -> tuple[float, float, float]:
-    """Mean squares of a balanced grid sorted by replicate, then cell: between cell means (C - 1
-    degrees of freedom), of them explained by log mean_lr (2), and within a cell."""
-    n = grid["replicate"].nunique()
-    values = grid["value"].to_numpy().reshape(n, -1)
-    means = values.mean(axis=0)
-    centred = means - means.mean()
-    z = np.log(grid["mean_lr"].to_numpy().reshape(n, -1).mean(axis=0))
-    design = np.vander(z - z.mean(), 3)
-    left = means - design @ np.linalg.lstsq(design, means)[0]
-    rest = values - means - (values.mean(axis=1, keepdims=True) - means.mean())
-    degrees = len(means) - 1
-    within = (rest**2).sum() / (degrees * (n - 1)) if n > 1 else np.nan
-    total = centred @ centred
-    return float(total / degrees), float((total - left @ left) / 2), float(within)
+def _grid(ended: pd.DataFrame) -> tuple[pd.DataFrame, Array]:
+    """Scores of the runs that trained, a row a replicate and a column a cell, and the log of each
+    cell's mean rate; cells and replicates that say nothing are left out."""
+    trained = ended[ended["state"] == "complete"]
+    key = pd.Series(list(zip(trained["exponent"], trained["base_lr"], strict=True)), trained.index)
+    cell = key.map({each: place for place, each in enumerate(sorted(set(key)))})
+    known = trained["mean_lr"].where(trained["mean_lr"] > 0)  # not so where the history is missing
+    rates = known.groupby(cell).mean()
+    table = trained.assign(cell=cell).pivot_table(
+        index="replicate", columns="cell", values="value", aggfunc="mean"
+    )
+    rates = rates[(table.notna().sum() >= 2) & rates.notna()]
+    return table[rates.index].dropna(how="all"), np.log(rates.to_numpy(dtype=np.float64))
 
 
-def _explained(grid: pd.DataFrame) -> float:
-    n = grid["replicate"].nunique()
-    between, explained, noise = _squares(grid)
-    total = (len(grid) // n - 1) * (between - noise / n)
-    return 2 * (explained - noise / n) / total if total > 0 else np.nan
+class _Cells(NamedTuple):
+    """Effects of the cells, mean 0, their covariance over s^2, and sums of squares: between cells
+    and left, with their degrees of freedom."""
+
+    effects: Array
+    covariance: Array
+    between: float
+    left: float
+    between_df: int
+    left_df: int
+
+
+def _cells(scores: Array) -> _Cells | None:
+    """Least-squares fit of score = replicate + cell to (replicates, cells), NaN where missing; None
+    where common replicates do not connect all cells, or nothing is left to tell noise from."""
+    scores = scores[~np.isnan(scores).all(axis=1)]
+    trained = ~np.isnan(scores)
+    weights = trained.astype(np.float64)
+    count = weights.sum(axis=1, keepdims=True)
+    within = np.where(trained, scores - np.nansum(scores, axis=1, keepdims=True) / count, 0.0)
+    # Normal equations of the cells after the replicates are eliminated: the Laplacian of the graph
+    # that joins cells by common replicates. If it is connected, its null space is the mean alone.
+    laplacian = np.diag(weights.sum(axis=0)) - (weights / count).T @ weights
+    cells, replicates = scores.shape[1], len(scores)
+    left_df = int(weights.sum()) - replicates - cells + 1
+    mean = np.full((cells, cells), 1 / cells)
+    if left_df < 1 or np.linalg.eigvalsh(laplacian + mean)[0] < _CONNECTED:
+        return None
+    covariance = np.linalg.inv(laplacian + mean) - mean
+    effects = covariance @ within.sum(axis=0)
+    between = float(effects @ within.sum(axis=0))
+    left = max(float((within**2).sum()) - between, 0.0)
+    return _Cells(effects, covariance, between, left, cells - 1, left_df)
+
+
+_CONNECTED = 1e-9  # the least eigenvalue; rounding alone gives about 1e-15
+
+
+def _p_flat(cells: _Cells) -> float:
+    """p-value of the F test that all cells have the same effect."""
+    noise = cells.left / cells.left_df
+    statistic = cells.between / cells.between_df / noise if noise > 0 else np.inf
+    return float(stats.f.sf(statistic, cells.between_df, cells.left_df))
+
+
+def _explained(cells: _Cells | None, log_rates: Array) -> float:
+    """The share that a parabola in log_rates explains of the effects, without the part of noise."""
+    if cells is None:
+        return np.nan
+    noise = cells.left / cells.left_df
+    design = np.vander(log_rates - log_rates.mean(), 3)[:, :2]
+    basis = np.linalg.qr(design - design.mean(axis=0))[0]
+    fitted = basis.T @ cells.effects
+    explained = fitted @ fitted - noise * np.trace(basis.T @ cells.covariance @ basis)
+    total = cells.effects @ cells.effects - noise * np.trace(cells.covariance)
+    return float(explained / total) if total > 0 else np.nan

@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from analysis.estimators.intervals import LEVEL, mean_interval
+from analysis.estimators.intervals import DIFFERENCE, LEVEL, mean_interval
+from analysis.estimators.skew import FEWEST
 from analysis.reading.states import TERMINAL
 
 
@@ -23,12 +24,13 @@ def epochs_to_target(
     median, low, high.
 
     Kaplan-Meier estimate with never reached as censored, not dropped: at the last epoch trained
-    where a run was complete or pruned, at the full length where it diverged or stalled, because it
-    never will; a run that reached the target before it diverged has reached it. Failed and running
-    trials do not count. median: first epoch by which half have reached the target, NaN where fewer
-    do. low, high: the epochs at which the band of the curve (log-log, Greenwood's variance) allows
-    one half (Brookmeyer & Crowley 1982), high NaN where open. A family's runs are taken as
-    independent: give one run a replicate.
+    where a run was complete or pruned, at the full length where it is untrained (diverged or
+    stalled), because it never will; one that reached the target before has reached it. Failed and
+    running trials do not count. median: first epoch by which half have reached the target, NaN
+    where fewer do. low, high: the epochs at which the band of the curve (log-log, Greenwood's
+    variance) allows one half (Brookmeyer & Crowley 1982), high NaN where open, both NaN for fewer
+    than FEWEST runs.
+    A family's runs are taken as independent: give one run a replicate.
 
     >>> trials = pd.DataFrame({"trial": [0, 1, 2], "family": "cosine", "state": "complete"})
     >>> trials = trials.assign(epochs=3, epochs_trained=3)
@@ -52,7 +54,10 @@ def epochs_to_target(
             uncensored=group["hit"][~missed].to_numpy(dtype=np.float64),
             right=group["last"][missed].to_numpy(dtype=np.float64),
         )
-        rows.append((family, len(group), int((~missed).sum()), *_median(epochs, level)))
+        median, low, high = _median(epochs, level)
+        if len(group) < FEWEST:
+            low = high = np.nan
+        rows.append((family, len(group), int((~missed).sum()), median, low, high))
     return pd.DataFrame(rows, columns=["family", "n", "reached", "median", "low", "high"])
 
 
@@ -83,9 +88,10 @@ def gap_at_equal_loss(
     train_loss: the highest of the runs' lowest losses, which all of them reach. Gap: validation
     minus training error (a share), and weight_norm: L2 norm over all layers, both interpolated
     linearly between the epochs around the first at which a run's training loss is that low (the
-    first epoch itself where it starts there); mean with `mean_interval` over replicates. Complete
-    runs alone count, without epochs that have no validation accuracy. Training loss and accuracy
-    are running means over the epoch, measured while the weights change.
+    first epoch itself where it starts there); mean with `mean_interval` over replicates. Runs that
+    trained alone count, without epochs that have no validation accuracy: a family without such a
+    run has no row. Training loss and accuracy are running means over the epoch, measured while the
+    weights change.
 
     >>> trials = pd.DataFrame({"trial": [0, 1], "family": ["cosine", "factor"], "replicate": 0})
     >>> curves = pd.DataFrame({"trial": [0, 0, 1, 1], "epoch": [0, 1, 0, 1]})
@@ -117,7 +123,7 @@ def gap_at_equal_loss(
         runs = pd.DataFrame([_at(run, loss) for _, run in group.groupby("trial")], replicates.index)
         runs["replicate"] = replicates
         means = runs.groupby("replicate")[["gap", "weight_norm"]].mean()
-        n, gap, _, low, high = mean_interval(means["gap"], level)
+        n, gap, _, low, high = mean_interval(means["gap"], level, DIFFERENCE)
         rows.append((family, n, gap, low, high, means["weight_norm"].mean(), loss))
     columns = ["family", "n", "gap", "low", "high", "weight_norm", "train_loss"]
     return pd.DataFrame(rows, columns=columns)

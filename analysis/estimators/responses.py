@@ -20,18 +20,12 @@ Four rates with three replicates each, the last rate too high:
 3      0.8  3         0         3    NaN
 >>> kept(runs, ["base_lr"])["base_lr"].unique()
 array([0.1, 0.2, 0.4])
->>> largest_usable(runs)
-   warmup  largest_usable  smallest_lossy
-0     0.0             0.4             0.8
+>>> largest_usable(runs).round(3)
+   warmup  largest_usable  n  untrained_high  smallest_untrained
+0     0.0             0.4  3           0.561                 0.8
 >>> tuned(runs, "warmup", "base_lr")[["warmup", "base_lr", "tried", "mean"]].round(3)
    warmup  base_lr  tried   mean
 0     0.0      0.4      4  0.852
-
-With a warmup of two epochs every run is one point better:
-
->>> longer = runs.assign(warmup=2.0, value=value + 0.01)
->>> shortest_warmup(pd.concat([runs, longer])).shortest
-2.0
 
 And how a lead changes with the size of the problem:
 
@@ -43,18 +37,18 @@ And how a lead changes with the size of the problem:
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 import pandas as pd
 
-from analysis.estimators.intervals import LEVEL, Interval, mean_interval, wilson
+from analysis.estimators.intervals import LEVEL, SHARE, Interval, mean_interval, wilson
+from analysis.estimators.seeds import by_seed
 from analysis.reading.states import RESULTS
+from study.choosing import choose
 
 
 def kept(runs: pd.DataFrame, by: list[str]) -> pd.DataFrame:
-    """The complete runs of those cells of ``by`` in which none is untrained: the survivors of a
-    cell are chosen by their luck, so that their mean is not the cell's."""
+    """The complete runs of those cells of ``by`` in which none is untrained: where that, and not
+    how good a cell is, is the question."""
     ended = runs[runs["state"].isin(RESULTS)]
     with_untrained = (
         (ended["state"] != "complete").groupby([ended[name] for name in by]).transform("any")
@@ -63,110 +57,70 @@ def kept(runs: pd.DataFrame, by: list[str]) -> pd.DataFrame:
 
 
 def response(runs: pd.DataFrame, by: list[str], level: float = LEVEL) -> pd.DataFrame:
-    """A row a cell of ``by``, sorted: ``by``, n, complete, diverged, stalled, survival_share with
-    survival_low and survival_high (Wilson), mean, low, high and best.
+    """A row a cell of ``by``, sorted: ``by``, n, complete, diverged, stalled, untrained (runs that
+    did either), untrained_share with untrained_low and untrained_high (Wilson), mean, low, high and
+    best.
 
-    mean: of complete runs, with `mean_interval` over replicates. In a cell with untrained runs it
-    is the mean of the survivors alone, which are not a fair sample of the cell.
+    mean: of the runs that trained, with `mean_interval` over replicates. It describes its cell and
+    is not comparable with another's, where other seeds may have trained.
     """
     ended = runs[runs["state"].isin(RESULTS)]
     rows = []
     for key, cell in ended.groupby(by, observed=True):
-        counts = {state: int((cell["state"] == state).sum()) for state in RESULTS}
+        n, counts = len(cell), {state: int((cell["state"] == state).sum()) for state in RESULTS}
+        untrained = n - counts["complete"]
         values = cell[cell["state"] == "complete"].groupby("replicate")["value"].mean()
-        _, mean, _, low, high = mean_interval(values, level)
-        bounds = wilson(counts["complete"], len(cell), level)
-        survival = (counts["complete"] / len(cell), *bounds)
-        rows.append((*key, len(cell), *counts.values(), *survival, mean, low, high, values.max()))
-    survived = ["survival_share", "survival_low", "survival_high"]
-    return pd.DataFrame(
-        rows, columns=[*by, "n", *RESULTS, *survived, "mean", "low", "high", "best"]
-    )
+        _, mean, _, low, high = mean_interval(values, level, SHARE)
+        share = (untrained, untrained / n, *wilson(untrained, n, level))
+        rows.append((*key, n, *counts.values(), *share, mean, low, high, values.max()))
+    shares = ("untrained", "untrained_share", "untrained_low", "untrained_high")
+    return pd.DataFrame(rows, columns=[*by, "n", *RESULTS, *shares, "mean", "low", "high", "best"])
 
 
 def tuned(runs: pd.DataFrame, by: str, over: str, level: float = LEVEL) -> pd.DataFrame:
-    """For each value of ``by`` the value of ``over`` with the highest mean score among the cells in
-    which no run is untrained: by, over, tried (values of ``over``), found, n, mean, low, high.
+    """For each value of ``by`` the value of ``over`` that `study.choosing.choose` finds best over
+    common replicates: by, over, tried (values of ``over``), found, untrained (runs there), n
+    (replicates that trained), mean, low, high.
 
-    found is False, and the rest NaN, where every cell has an untrained run. The best of k cells
-    flatters its own mean (winner's curse), as much for each value of ``by`` as long as ``tried`` is
-    the same; the interval (`mean_interval` over replicates) does not allow for it.
+    found is False, and the rest NaN, where no run trained. The best of k cells flatters its own
+    mean (winner's curse), as much for each value of ``by`` as long as ``tried`` is the same; the
+    interval (`mean_interval` over replicates that trained) does not allow for it.
     """
-    tried = runs[runs["state"].isin(RESULTS)].groupby(by)[over].nunique()
-    usable = kept(runs, [by, over])
-    means = usable.groupby([by, over])["value"].mean()
-    best = dict(means.groupby(level=0).idxmax())
     rows = []
-    for value, count in tried.items():
-        _, rate = best.get(value, (value, np.nan))
-        cell = usable[(usable[by] == value) & (usable[over] == rate)]
-        n, mean, _, low, high = mean_interval(cell.groupby("replicate")["value"].mean(), level)
-        rows.append((value, rate, count, value in best, n, mean, low, high))
-    columns = [by, over, "tried", "found", "n", "mean", "low", "high"]
+    for value, cell in runs[runs["state"].isin(RESULTS)].groupby(by):
+        outcomes = by_seed(cell, over)
+        at = choose(outcomes.accuracy, outcomes.untrained).best
+        rate = np.nan if at is None else outcomes.accuracy.columns[at]
+        scores = pd.Series(dtype=float) if at is None else outcomes.accuracy.iloc[:, at]
+        untrained = 0 if at is None else int(outcomes.untrained.iloc[:, at].sum())
+        n, mean, _, low, high = mean_interval(scores, level, SHARE)
+        tried = outcomes.accuracy.shape[1]
+        rows.append((value, rate, tried, at is not None, untrained, n, mean, low, high))
+    columns = [by, over, "tried", "found", "untrained", "n", "mean", "low", "high"]
     return pd.DataFrame(rows, columns=columns).astype({"found": bool})
 
 
 def largest_usable(runs: pd.DataFrame, above: float = 0.0) -> pd.DataFrame:
-    """For each warmup: warmup, largest_usable (base_lr at which every replicate was complete) and
-    smallest_lossy (at which some run diverged or stalled); NaN where there is none.
+    """For each warmup: warmup, largest_usable (base_lr at which every run trained), n (runs there),
+    untrained_high (the share untrained that so many runs without one leave possible: Wilson's upper
+    bound) and smallest_untrained (base_lr at which some run did not train); NaN where there is
+    none.
 
     Only rates of at least ``above`` count, since very low ones stall for want of learning. Where
-    untrained runs do not grow in number with the rate, smallest_lossy may be the lower of the two.
+    untrained runs do not grow in number with the rate, smallest_untrained may be the lower of the
+    two. More seeds find more untrained runs: compare lengths with as many.
     """
     ended = runs[runs["state"].isin(RESULTS) & (runs["base_lr"] >= above)]
-    usable = kept(ended, ["warmup", "base_lr"])
-    untrained = ended[ended["state"] != "complete"]
-    edges = pd.DataFrame(
-        {
-            "largest_usable": usable.groupby("warmup")["base_lr"].max(),
-            "smallest_lossy": untrained.groupby("warmup")["base_lr"].min(),
-        }
-    )
-    return edges.sort_index().reset_index(names="warmup")
-
-
-class Warmups(NamedTuple):
-    """The shortest warmup shown to be as good as the best (None where nothing can be said), the
-    best, and a row for each length."""
-
-    shortest: float | None
-    best: float | None
-    lengths: pd.DataFrame
-
-
-def shortest_warmup(runs: pd.DataFrame, delta: float = 0.003, level: float = LEVEL) -> Warmups:
-    """The shortest warmup not inferior to the best one within ``delta`` (a share), both tuned.
-
-    Each length is taken at its `tuned` base rate. lengths: warmup, base_lr, n (replicates common
-    with the best length), mean, behind (mean difference to the best, <= 0 as a rule), low90, high90
-    (paired t interval, two-sided at 2 level - 1, 90 % by default) and not_inferior: low90 lies
-    above -delta, a one-sided test at ``level`` for each length, without correction for their
-    number. That the best was picked makes the others look worse, so that the error is on the safe
-    side; a shorter length that is not shown to be as good may still be so. Lengths with an
-    untrained run at every rate are inferior. Nothing can be said of a single length, or of a single
-    replicate.
-    """
-    lengths = tuned(runs, "warmup", "base_lr", level)
-    rates = lengths.set_index("warmup")["base_lr"]
-    chosen = runs[runs["base_lr"] == runs["warmup"].map(rates)]
-    chosen = chosen[chosen["state"] == "complete"]
-    table = chosen.pivot_table(index="replicate", columns="warmup", values="value")
-    usable = lengths[lengths["found"]].set_index("warmup")
-    best = float(usable["mean"].sort_values().index[-1]) if len(usable) else None
-    differences = table.sub(table[best], axis=0) if best is not None else table
-    compared = [
-        mean_interval(differences.get(length, ()), 2 * level - 1) for length in lengths["warmup"]
-    ]
-    frame = lengths[["warmup", "base_lr", "mean"]].assign(
-        behind=[each.mean for each in compared],
-        low90=[each.low for each in compared],
-        high90=[each.high for each in compared],
-    )
-    frame.insert(2, "n", [each.n for each in compared])
-    frame["not_inferior"] = frame["low90"] > -delta
-    good = frame.loc[frame["not_inferior"], "warmup"]
-    known = len(lengths) > 1 and len(good) > 0
-    return Warmups(float(good.min()) if known else None, best, frame)
+    usable = kept(ended, ["warmup", "base_lr"]).groupby("warmup")["base_lr"]
+    untrained = ended[ended["state"] != "complete"].groupby("warmup")["base_lr"]
+    lengths = sorted(ended["warmup"].unique())
+    edges = pd.DataFrame({"largest_usable": usable.max()}, index=pd.Index(lengths, dtype=float))
+    at = ended[ended["base_lr"] == ended["warmup"].map(edges["largest_usable"])]
+    edges["n"] = at.groupby("warmup").size()
+    edges["n"] = edges["n"].fillna(0).astype(int)
+    edges["untrained_high"] = [wilson(0, n)[1] if n else np.nan for n in edges["n"]]
+    edges["smallest_untrained"] = untrained.min()
+    return edges.reset_index(names="warmup")
 
 
 def slope(ladder: pd.DataFrame, x: str, level: float = LEVEL) -> Interval:
@@ -175,7 +129,8 @@ def slope(ladder: pd.DataFrame, x: str, level: float = LEVEL) -> Interval:
 
     ladder: replicate, x, difference (a share; say cosine minus another family, same replicate and
     size), NaN where either run was pruned, failed or untrained. n counts the replicates with at
-    least two sizes; the others have no slope and are left out.
+    least two sizes; the others have no slope and are left out. Of fewer than FEWEST replicates the
+    slope has no interval.
     """
     used = ladder[["replicate", "difference"]].assign(z=np.log2(ladder[x])).dropna()
     centred = used.groupby("replicate")[["z", "difference"]].transform("mean")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -11,14 +11,15 @@ import pandas as pd
 
 from analysis.reading.states import RESULTS
 from analysis.study import Study
-from study.stages import best_candidates
+from study.stages import Result, best_arms
 
 
 class Scores(NamedTuple):
-    """Test accuracies: a row for each seed (replicate), a column for each family, NaN where a run
-    is missing; and of each family the (seeds, images) correctness behind them, row for row."""
+    """`Outcomes` on the test images, a column for each family; correct: of each family the (seeds,
+    images) correctness behind its accuracies, row for row."""
 
     accuracy: pd.DataFrame
+    untrained: pd.DataFrame
     correct: Mapping[str, npt.NDArray[np.float64]]
 
 
@@ -27,8 +28,7 @@ def confirm_runs(study: Study) -> pd.DataFrame:
     arm's role, origin (the search's trial, <NA> for a grid run), images (training images) and
     ladder (whether it ran on a smaller problem than the search).
 
-    A diverged run has the task's worst score, a stalled one its own; failed ones are left out.
-    Empty where nothing was confirmed yet.
+    Failed ones are left out. Empty where nothing was confirmed yet.
     """
     stage = study.confirm
     if stage is None:
@@ -45,14 +45,18 @@ def confirm_runs(study: Study) -> pd.DataFrame:
 
 
 def chosen_runs(study: Study) -> pd.DataFrame:
-    """Of the confirm runs those of each family's candidate with the highest mean."""
+    """Of the confirm runs those of the candidate that represents each family (`study.stages`)."""
     runs = confirm_runs(study)
     if study.confirm is None:
         return runs
-    means = runs.groupby("arm")["value"].mean()
-    known = dict(zip(means.index.astype(int).tolist(), means.tolist(), strict=True))
-    best = best_candidates(study.confirm.spec, known)
+    best = best_arms(study.confirm.spec, list(_results(runs)))
     return runs[runs["arm"].isin(best.values())]
+
+
+def _results(runs: pd.DataFrame) -> Iterator[Result]:
+    for row in runs.to_dict("records"):
+        score = float(row["value"]) if row["state"] == "complete" else np.nan
+        yield Result(int(row["arm"]), int(row["replicate"]), score)
 
 
 def chosen(study: Study) -> pd.DataFrame:
@@ -63,16 +67,22 @@ def chosen(study: Study) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=None if rows else ["family", "origin"])
 
 
+def represented_runs(study: Study) -> pd.DataFrame:
+    """The confirm runs of what each family is represented by on the test images, or will be."""
+    if study.test is None or study.confirm is None:
+        return chosen_runs(study)
+    tested, arms = study.test.spec.arms, study.confirm.spec.arms
+    places = [n for n, arm in enumerate(arms) if any(arm.same_run(each) for each in tested)]
+    runs = confirm_runs(study)
+    return runs[runs["arm"].isin(places)]
+
+
 def on_test(study: Study, weights: str) -> Scores:
     """Test accuracy of the chosen configurations by seed and family, from the weights that
-    `analysis.reading.predictive.WEIGHTS` names.
-
-    A diverged run counts with the task's worst score, on every image; a stalled one with its own.
-    Runs whose correctness was not kept are missing.
-    """
+    `analysis.reading.predictive.WEIGHTS` names. Runs whose correctness was not kept are missing."""
     stage = study.test
     if stage is None or stage.correct[weights].empty:
-        return Scores(pd.DataFrame(), {})
+        return Scores(pd.DataFrame(), pd.DataFrame(), {})
     bits = stage.correct[weights]
     ended = stage.ended(RESULTS)
     families = list(dict.fromkeys(arm.family for arm in stage.spec.arms))
@@ -81,20 +91,17 @@ def on_test(study: Study, weights: str) -> Scores:
         family: np.full((len(seeds), bits.shape[1]), np.nan, dtype=np.float64)
         for family in families
     }
+    index = pd.Index(seeds, name="replicate")
+    untrained = pd.DataFrame(False, index, families)
     for run in ended.to_dict("records"):
-        place = seeds.index(run["replicate"])
-        if run["trial"] in bits.index:
-            rows[run["family"]][place] = bits.loc[run["trial"]].to_numpy(dtype=np.float64)
-        elif run["state"] == "diverged":
-            rows[run["family"]][place] = run["value"]
+        if run["state"] != "complete":
+            untrained.loc[run["replicate"], run["family"]] = True
+        elif run["trial"] in bits.index:
+            rows[run["family"]][seeds.index(run["replicate"])] = bits.loc[run["trial"]].to_numpy(
+                dtype=np.float64
+            )
     means = {family: correct.mean(axis=1) for family, correct in rows.items()}
-    return Scores(pd.DataFrame(means, index=pd.Index(seeds, name="replicate")), rows)
-
-
-def by_seed(runs: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Scores of runs: a row for each replicate, a column for each value of ``column`` (a family, an
-    arm, a rate), the mean where a replicate has several."""
-    return runs.pivot_table(index="replicate", columns=column, values="value", sort=False)
+    return Scores(pd.DataFrame(means, index=index), untrained, rows)
 
 
 def ids(runs: pd.DataFrame) -> list[int]:

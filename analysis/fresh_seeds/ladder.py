@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from analysis.estimators.intervals import mean_interval
+from analysis.estimators.intervals import DIFFERENCE, mean_interval
 from analysis.estimators.responses import slope
 from analysis.figures.axes import percent_ticks
 from analysis.figures.style import INK, Picture, panels, picture, spoken, style
@@ -48,7 +48,7 @@ def climb(climbing: pd.DataFrame, first: str) -> Estimates:
     """``first`` minus each other family, from `on_ladder`, paired by replicate.
 
     differences: family, images, epochs, size, replicate, difference; NaN where either run is
-    missing, diverged or stalled. ladder: their mean and t interval for each family and size.
+    missing, diverged or stalled. ladder: their mean with its interval for each family and size.
     slopes: change per doubling of the size (`responses.slope`) of each family, and of ALL: the mean
     over the families without an untrained run. trend: family, size, fitted (the line of that
     slope).
@@ -59,7 +59,7 @@ def climb(climbing: pd.DataFrame, first: str) -> Estimates:
         both = climbing if family == ALL else climbing[climbing["family"].isin([first, family])]
         for key, cell in group.groupby(_SIZE):
             cell_runs = both[(both[_SIZE] == list(key)).all(axis=1)]
-            n, mean, _, low, high = mean_interval(cell["difference"])
+            n, mean, _, low, high = mean_interval(cell["difference"], within=DIFFERENCE)
             rows.append((family, *key, cell["size"].iloc[0], n, mean, low, high, ids(cell_runs)))
         n, mean, _, low, high = slope(group, "size")
         slopes.append((family, n, mean, low, high, ids(both)))
@@ -160,7 +160,7 @@ def trend(estimates: Estimates) -> str:
     name = f"the {ALL}" if row["family"] == ALL else spoken(str(row["family"]))
     between = f"95 % interval {signed_points(low)} to {signed_points(high)}, {count(n, 'seed')}"
     if np.isnan(low):
-        between = "one seed, no interval"
+        between = f"{count(n, 'seed')}, too few for an interval"
     return (
         f"with each doubling of the problem (images x epochs) its difference to {name} changes by "
         f"{signed_points(mean)} points ({between})"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from analysis.estimators.intervals import N_BOOTSTRAP
+from analysis.estimators.skew import FEWEST
 from analysis.section import counted
 from analysis.study import Study
 from analysis.wording import listed
@@ -76,7 +76,8 @@ def _intervals(spec: StudySpec) -> dict[str, str]:
     if not spec.arms:
         return {}
     return {
-        "Intervals of means": f"Student's t over seeds; from {N_BOOTSTRAP} seeds on a BCa bootstrap"
+        "Intervals of means": "Student's t over the seeds that trained, lengthened on the side of "
+        f"the longer tail; none below {FEWEST} seeds"
     }
 
 

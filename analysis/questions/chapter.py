@@ -7,9 +7,20 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullLocator
 
-from analysis.estimators.intervals import mean_by, paired_difference, prediction_interval
+from analysis.estimators.comparison import REVERSING
+from analysis.estimators.intervals import (
+    ANYWHERE,
+    DIFFERENCE,
+    SHARE,
+    mean_by,
+    paired_difference,
+    prediction_interval,
+    wilson,
+)
+from analysis.estimators.skew import FEWEST
 from analysis.figures.axes import percent_ticks
 from analysis.figures.style import INK, Picture, canvas, line_style, panels, picture, spoken, style
+from analysis.fresh_seeds.untrained import untrained_of
 from analysis.section import FEWEST_SEEDS, About, Estimates
 from analysis.sections.schedules import draw_variants, rates_of
 from analysis.study import Study
@@ -27,7 +38,7 @@ from analysis.table import (
     interval,
 )
 from search_spaces import chapter as space
-from search_spaces.words.phrases import percent
+from search_spaces.words.phrases import count, percent
 
 # Public PyTorch runs of the chapter's program, mean and SD over 4 or 5 of them: training loss
 # (running mean of the last epoch, nats) and test accuracy. 4 is assumed, the cautious number.
@@ -43,6 +54,9 @@ PUBLISHED = pd.DataFrame(
     columns=["run", "train_loss", "train_loss_sd", "test_accuracy", "test_accuracy_sd"],
 )
 METRICS = ("train_loss", "test_accuracy")
+# Where a mean and a difference of means can lie.
+_WITHIN = {"train_loss": (0.0, np.inf), "test_accuracy": SHARE}
+_DIFFERENCE_WITHIN = {"train_loss": ANYWHERE, "test_accuracy": DIFFERENCE}
 
 
 def _measured_columns(unit: Unit) -> tuple[Column, ...]:
@@ -50,9 +64,16 @@ def _measured_columns(unit: Unit) -> tuple[Column, ...]:
     return (
         *(Column("run", NAME), Column("variant", NAME), N, *_mean_columns(unit)),
         *(Column("published", unit), Column("published_sd", unit), interval("predicted", unit)),
-        *(Column("within", YES_NO), STALLED),
-        DIVERGED,
+        *(Column("within", YES_NO), STALLED, DIVERGED, Column("untrained")),
+        Column("runs", heading="of runs"),
+        interval("untrained", PERCENT, "share untrained"),
     )
+
+
+def _difference_columns(unit: Unit) -> tuple[Column, ...]:
+    """Of `_differences`."""
+    failed = ("untrained_intended", "untrained_published")
+    return (Column("run", NAME), N, *_mean_columns(unit), *(Column(each) for each in failed))
 
 
 def _mean_columns(unit: Unit) -> tuple[Column, ...]:
@@ -65,22 +86,25 @@ ABOUT = About(
     space.QUESTION,
     {
         "train_loss": Table(
-            "Training loss of the last epoch (nats): mean with 95 % interval over the n "
-            f"seeds that learned, beside the published mean and SD (n taken as {PUBLISHED_N}) and "
-            "the 95 % prediction interval for a mean of as many runs as were measured.",
+            "Training loss of the last epoch (nats): mean over the n runs that trained, with 95 % "
+            f"interval from {FEWEST} seeds on, beside the published mean and SD (n taken as "
+            f"{PUBLISHED_N}) and the 95 % prediction interval for a mean of as many runs as were "
+            "measured. Untrained runs (stalled or diverged) are in no mean; their share has "
+            "Wilson's 95 % interval.",
             _measured_columns(PLAIN),
         ),
         "test_accuracy": Table(
             "Test accuracy after the last epoch, in the same way.", _measured_columns(PERCENT)
         ),
         "train_loss_differences": Table(
-            "Training loss as intended minus as published over common seeds that "
-            "learned under both, with 95 % interval.",
-            (Column("run", NAME), N, *_mean_columns(PLAIN)),
+            "Training loss as intended minus as published over the n common seeds that trained "
+            f"under both, with 95 % interval from {FEWEST} seeds on, and the untrained runs of "
+            "each.",
+            _difference_columns(PLAIN),
         ),
         "test_accuracy_differences": Table(
             "Test accuracy, in the same way (points).",
-            (Column("run", NAME), N, *_mean_columns(PERCENT)),
+            _difference_columns(PERCENT),
         ),
     },
     needs=FEWEST_SEEDS,
@@ -99,8 +123,8 @@ def estimate(study: Study) -> Estimates:
     return {
         **compared,
         **{f"{metric}_differences": _differences(trials, runs, metric) for metric in METRICS},
-        "seeds": _learned(trials)[["family", "seed", *METRICS]].reset_index(drop=True),
-        "curves": _curves(study.curves, trials),
+        "seeds": _trained(trials)[["family", "seed", *METRICS]].reset_index(drop=True),
+        "curves": _curves(study.curves, _trained(trials)),
         "rates": rates,
     }
 
@@ -109,41 +133,65 @@ def _places(families: pd.Series) -> pd.Series:
     return families.map({family: place for place, family in enumerate(space.FAMILIES)})
 
 
-def _learned(trials: pd.DataFrame) -> pd.DataFrame:
-    """Runs that neither stalled nor diverged: one that learned nothing says nothing about how well
-    the others learned, and would drown them in a mean."""
+def _trained(trials: pd.DataFrame) -> pd.DataFrame:
+    """Runs that neither stalled nor diverged: an untrained one says nothing about how well the
+    others learned, and would drown them in a mean."""
     return trials[trials["state"] == "complete"]
 
 
+def _untrained(trials: pd.DataFrame) -> pd.Series:
+    """How many runs of each family stalled or diverged."""
+    return (trials["state"] != "complete").groupby(trials["family"]).sum()
+
+
 def compare(trials: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """run, variant, n, mean, sd, low, high (measured), published, published_sd, predicted_low,
-    predicted_high, whether the measured mean lies within, and how many runs stalled and diverged;
-    NaN and <NA> where nothing was measured. Stalled and diverged runs are counted, not averaged."""
+    """run, variant, n, mean, sd, low, high (of the runs that trained), published, published_sd,
+    predicted_low, predicted_high, whether the measured mean lies within, how many runs stalled and
+    diverged, untrained (both) with untrained_low and untrained_high (Wilson), and runs (all); NaN
+    and <NA> where nothing was measured."""
     ordered = trials.sort_values("family", key=_places)
     families = list(ordered["family"].unique())
-    measured = mean_by(_learned(ordered), ["family"], metric).set_index("family").reindex(families)
+    bounds = _WITHIN[metric]
+    measured = mean_by(_trained(ordered), ["family"], metric, within=bounds).set_index("family")
+    measured = measured.reindex(families)
     measured["n"] = measured["n"].fillna(0).astype(int)
     parts = pd.Series(families, families, dtype=object).str.split("/", expand=True)
     parts = parts.reindex(columns=[0, 1]).set_axis(["run", "variant"], axis=1)
     old = PUBLISHED.set_index("run")[[metric, f"{metric}_sd"]]
     old.columns = pd.Index(["published", "published_sd"])
     frame = parts.join(measured).join(old, on="run")
-    bounds = [
+    predicted = [
         prediction_interval(row["published"], row["published_sd"], PUBLISHED_N, max(1, row["n"]))
         for row in frame.to_dict("records")
     ]
-    frame[["predicted_low", "predicted_high"]] = np.array(bounds).reshape(-1, 2)
+    frame[["predicted_low", "predicted_high"]] = np.clip(
+        np.array(predicted).reshape(-1, 2), *bounds
+    )
     within = frame["mean"].between(frame["predicted_low"], frame["predicted_high"])
     frame["within"] = within.astype("boolean").mask(frame["mean"].isna())
     for state in ("stalled", "diverged"):
         frame[state] = (ordered["state"] == state).groupby(ordered["family"]).sum()
+    frame["untrained"], frame["runs"] = _untrained(ordered), ordered["family"].value_counts()
+    shares = [wilson(*each) for each in zip(frame["untrained"], frame["runs"], strict=True)]
+    frame[["untrained_low", "untrained_high"]] = np.array(shares).reshape(-1, 2)
     return frame.reset_index(drop=True)
 
 
 def _differences(trials: pd.DataFrame, runs: list[str], metric: str) -> pd.DataFrame:
-    learned = _learned(trials)
-    rows = [(run, *paired_difference(learned, *_variants(run), metric)) for run in runs]
-    return pd.DataFrame(rows, columns=["run", "n", "mean", "sd", "low", "high"])
+    """run, n, mean, sd, low, high (as intended minus as published), untrained_intended and
+    untrained_published."""
+    trained, bounds = _trained(trials), _DIFFERENCE_WITHIN[metric]
+    failures = _untrained(trials).to_dict()
+    rows = [
+        (
+            run,
+            *paired_difference(trained, *_variants(run), metric, within=bounds),
+            *(failures.get(variant, 0) for variant in _variants(run)),
+        )
+        for run in runs
+    ]
+    failed = ["untrained_intended", "untrained_published"]
+    return pd.DataFrame(rows, columns=["run", "n", "mean", "sd", "low", "high", *failed])
 
 
 def _variants(run: str) -> tuple[str, str]:
@@ -151,7 +199,7 @@ def _variants(run: str) -> tuple[str, str]:
 
 
 def _curves(curves: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
-    """Training loss by family and epoch over seeds: n, mean, lowest, highest."""
+    """Training loss of those trials by family and epoch over seeds: n, mean, lowest, highest."""
     used = curves[curves["trial"].isin(trials["trial"])]
     used = used.assign(epoch=used["epoch"] + 1)
     groups = used.groupby(["family", "epoch"], sort=False)["train_loss"]
@@ -211,7 +259,8 @@ def _beside(frame: pd.DataFrame, seeds: pd.DataFrame, metric: str) -> Picture:
             "published mean and its prediction interval, a row for each run.",
             "Grey: 95 % prediction interval of the published runs, with their mean as a line. Open "
             "circles: measured, as published; filled: as intended; small dots: single seeds; "
-            "lines: 95 % intervals over seeds, cut off where they leave the picture.",
+            f"lines: 95 % intervals from {FEWEST} seeds on, cut off where they leave the picture. "
+            "Only runs that trained; how many stalled or diverged stands below the name.",
         )
 
 
@@ -225,7 +274,7 @@ def _measured(axes: Axes, height: float, row: pd.Series, seeds: pd.Series) -> No
 
 
 def _row_label(frame: pd.DataFrame, run: str) -> str:
-    """The run's name, and how many of its seeds learned nothing."""
+    """The run's name, and how many of its runs are untrained."""
     counts = frame.loc[frame["run"] == run, ["stalled", "diverged"]].sum()
     untrained = [f"{count} {state}" for state, count in counts.items() if count]
     return "\n".join([spoken(run), *untrained])
@@ -254,8 +303,8 @@ def _losses(curves: pd.DataFrame) -> Picture:
             figure,
             "training-loss",
             "Training loss by epoch of each of the chapter's runs, as intended and as published.",
-            "Mean over seeds; bands from the lowest to the highest seed. Solid: as intended. "
-            "Dashed: as published.",
+            "Mean over the seeds that trained; bands from the lowest to the highest seed. Solid: "
+            "as intended. Dashed: as published.",
         )
 
 
@@ -275,30 +324,40 @@ def _met(estimates: Estimates, run: str) -> str:
         rows = frame[(frame["run"] == run) & (frame["variant"] == "as-published")]
         if rows.empty or rows["mean"].isna().any():
             return ""
-        row = rows.iloc[0]
+        row = rows.iloc[0].to_dict()
         shown = percent if metric == "test_accuracy" else "{:.3f}".format
         where = "within" if row["within"] else "outside"
         interval = f"{shown(row['predicted_low'])} to {shown(row['predicted_high'])}"
         texts.append(f"{shown(row['mean'])} ({where} the predicted {interval})")
+    shares = {**row, "n": row["runs"]}
     return (
         f"{spoken(run)} ends at a training loss of {texts[0]} and a test accuracy of {texts[1]}, "
-        f"n = {int(row['n'])}"
+        f"n = {int(row['n'])} ({untrained_of(shares)})"
     )
 
 
 def off_by_one(estimates: Estimates) -> str:
     """What applying the schedule one epoch late changes for cosine, in words."""
+    about = "what the schedule's being one epoch late changes"
     rows = [
         frame[frame["run"] == "cosine"]
         for frame in (estimates["test_accuracy_differences"], estimates["train_loss_differences"])
     ]
-    if any(each.empty or each[["low", "high"]].isna().any(axis=None) for each in rows):
-        return "what the schedule's being one epoch late changes needs two common seeds"
+    if any(each.empty for each in rows):
+        return f"{about} was not measured"
     accuracy, loss = (each.iloc[0] for each in rows)
+    failed = int(accuracy["untrained_intended"]), int(accuracy["untrained_published"])
+    shares = f"{failed[0]} untrained without the delay, {failed[1]} with it"
+    if min(accuracy["n"], loss["n"]) < FEWEST:
+        n = count(int(min(accuracy["n"], loss["n"])), "common seed")
+        return f"too few seeds to say {about}: {n} that trained, and it takes {FEWEST}; {shares}"
+    if abs(failed[0] - failed[1]) >= REVERSING:
+        return f"{about} of the accuracy is left open, for the runs that did not train: {shares}"
     clear = accuracy["low"] > 0 or accuracy["high"] < 0
     return (
         "without the delay of one epoch cosine's test accuracy changes by "
         f"{100 * accuracy['mean']:+.2f} points (95 % interval {100 * accuracy['low']:+.2f} to "
-        f"{100 * accuracy['high']:+.2f}, {'which excludes' if clear else 'which includes'} 0) and "
-        f"its training loss by {loss['mean']:+.3f}"
+        f"{100 * accuracy['high']:+.2f}, {'which excludes' if clear else 'which includes'} 0, over "
+        f"{count(int(accuracy['n']), 'common seed')}) and its training loss by "
+        f"{loss['mean']:+.3f}; {shares}"
     )

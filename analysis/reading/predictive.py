@@ -28,20 +28,14 @@ MEASURES = ("accuracy", "calibrated_nll", "nll", "brier", "ece")
 def measured(trials: pd.DataFrame, predictive: pd.DataFrame, split: str) -> pd.DataFrame:
     """The trials with MEASURES of their sampled weights on a split, samples and noise_temperature.
 
-    A diverged run, whose value is a guess's, predicts all classes alike: its NLL is -log(value),
-    its Brier score 1 - value, its ECE 0.
+    A run that is untrained has none.
     """
     measures = predictive[(predictive["weights"] == SAMPLED) & (predictive["split"] == split)]
     measures = measures[["trial", *MEASURES, "samples", "noise_temperature"]]
     # A parameter of another program may have the name of a measure.
     rest = trials[trials.columns.difference(measures.columns[1:], sort=False)]
     joined = rest.merge(measures, on="trial", how="left")
-    diverged = joined["state"] == "diverged"
-    guess = joined.loc[diverged, "value"]
-    surprise = -np.log(guess.clip(lower=1e-9))
-    joined.loc[diverged, list(MEASURES)] = np.column_stack(
-        [guess, surprise, surprise, 1.0 - guess, np.zeros(len(guess))]
-    )
+    joined.loc[joined["state"] != "complete", list(MEASURES)] = np.nan
     return joined
 
 

@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
-from analysis.estimators.intervals import mean_interval
+from analysis.estimators.intervals import DIFFERENCE, mean_interval
 from analysis.estimators.learning_curves import gap_at_equal_loss
 from analysis.figures.axes import percent_ticks
 from analysis.figures.style import INK, Picture, canvas, picture, spoken, style
-from analysis.fresh_seeds.frames import chosen, confirm_runs, ids
+from analysis.fresh_seeds.frames import ids, represented_runs
 from analysis.section import Estimates, on_fresh_seeds
 from analysis.study import Study
 from analysis.table import LOSS, PERCENT, RUNS, SCHEDULE, TEST_RUNS, Column, N, Table, bounded
@@ -41,9 +41,7 @@ ABOUT = on_fresh_seeds(
 
 def estimate(study: Study) -> Estimates:
     """gaps: a row for each family; see ABOUT."""
-    arms = chosen(study)
-    runs = confirm_runs(study)
-    candidates = runs[runs["origin"].isin(arms["origin"]) & (runs["role"] == "candidate")]
+    candidates = represented_runs(study)
     curves = study.stage("confirm").curves
     gaps = gap_at_equal_loss(curves, candidates).rename(
         columns={"gap": "gap_accuracy", "low": "gap_accuracy_low", "high": "gap_accuracy_high"}
@@ -61,7 +59,9 @@ def _at_end(study: Study, family: object) -> dict[str, object]:
     """Test minus training error after the last epoch of the family's complete test runs."""
     tested = study.stage("test").ended(["complete"])
     family_runs = tested[tested["family"] == family]
-    gap = mean_interval(family_runs["train_accuracy"] - family_runs["test_accuracy"])
+    gap = mean_interval(
+        family_runs["train_accuracy"] - family_runs["test_accuracy"], within=DIFFERENCE
+    )
     return {
         "test_gap_accuracy": gap.mean,
         "test_gap_accuracy_low": gap.low,
@@ -128,5 +128,5 @@ def _gap(row: dict[object, object]) -> str:
     name = spoken(str(row["family"]))
     mean, low, high = (float(str(row[f"gap_accuracy{end}"])) for end in ("", "_low", "_high"))
     if np.isnan(low):
-        return f"{points(mean)} ({name}, one seed)"
+        return f"{points(mean)} ({name}, too few seeds for an interval)"
     return f"{points(mean)} ({name}, 95 % interval {100 * low:.1f} to {100 * high:.1f})"

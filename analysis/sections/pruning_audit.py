@@ -22,7 +22,7 @@ from optuna.storages import InMemoryStorage
 from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
 
-from analysis.estimators.intervals import mean_interval
+from analysis.estimators.bounded import bounded_interval
 from analysis.figures.fitting import outside_legend
 from analysis.figures.style import INK, Picture, canvas, picture
 from analysis.section import About, Estimates
@@ -43,18 +43,24 @@ ABOUT = About(
     {
         "audit": Table(
             "Pruners, and stopping all trials of a schedule but the best at one epoch: means over "
-            "schedules with 95 % intervals. Epochs saved: share of those trained. Best lost: share "
-            "of random orders in which the best trial of a schedule was stopped. Regret: best "
-            "final accuracy minus the best among trials that ran to their end. False prune: share "
-            "of the best quarter that was stopped.",
+            "schedules with 95 % intervals for new schedules, which carry the luck of the orders, "
+            "too. Epochs saved: share of those trained. Best lost: share of random orders in "
+            "which the best trial of a schedule was stopped. Regret: best final accuracy minus "
+            "the best among trials that ran to their end; its interval takes it that no rule "
+            "costs more in a schedule than any rule did here in one order, or than half of the "
+            "trials would. False prune: share of the best quarter that was stopped.",
             (
                 *(_RULE, Column("schedules")),
                 *(column for name in MEASURES for column in bounded(name, PERCENT)),
             ),
         ),
         "audit_by_schedule": Table(
-            "The pruners within each schedule: means over random orders.",
-            (_RULE, SCHEDULE, N, *(Column(name, PERCENT) for name in MEASURES)),
+            "The pruners within each schedule: means over random orders of n trials, with 95 % "
+            "intervals for new orders of the same trials.",
+            (
+                *(_RULE, SCHEDULE, N, Column("orders")),
+                *(column for name in MEASURES for column in bounded(name, PERCENT)),
+            ),
         ),
     },
     applies=lambda spec: spec.bank,
@@ -62,7 +68,6 @@ ABOUT = About(
 MOST = 40  # trials of a schedule in one order; of a larger bank each order draws other ones
 WORK = 10_000  # epochs to replay with each pruner, 2 to 3 s for all of them
 ORDERS = (4, 40)  # at least and at most
-FEWEST = 3  # schedules from which an interval over them is given
 # Of the pruners, in their order.
 _LOOKS = (
     *(("#e69f00", "s"), ("#0072b2", "o"), ("#009e73", "^"), ("#cc79a7", "D")),
@@ -89,12 +94,14 @@ def estimate(study: Study) -> Estimates:
     `replays` for pruners and for stopping at an epoch."""
     rng = np.random.default_rng(study.spec.seed)
     replayed = replays(study.spec, bank(study), generator=rng)
-    audit, spread = over_schedules(replayed)
+    audit, spread = over_schedules(replayed, replayed["most_regret"].max())
     pruned = replayed["rule"].isin(audited())
     return {
         "audit": audit,
         "spread": spread,
-        "audit_by_schedule": replayed[pruned].reset_index(drop=True),
+        "audit_by_schedule": replayed[pruned][ABOUT.tables["audit_by_schedule"].names].reset_index(
+            drop=True
+        ),
         "stops_by_schedule": replayed[~pruned].reset_index(drop=True),
     }
 
@@ -123,8 +130,10 @@ def bank(study: Study) -> dict[str, list[Curve]]:
 def replays(
     spec: StudySpec, families: Mapping[str, Sequence[Curve]], *, generator: np.random.Generator
 ) -> pd.DataFrame:
-    """Every rule over the same random orders of each family: rule, family, n (trials in an order)
-    and `measures`, means over the orders.
+    """Every rule over the same random orders of each family: rule, family, n (trials in an order),
+    orders, most_regret (what a rule is taken to cost at most there: the most that any did in one
+    order, or best minus median result) and `measures`, means over the orders with _low and _high of
+    `bounded_interval` over them.
 
     rule: a pruner's name, or ``stop at epoch i`` for every i before the last. An order takes new
     slots of the family, so that another random tenth of the trials are its controls, which no
@@ -144,7 +153,35 @@ def replays(
                 ends |= {f"stop at epoch {i}": stop_at(drawn, i) for i in range(1, epochs)}
                 rows += [(rule, family, len(drawn), *measures(drawn, ends[rule])) for rule in ends]
     frame = pd.DataFrame(rows, columns=["rule", "family", "n", *MEASURES])
-    return frame.groupby(["rule", "family", "n"], sort=False).mean().reset_index()
+    most = {family: _half_regret(curves) for family, curves in families.items()}
+    return _over_orders(frame, most)
+
+
+def _half_regret(curves: Sequence[Curve]) -> float:
+    """What half of a schedule's trials would cost at least: best minus median result."""
+    values = np.array([curve.value for curve in curves])
+    return float(values.max() - np.median(values))
+
+
+def _over_orders(frame: pd.DataFrame, half_regret: Mapping[str, float]) -> pd.DataFrame:
+    """`replays` from its single orders."""
+    columns = ["rule", "family", "n", "orders", "most_regret"]
+    worst = frame.groupby("family")["regret_in_accuracy"].max().to_dict()
+    rows = []
+    for (rule, family, n), group in frame.groupby(["rule", "family", "n"], sort=False):
+        most = max(worst[family], half_regret[str(family)])
+        row: dict[str, Any] = dict(zip(columns, (rule, family, n, len(group), most), strict=True))
+        for name in MEASURES:
+            row |= _bounds(name, group[name], most if name == "regret_in_accuracy" else 1.0)
+        rows.append(row)
+    ends = [f"{name}{end}" for name in MEASURES for end in ("", "_low", "_high")]
+    return pd.DataFrame(rows, columns=[*columns, *ends])
+
+
+def _bounds(name: str, values: pd.Series, most: float) -> dict[str, float]:
+    """A measure's mean with its interval, under its names."""
+    one = bounded_interval(values, most)
+    return {name: one.mean, f"{name}_low": one.low, f"{name}_high": one.high}
 
 
 def replay(
@@ -221,21 +258,24 @@ def measures(
     return saved, float(regret > 0), regret, float(stopped[top].mean())
 
 
-def over_schedules(replayed: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+def over_schedules(
+    replayed: pd.DataFrame, most_regret: float = 1.0
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Means and spread over families, a row for each rule.
 
-    First: rule, schedules, and MEASURES with _low and _high of `mean_interval` over families, kept
-    within [0, 1]; NaN below FEWEST families. The orders of one bank are no other banks, so that
-    only families are units. Second: rule, and MEASURES with _least and _most of a family.
+    First: rule, schedules, and MEASURES with _low and _high of `bounded_interval` over families;
+    NaN below FEWEST (`estimators.skew`) of them. The orders of one bank are no other banks, so that
+    only families are units; their means differ by the luck of their orders, too, which the interval
+    so carries. most_regret: what a rule can cost in a schedule at most. Second: rule, and MEASURES
+    with _least and _most of a family.
     """
     means, spreads = [], []
     for rule, group in replayed.groupby("rule", sort=False):
         mean: dict[str, Any] = {"rule": rule, "schedules": len(group)}
         spread: dict[str, Any] = {"rule": rule}
         for name in MEASURES:
-            one = mean_interval(group[name])
-            low, high = np.clip([one.low, one.high], 0, 1) if one.n >= FEWEST else (np.nan, np.nan)
-            mean |= {name: one.mean, f"{name}_low": low, f"{name}_high": high}
+            most = most_regret if name == "regret_in_accuracy" else 1.0
+            mean |= _bounds(name, group[name], most)
             spread |= {f"{name}_least": group[name].min(), f"{name}_most": group[name].max()}
         means.append(mean)
         spreads.append(spread)
@@ -321,7 +361,7 @@ def _regret(row: Mapping[Hashable, Any]) -> str:
     mean, low, high = (100 * row[f"regret_in_accuracy{bound}"] for bound in ("", "_low", "_high"))
     text = f"mean regret {mean:.2f} points"
     if np.isnan(low):
-        return text
+        return f"{text}; too few schedules to bound it"
     if low == high:
         return f"{text}, the same in every schedule"
     return f"{text}, 95 % interval {low:.2f} to {high:.2f}"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -14,8 +17,8 @@ from analysis.reading.predictive import WEIGHTS
 from analysis.reading.states import RESULTS
 from analysis.section import FEWEST_SEEDS, About, Estimates
 from analysis.study import Study
-from analysis.table import ORIGIN, PERCENT, SCHEDULE, TEST_RUNS, N, Table, bounded
-from search_spaces.words.phrases import percent
+from analysis.table import ORIGIN, PERCENT, SCHEDULE, TEST_RUNS, Column, N, Table, bounded
+from search_spaces.words.phrases import count, percent
 
 ABOUT = About(
     "The chosen configurations on the test images",
@@ -25,9 +28,9 @@ ABOUT = About(
             "Test accuracy of the configuration that validation chose for each schedule: mean "
             "over fresh seeds with a 95 % interval for new seeds and new test images; read once a "
             "run, after training. Best epoch: by validation accuracy, which flatters noisy rates. "
-            "Averaged: the horizon-free average of the weights. A diverged run counts as a guess.",
+            "Averaged: the horizon-free average of the weights. Of the runs that trained.",
             (
-                *(SCHEDULE, ORIGIN, N),
+                *(SCHEDULE, ORIGIN, N, Column("untrained")),
                 *(column for each in WEIGHTS for column in bounded(f"{each}_accuracy", PERCENT)),
                 TEST_RUNS,
             ),
@@ -40,8 +43,9 @@ _MARKS = {"last": "o", "averaged": "s", "best": "^"}
 
 
 def estimate(study: Study) -> Estimates:
-    """winners: a row for each family; accuracies: family, weights, n, accuracy, accuracy_low,
-    accuracy_high, seed_se, image_se (what more seeds cannot remove); seeds: single runs."""
+    """winners: a row for each family; accuracies: family, weights, n, untrained, accuracy,
+    accuracy_low, accuracy_high, seed_se, image_se (what more seeds cannot remove); seeds: single
+    runs."""
     frame = accuracies(study)
     singles = [
         (str(family), weights, value)
@@ -54,18 +58,19 @@ def estimate(study: Study) -> Estimates:
 
 
 def accuracies(study: Study) -> pd.DataFrame:
-    """Test accuracy of each family and set of weights with its `crossed_interval`, within [0, 1]:
-    with two or three seeds the bounds may leave what a share can be."""
+    """Test accuracy of each family and set of weights over the runs that trained, with its
+    `crossed_interval`."""
     rows = []
     for weights in WEIGHTS:
-        for family, known in on_test(study, weights).correct.items():
-            known = known[~np.isnan(known).any(axis=1)]
-            if len(known):
-                interval = crossed_interval(known)
-                low, high = np.clip([interval.low, interval.high], 0.0, 1.0)
-                values = (interval.n, interval.mean, float(low), float(high))
+        scores = on_test(study, weights)
+        for family, correct in scores.correct.items():
+            known = correct[~np.isnan(correct).any(axis=1)]
+            untrained = int(scores.untrained[family].sum())
+            interval = crossed_interval(known)
+            values = (interval.n, untrained, interval.mean, interval.low, interval.high)
+            if len(known) or untrained:
                 rows.append((family, weights, *values, interval.seed_se, interval.image_se))
-    columns = ["family", "weights", "n", "accuracy", "accuracy_low", "accuracy_high"]
+    columns = ["family", "weights", "n", "untrained", "accuracy", "accuracy_low", "accuracy_high"]
     return pd.DataFrame(rows, columns=[*columns, "seed_se", "image_se"])
 
 
@@ -79,7 +84,7 @@ def _wide(study: Study, frame: pd.DataFrame) -> pd.DataFrame:
         row = {"family": arm["family"], "origin_trial": arm["origin"]}
         for score in frame[frame["family"] == arm["family"]].to_dict("records"):
             name = f"{score['weights']}_accuracy"
-            row |= {"n": score["n"], name: score["accuracy"]}
+            row |= {"n": score["n"], "untrained": score["untrained"], name: score["accuracy"]}
             row |= {
                 f"{name}_low": score["accuracy_low"],
                 f"{name}_high": score["accuracy_high"],
@@ -91,7 +96,7 @@ def _wide(study: Study, frame: pd.DataFrame) -> pd.DataFrame:
 
 def draw(estimates: Estimates) -> list[Picture]:
     """A row for each family: three intervals and the single runs."""
-    frame, seeds = estimates["accuracies"], estimates["seeds"]
+    frame, seeds = estimates["accuracies"].dropna(subset=["accuracy"]), estimates["seeds"]
     if frame.empty:
         return []
     names = list(estimates["winners"]["family"])
@@ -141,16 +146,21 @@ def conclude(estimates: Estimates) -> str:
     last = frame[frame["weights"] == "last"].sort_values("accuracy", ascending=False)
     if last.empty:
         return "No chosen configuration has met the test images yet."
-    means = "; ".join(
-        f"{spoken(row['family'])} {with_interval(row, 'accuracy')}"
-        for row in last.to_dict("records")
-    )
+    means = "; ".join(_words(row) for row in last.to_dict("records"))
     return f"Test accuracy of the last epoch's weights: {means}."
 
 
+def _words(row: Mapping[Hashable, Any]) -> str:
+    name, runs = spoken(str(row["family"])), row["n"] + row["untrained"]
+    if not row["n"]:
+        return f"none of {count(runs, 'run')} of {name} trained"
+    end = f", {row['untrained']} of {count(runs, 'run')} untrained" if row["untrained"] else ""
+    return f"{name} {with_interval(row, 'accuracy')}{end}"
+
+
 def with_interval(row: object, name: str) -> str:
-    """A share with its 95 % interval, or a note that one run has none."""
+    """A share with its 95 % interval, or a note that too few runs have none."""
     value, low, high = (row[each] for each in (name, f"{name}_low", f"{name}_high"))  # type: ignore[index]
     if np.isnan(low):
-        return f"{percent(value)} (one seed, no interval)"
+        return f"{percent(value)} (too few seeds for an interval)"
     return f"{percent(value)} ({percent(low)} to {percent(high)})"

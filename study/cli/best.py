@@ -62,7 +62,7 @@ def best_facts(
             "family": chosen.family,
             "search_trial": chosen.origin,
             "seeds": chosen.seeds,
-            "lost": chosen.untrained,
+            "untrained": chosen.untrained,
             "accuracy": _number(chosen.accuracy),
             "accuracy_low": _number(chosen.low),
             "accuracy_high": _number(chosen.high),
@@ -105,7 +105,7 @@ def _mean(chosen: Settled) -> str:
         return f"no run of {count(chosen.untrained, 'seed')} trained: no"
     seeds = count(chosen.seeds, "seed")
     if math.isnan(chosen.low):
-        return f"{percent(chosen.accuracy)} (mean of {seeds}, no interval)"
+        return f"{percent(chosen.accuracy)} (mean of {seeds}, too few for an interval)"
     bounds = f"95 % interval {percent(chosen.low)} to {percent(chosen.high)}"
     return f"{percent(chosen.accuracy)} (mean of {seeds}, {bounds})"
 
@@ -117,22 +117,21 @@ def _basis(study: Study, chosen: Settled) -> str:
     trials = numbered("trial", chosen.trials)
     untrained = ""
     if chosen.untrained:
-        counted = "included" if chosen.stage == "test" else "left out of the mean"
-        untrained = f" {count(chosen.untrained, 'run')} stalled or diverged, {counted}."
-    if chosen.origin is None:
+        runs = chosen.seeds + chosen.untrained
+        untrained = f" Untrained: {chosen.untrained} of {count(runs, 'run')}, left out of the mean."
+    if study.spec.designed:
         return f"The highest mean of the design, on the images that judge it ({trials}).{untrained}"
     confirmed = sibling(study.name, "confirm")
     where = (
-        "has, of the search's configurations of every schedule, the best mean validation accuracy "
-        f"on the fresh seeds of {confirmed!r}"
+        "does best in pairs on the fresh seeds and validation images of "
+        f"{confirmed!r}, of the configurations of every schedule"
     )
     if chosen.stage == "confirm":
         judged = f", which chose it and judge it here ({trials})"
     else:
         judged = f" and was tested in {sibling(study.name, 'test')!r} ({trials})"
-    return (
-        f"Trial {chosen.origin} of {study.name!r} {where}{judged}.{untrained}{_left(study, chosen)}"
-    )
+    name = "The grid's configuration" if chosen.origin is None else f"Trial {chosen.origin}"
+    return f"{name} of {study.name!r} {where}{judged}.{untrained}{_left(study, chosen)}"
 
 
 def _left(study: Study, chosen: Settled) -> str:

@@ -311,7 +311,7 @@ def plant_stages(
     path: Path,
     name: str,
     *,
-    seeds: int = 3,
+    seeds: int = 5,
     top: int = 2,
     noise: float = 0.004,
     states: dict[str, dict[int, str]] | None = None,

@@ -19,8 +19,9 @@ from tests.analysis.conftest import plant_stages, plant_study
 ESTIMATORS = tuple(
     f"analysis.estimators.{name}"
     for name in (
-        *("comparison", "fits", "intervals", "learning_curves", "outcomes", "responses"),
-        "tuning",
+        *("best", "bounded", "comparison", "fits", "intervals", "learning_curves"),
+        *("multiplicity", "outcomes", "planning", "responses", "seeds", "shares", "skew"),
+        *("tuning", "warmups"),
     )
 )
 STUDIES = (

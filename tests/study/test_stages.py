@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -16,7 +15,7 @@ from search_spaces.config import Arm, Budget, Parameters, Range
 from search_spaces.spaces import SPACES
 from study import stages
 from study.spec import StudySpec
-from study.stages import candidates, chosen, confirm_spec, likely_test_spec, mean_scores, sibling
+from study.stages import candidates, chosen, confirm_spec, likely_test_spec, results, sibling
 
 settings.register_profile(
     "lrstudy", derandomize=True, deadline=None, database=None, max_examples=60
@@ -291,11 +290,10 @@ def test_the_highest_mean_over_the_seeds_is_chosen() -> None:
     }
     assert origins(spec, runs(spec, scores)) == [4, 3]
     assert origins(spec, runs(spec, scores)[::-1]) == [4, 3]
-    means = mean_scores(spec, runs(spec, scores))
-    assert list(means) == list(range(len(spec.arms)))
-    for index, mean in means.items():
-        values = [value for value in scores.get(index, [0.2]) if value is not None]
-        assert mean == pytest.approx(np.mean(values))
+    found = results(spec, runs(spec, scores))
+    assert {run.arm for run in found} == set(range(len(spec.arms)))
+    for run in found:
+        assert run.score == scores.get(run.arm, [0.2] * 3)[run.replicate]
 
 
 def test_of_equal_means_the_searchs_favourite_is_chosen() -> None:
@@ -305,14 +303,29 @@ def test_of_equal_means_the_searchs_favourite_is_chosen() -> None:
     assert origins(spec, runs(spec, equal)[::-1]) == [2, 3]
 
 
-def test_a_diverged_run_counts_as_the_worst_and_a_stalled_one_with_its_score() -> None:
+@pytest.mark.parametrize("outcome", ["diverged", "stalled"])
+def test_one_untrained_run_more_is_borne_and_two_are_not(outcome: str) -> None:
+    """Arm 0 comes from trial 2, arm 1 from trial 4."""
     spec = confirmed()
-    trials = runs(spec, {0: [0.9, 0.9, 0.1], 1: [0.7, 0.7, 0.7]})
-    trials[2 * len(spec.arms)].set_user_attr("outcome", "diverged")
-    assert origins(spec, trials)[0] == 4
-    trials = runs(spec, {0: [0.9, 0.9, 0.4], 1: [0.7, 0.7, 0.7]})
-    trials[2 * len(spec.arms)].set_user_attr("outcome", "stalled")
-    assert origins(spec, trials)[0] == 2
+    for failures, origin in ((1, 2), (2, 4)):
+        trials = runs(spec, {0: [0.9, 0.9, 0.9], 1: [0.7, 0.7, 0.7]})
+        for seed in range(failures):
+            trials[seed * len(spec.arms)].set_user_attr("outcome", outcome)
+        assert origins(spec, trials)[0] == origin
+
+
+def test_of_a_single_family_the_grid_competes_and_the_ladder_does_not() -> None:
+    """So that question 1 tests the rate that it calls best."""
+    spec = search("fixed_rate", ("constant",))
+    trials = [trial(n, "constant", {"base_lr": 0.1 + n / 10}, 0.5 + n / 100) for n in range(8)]
+    found = confirm_spec("it", spec, trials, top=1, seeds=3, train_images=1000)
+    for index, arm in enumerate(found.arms):
+        [best] = chosen(found, runs(found, {index: [0.9] * 3}))
+        assert best == arm
+    ladder = found.arms[-1].model_copy(update={"budget": found.budget})
+    climbing = found.model_copy(update={"arms": (*found.arms[:-1], ladder)})
+    [best] = chosen(climbing, runs(climbing, {len(found.arms) - 1: [0.9] * 3}))
+    assert best.budget is None
 
 
 def test_grid_runs_are_not_chosen_however_good() -> None:
@@ -322,12 +335,14 @@ def test_grid_runs_are_not_chosen_however_good() -> None:
     assert origins(spec, runs(spec, {index: [0.99] * 3 for index in grid})) == [2, 3]
 
 
-def test_seeds_and_arms_that_failed_for_good_are_missing_from_the_mean() -> None:
+def test_seeds_and_arms_that_failed_for_good_are_missing_and_common_seeds_decide() -> None:
+    """Arm 0 has the higher mean, from the seed on which arm 1 is better."""
     spec = confirmed()
     trials = runs(spec, {0: [None, None, 0.8], 1: [0.7, 0.7, 0.9], 2: [None] * 3})
-    assert origins(spec, trials) == [2, 1]
-    assert mean_scores(spec, trials)[0] == 0.8
-    assert 2 not in mean_scores(spec, trials)
+    assert origins(spec, trials) == [4, 1]
+    found = results(spec, trials)
+    assert [(run.replicate, run.score) for run in found if run.arm == 0] == [(2, 0.8)]
+    assert 2 not in {run.arm for run in found}
     constant: dict[int, list[float | None]] = {
         index: [None] * 3 for index, arm in enumerate(spec.arms) if arm.family == "constant"
     }

@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.estimators.comparison import best_set
+from analysis.estimators.best import best_set
 from analysis.estimators.responses import response
+from analysis.estimators.seeds import by_seed
 from analysis.figures.axes import accuracy_axis, cut_off
 from analysis.figures.style import Picture, canvas, picture, spoken, style
 from analysis.fresh_seeds import pairs
-from analysis.fresh_seeds.frames import by_seed, chosen_runs, confirm_runs, ids
+from analysis.fresh_seeds.frames import chosen_runs, confirm_runs, ids
 from analysis.fresh_seeds.missing import missing, missing_words
 from analysis.progress import best_trial
 from analysis.questions.any_space.search import QUESTION, configuration
@@ -31,13 +32,13 @@ from analysis.table import (
     RUNS,
     SCHEDULE,
     STALLED,
-    YES_NO,
     Column,
     N,
     Table,
 )
 from analysis.wording import Sentence, sentence, with_trial
 from search_spaces.words.phrases import count, percent
+from study.choosing import choose
 
 ABOUT = About(
     "The best configurations on fresh seeds",
@@ -45,22 +46,24 @@ ABOUT = About(
     {
         "configurations": Table(
             "The configurations that the search found best, on fresh seeds and validation images: "
-            "mean of the complete runs with its 95 % interval over seeds. Best set: those that a "
-            "one-sided paired test, adjusted for all of them, cannot tell from the best mean; a "
-            "lost run takes part with the score it got.",
+            "mean of the runs that trained with its 95 % interval over seeds. Standing: best, by "
+            "pairs within seeds; tied with it or worse, by one-sided paired tests adjusted for all "
+            "of them, over the seeds on which both trained.",
             (
                 *(SCHEDULE, ORIGIN, Column("configuration"), N, Column("complete"), DIVERGED),
-                *(STALLED, *ACCURACY, Column("in_best_set", YES_NO, "in the best set"), RUNS),
+                *(STALLED, *ACCURACY, Column("standing"), RUNS),
             ),
         ),
         "pairs": Table(
-            "One schedule minus each other one, the chosen configurations paired by seed: mean "
-            "difference with its 95 % interval for new seeds and, where test images were read, new "
-            "images; the interval after Holm's correction over these pairs, which decides better "
-            "and worse; share of seeds on which it wins (Wilson); the verdict on it; how many more "
-            "seeds would resolve it.",
+            "One schedule minus each other one, the chosen configurations paired by seed, over the "
+            "n seeds on which both trained: mean difference with its 95 % interval for new seeds "
+            "and, where test images were read, new images; the interval after Holm's correction "
+            "over these pairs, which decides better and worse; share of seeds on which it wins "
+            "(Wilson), and of all seeds with untrained runs ranked last; the verdict on it; the "
+            "order of size of the seeds that would resolve it.",
             pairs.COLUMNS,
         ),
+        "untrained": pairs.UNTRAINED,
     },
     stage="confirm",
     needs=3,
@@ -68,27 +71,33 @@ ABOUT = About(
 
 
 def estimate(study: Study) -> Estimates:
-    """configurations: a row for each candidate, highest mean first, see ABOUT; pairs: `pairs.table`
-    of comparison: `pairs.pairs` of one family with every other; missing."""
+    """configurations: a row for each candidate, best first, see ABOUT; pairs: `pairs.table`
+    of comparison: `pairs.pairs` of one family with every other; untrained; missing."""
     comparison = _comparison(study)
     return {
         "configurations": _configurations(study),
         "pairs": pairs.table(comparison),
         "comparison": comparison,
+        "untrained": pairs.untrained(study, _weights(study)),
         "missing": missing(study),
     }
 
 
 def _comparison(study: Study) -> pd.DataFrame:
-    weights = "sampled" if study.spec.search_space.SAMPLES_WEIGHTS else "last"
-    means = chosen_runs(study).groupby("family")["value"].mean()
-    if means.empty:
+    weights = _weights(study)
+    outcomes = by_seed(chosen_runs(study), "family")
+    best = choose(outcomes.accuracy, outcomes.untrained).best
+    if best is None:
         return pairs.pairs(study, "", weights)
-    frame = pairs.pairs(study, str(means.idxmax()), weights)
+    frame = pairs.pairs(study, str(outcomes.accuracy.columns[best]), weights)
     if frame.empty or frame["stage"].iloc[0] == "test":
         return frame
-    best = best_trial(study.trials)
-    return frame if best is None else pairs.pairs(study, str(best["family"]), weights)
+    found = best_trial(study.trials)
+    return frame if found is None else pairs.pairs(study, str(found["family"]), weights)
+
+
+def _weights(study: Study) -> str:
+    return "sampled" if study.spec.search_space.SAMPLES_WEIGHTS else "last"
 
 
 def _configurations(study: Study) -> pd.DataFrame:
@@ -96,21 +105,20 @@ def _configurations(study: Study) -> pd.DataFrame:
     runs = runs[runs["role"] == "candidate"]
     names = {"mean": "accuracy", "low": "accuracy_low", "high": "accuracy_high"}
     frame = response(runs, ["arm"]).rename(columns=names)
-    scores = by_seed(runs, "arm")
-    whole = len(scores.dropna()) > 0
-    inside = best_set(scores).set_index("name")["in_set"] if whole else pd.Series(dtype=object)
+    ranked = best_set(*by_seed(runs, "arm"))
+    places = pd.Series(ranked.index, ranked["name"])
     arms = [study.stage("confirm").spec.arms[int(arm)] for arm in frame["arm"]]
     frame = frame.assign(
         family=[arm.family for arm in arms],
         origin_trial=pd.array([arm.origin for arm in arms], dtype="Int64"),
         configuration=[configuration(arm.parameters) for arm in arms],
-        in_best_set=frame["arm"].map(inside),
+        standing=frame["arm"].map(ranked.set_index("name")["standing"]),
         confirm_trials=pd.Series(
             [ids(runs[runs["arm"] == arm]) for arm in frame["arm"]], frame.index, dtype=object
         ),
-        all_runs=frame["arm"].map(runs.groupby("arm")["value"].mean()),
+        place=frame["arm"].map(places),
     )
-    frame = frame.sort_values("all_runs", ascending=False, ignore_index=True)
+    frame = frame.sort_values("place", ignore_index=True)
     return frame[ABOUT.tables["configurations"].names]
 
 
@@ -133,7 +141,7 @@ def _means(estimates: Estimates) -> list[Picture]:
         one = axes[0, 0]
         for place, row in enumerate(known.to_dict("records")):
             colour, mark = style(row["family"])
-            fill = "white" if row["in_best_set"] is False else colour
+            fill = colour if row["standing"] in ("best", "tied", "too few") else "white"
             one.plot([row["accuracy_low"], row["accuracy_high"]], [place] * 2, color=colour)
             one.plot(row["accuracy"], place, mark, color=colour, mfc=fill, ms=7)
         names = zip(known["family"], known["origin_trial"], strict=True)
@@ -148,55 +156,67 @@ def _means(estimates: Estimates) -> list[Picture]:
                 "configurations",
                 "Mean validation accuracy of each configuration on fresh seeds with its interval, "
                 f"a row each. {conclude(estimates)}",
-                "Marks: means of the complete runs over seeds; lines: 95 % intervals, cut off "
-                "where they leave the picture. Open: can be told from the best. The trial is that "
-                "of the search. The axis is logarithmic in the error.",
+                "Marks: means of the runs that trained; lines: 95 % intervals, cut off where "
+                "they leave the picture. Open: worse than the best, or more often untrained. The "
+                "trial is that of the search. The axis is logarithmic in the error.",
             )
         ]
 
 
 def conclude(estimates: Estimates) -> Sentence | str:
-    """The configuration with the highest mean, what ties with it, and the pairs of schedules."""
-    known = estimates["configurations"].dropna(subset=["accuracy"])
-    end = missing_words(estimates["missing"])
-    if known.empty:
-        return f"No configuration has a complete run on fresh seeds yet{end}."
-    return sentence(_best(known), "; ", _pairs(estimates["comparison"]), f"{end}.")
+    """The best configuration, what ties with it, and the pairs of schedules."""
+    known, end = estimates["configurations"], missing_words(estimates["missing"])
+    if not known["accuracy"].notna().any():
+        return f"No configuration has a run that trained on fresh seeds yet{end}."
+    return sentence(_best(known), "; ", _pairs(estimates), f"{end}.")
 
 
 def _best(known: pd.DataFrame) -> Sentence:
     first, *others = known.to_dict("records")
-    ties = sum(row["in_best_set"] is True for row in others)
-    if not others:
-        tied = "it is the only one"
-    elif first["n"] < 2 or pd.isna(first["in_best_set"]):
-        tied = "the others cannot be compared with it yet"
-    elif len(others) == 1:
-        tied = f"the other {'cannot' if ties else 'can'} be told from it"
-    else:
-        tied = f"{ties} of the {count(len(others), 'other')} cannot be told from it"
     at = f" at {first['configuration']}" if first["configuration"] else ""
     return sentence(
-        with_trial(
-            f"Of {count(len(known), 'configuration')}, {spoken(str(first['family']))}{at}",
-            first["origin_trial"],
-        ),
-        f" has the highest mean on fresh seeds and validation images, {_mean(first)}; {tied}",
+        f"Of {count(len(known), 'configuration')}, ",
+        with_trial(f"{spoken(str(first['family']))}{at}", first["origin_trial"]),
+        f" is best on fresh seeds and validation images, {_mean(first)}; {_standings(others)}",
     )
+
+
+_STANDINGS = {
+    "tied": "cannot be told from it",
+    "worse": "{is_} worse",
+    "too few": "{has} too few common seeds with it to tell",
+    "more often untrained": "{is_} more often untrained",
+    "untrained": "never trained",
+}
+
+
+def _standings(others: list[dict[Hashable, Any]]) -> str:
+    """How many of the others stand how to the best."""
+    if not others:
+        return "it is the only one"
+    parts = []
+    for standing, words in _STANDINGS.items():
+        n = sum(row["standing"] == standing for row in others)
+        if n:
+            verb = {"is_": "is" if n == 1 else "are", "has": "has" if n == 1 else "have"}
+            parts.append(f"{n} {words.format(**verb)}")
+    head = "of the other" if len(others) == 1 else f"of the {len(others)} others"
+    return f"{head}, {', '.join(parts)}"
 
 
 def _mean(row: Mapping[Hashable, Any]) -> str:
     mean, low, high = (row[f"accuracy{bound}"] for bound in ("", "_low", "_high"))
     seeds = count(row["complete"], "seed")
     if np.isnan(low):
-        return f"{percent(mean)} ({seeds}, no interval)"
+        return f"{percent(mean)} ({seeds}, too few for an interval)"
     return f"{percent(mean)} (95 % interval {percent(low)} to {percent(high)}, {seeds})"
 
 
-def _pairs(comparison: pd.DataFrame) -> str:
+def _pairs(estimates: Estimates) -> str:
+    comparison = estimates["comparison"]
     if comparison.empty:
         return "there is no pair of schedules to compare"
-    text = pairs.sentence(comparison, str(comparison["first"].iloc[0]))
+    text = pairs.sentence(comparison, str(comparison["first"].iloc[0]), estimates["untrained"])
     if comparison["stage"].iloc[0] == "confirm":
         text += "; no test image was read yet, and validation images chose what they judge here"
     return text[0].lower() + text[1:]

@@ -18,13 +18,15 @@ ABOUT = on_fresh_seeds(
     space.QUESTION,
     {
         "pairs": Table(
-            "Cosine minus each other schedule, the chosen configurations paired by seed: mean "
-            "difference with its 95 % interval for new seeds and, where test images were read, new "
-            "images; the interval after Holm's correction over these pairs, which decides better "
-            "and worse; share of seeds on which cosine wins (Wilson); the verdict on cosine; how "
-            "many more seeds would resolve it.",
+            "Cosine minus each other schedule, the chosen configurations paired by seed, over the "
+            "n seeds on which both trained: mean difference with its 95 % interval for new seeds "
+            "and, where test images were read, new images; the interval after Holm's correction "
+            "over these pairs, which decides better and worse; share of seeds on which cosine wins "
+            "(Wilson), and of all seeds with untrained runs ranked last; the verdict on cosine; "
+            "the order of size of the seeds that would resolve it.",
             pairs.COLUMNS,
         ),
+        "untrained": pairs.UNTRAINED,
         "slopes": Table(
             "By how many points cosine's lead over each other schedule changes with every "
             "doubling of the problem (images x epochs), on validation images: least-squares slope, "
@@ -33,7 +35,7 @@ ABOUT = on_fresh_seeds(
         ),
         "ladder": Table(
             "Cosine minus each other schedule by size of the problem, on validation images: mean "
-            "over seeds with 95 % interval; pairs with a lost run are left out.",
+            "over seeds with 95 % interval; over the seeds on which both trained.",
             ladder.COLUMNS,
         ),
         "literature": Table(
@@ -46,12 +48,14 @@ ABOUT = on_fresh_seeds(
 
 
 def estimate(study: Study) -> Estimates:
-    """pairs: `pairs.table` of comparison: `pairs.pairs`; curves: `tuning.curves` of the search;
-    ladder, slopes, differences, trend: `ladder.climb`; literature; missing."""
+    """pairs: `pairs.table` of comparison: `pairs.pairs`; untrained: `pairs.untrained`; curves:
+    `tuning.curves` of the search; ladder, slopes, differences, trend: `ladder.climb`; literature;
+    missing."""
     comparison = pairs.pairs(study, FIRST)
     return {
         "pairs": pairs.table(comparison),
         "comparison": comparison,
+        "untrained": pairs.untrained(study),
         "curves": tuning.curves(study),
         **ladder.climb(ladder.on_ladder(study), FIRST),
         "literature": literature(),
@@ -79,8 +83,9 @@ def conclude(estimates: Estimates) -> str:
     """Against which schedules cosine is better, worse, equivalent or unresolved; the slope."""
     comparison, end = estimates["comparison"], "ImageNet itself was not run"
     if comparison.empty:
-        return f"There is no pair with cosine on fresh seeds yet; {end}."
-    text = pairs.sentence(comparison, FIRST)
+        never = pairs.shares_words(estimates["untrained"])
+        return f"There is no pair with cosine on fresh seeds yet{never}; {end}."
+    text = pairs.sentence(comparison, FIRST, estimates["untrained"])
     if comparison["stage"].iloc[0] == "confirm":
         text += "; no test image was read yet, and validation images chose what they judge here"
     return f"{text}; {ladder.trend(estimates)}{missing_words(estimates['missing'])}; {end}."

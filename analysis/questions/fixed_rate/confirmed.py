@@ -12,13 +12,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.estimators.comparison import best_set
+from analysis.estimators.best import best_set
 from analysis.estimators.fits import half_untrained, peak
-from analysis.estimators.intervals import mean_by
+from analysis.estimators.intervals import SHARE, mean_by, wilson
 from analysis.estimators.responses import response
+from analysis.estimators.seeds import by_seed
+from analysis.estimators.skew import FEWEST
 from analysis.figures.style import Picture
-from analysis.fresh_seeds.frames import by_seed, chosen, confirm_runs, ids
+from analysis.fresh_seeds.frames import chosen, confirm_runs, ids
 from analysis.fresh_seeds.missing import missing, missing_words
+from analysis.fresh_seeds.untrained import untrained_of
 from analysis.questions.fixed_rate.figures import gap_figure, learning_figure, response_figure
 from analysis.reading.states import RESULTS
 from analysis.section import Estimates, on_fresh_seeds
@@ -40,7 +43,7 @@ from analysis.table import (
     Table,
     bounded,
 )
-from analysis.wording import Sentence, Trials, listed, sentence, with_trial
+from analysis.wording import Sentence, Trials, joined, listed, sentence, with_trial
 from search_spaces import fixed_rate as space
 from search_spaces.words.phrases import count
 
@@ -49,151 +52,165 @@ ABOUT = on_fresh_seeds(
     space.QUESTION,
     {
         "rates": Table(
-            "Each rate over fresh seeds: mean accuracy on validation images and on the training "
-            "images of the last epoch, of the runs that were not lost, with 95 % intervals; "
-            "the best of several means flatters itself. In the best "
-            "set: cannot be told from the best mean, lost runs counted with their own score or, if "
-            "they diverged, as a guess (one-sided paired t tests at 5 %, Bonferroni).",
+            "Each rate over fresh seeds: runs that stalled or diverged, and their share with "
+            "Wilson's 95 % interval; mean accuracy on validation images and on the training images "
+            "of the last epoch, of the runs that trained, with 95 % intervals. Such a mean stands "
+            "alone: rates are ranked by pairs within seeds. Standing: best; tied with it or worse, "
+            "by one-sided paired tests at 5 % (Bonferroni) over the seeds on which both trained; "
+            "or more often untrained than a best one may be.",
             (
-                *(BASE_LR, N, Column("complete"), *(DIVERGED, STALLED), *ACCURACY),
-                *bounded("train_accuracy", PERCENT),
-                *(Column("in_best_set", YES_NO), Column("best", YES_NO), RUNS),
+                *(BASE_LR, N, Column("complete"), Column("untrained")),
+                *bounded("untrained_share", PERCENT),
+                *(DIVERGED, STALLED, *ACCURACY, *bounded("train_accuracy", PERCENT)),
+                *(Column("standing"), RUNS),
             ),
         ),
-        "lost": Table(
-            "The rate at which half of the runs are lost, at the best rate and above: a bracket "
-            "where the rates keep lost and other runs apart, else a fit with its 95 % interval.",
+        "half": Table(
+            "The rate at which half of the runs are untrained, at the best rate and above: a "
+            "bracket where the rates keep untrained and other runs apart, else a fit with its 95 % "
+            "interval.",
             (
-                *(Column("runs_that"), N, Column("lost"), *bounded("base_lr")),
+                *(Column("runs_that"), N, Column("untrained"), *bounded("base_lr")),
                 *(Column("fitted", YES_NO), RUNS),
             ),
         ),
         "tested": Table(
-            "The chosen rate on the test images: mean over fresh seeds with a 95 % interval for "
-            "new seeds and new test images.",
-            (SCHEDULE, ORIGIN, N, BASE_LR, *ACCURACY, TEST_RUNS),
+            "The chosen rate on the test images: runs, those that stalled or diverged and their "
+            "share with Wilson's 95 % interval; mean over the seeds that trained with a 95 % "
+            "interval for new seeds and new test images.",
+            (
+                *(SCHEDULE, ORIGIN, N, Column("trained"), Column("untrained")),
+                *bounded("untrained_share", PERCENT),
+                *(BASE_LR, *ACCURACY, TEST_RUNS),
+            ),
         ),
     },
 )
 _UNTRAINED = {"diverged": ("diverged",), "diverged or stalled": ("diverged", "stalled")}
 _MEAN = {"mean": "accuracy", "low": "accuracy_low", "high": "accuracy_high"}
+_SHARE = {"untrained_low": "untrained_share_low", "untrained_high": "untrained_share_high"}
 
 
 def estimate(study: Study) -> Estimates:
-    """rates: a row for each rate, see ABOUT; peak: the fields of `fits.peak` as base_lr,
-    base_lr_low and base_lr_high, and best_lr, the tested rate with the best mean; lost:
-    `half_untrained` for each of _UNTRAINED; tested: the chosen rate; seeds: single runs; curves:
-    `_curves`; missing: runs without a result."""
+    """rates: a row for each rate, see ABOUT; peak: the fields of `fits.peak`; half:
+    `half_untrained` for each of _UNTRAINED; tested: the chosen rate; absent: rates of the plan
+    without any result; seeds: single runs; curves, untrained_curves: `_curves`; missing: runs
+    without a result."""
     runs = confirm_runs(study)
-    rates = rates_of(runs)
-    best = float(rates.loc[rates["best"], "base_lr"].min())
-    top = peak(runs, "base_lr")
-    where = (top.n, top.at, top.low, top.high, top.at_edge, best)
-    columns = ["n", "base_lr", "base_lr_low", "base_lr_high", "at_edge", "best_lr"]
+    rates, top = rates_of(runs), peak(runs, "base_lr")
     seeds = runs[["family", "trial", "base_lr", "replicate", "state", "value"]]
+    curves, untrained_curves = _curves(runs, study.stage("confirm").curves, rates)
     return {
         "rates": rates,
-        "peak": pd.DataFrame([where], columns=columns),
-        "lost": _half_untrained(runs, best),
+        "peak": pd.DataFrame([top]),
+        "half": _half_untrained(runs, top.at),
         "tested": _tested(study),
+        "absent": _absent(study, rates),
         "seeds": seeds.assign(accuracy=seeds["value"].where(seeds["state"] == "complete")),
-        "curves": _curves(runs, study.stage("confirm").curves, rates),
+        "curves": curves,
+        "untrained_curves": untrained_curves,
         "missing": missing(study),
     }
 
 
 def rates_of(runs: pd.DataFrame) -> pd.DataFrame:
-    """The `response` by rate, with the training accuracy beside it and whether a rate is in the
-    best set, <NA> where no seed has all rates; best: the one row whose mean is the highest."""
-    frame = response(runs, ["base_lr"]).rename(columns=_MEAN)
+    """The `response` by rate, with the training accuracy beside it and how the rate stands to the
+    best (`best_set`)."""
+    frame = response(runs, ["base_lr"]).rename(columns=_MEAN | _SHARE)
     complete = runs[runs["state"] == "complete"]
-    train = mean_by(complete, ["base_lr"], "train_accuracy").set_index("base_lr")
+    train = mean_by(complete, ["base_lr"], "train_accuracy", within=SHARE).set_index("base_lr")
     train = train[list(_MEAN)].rename(columns=_MEAN).add_prefix("train_")
     frame = frame.join(train, on="base_lr")
-    tied, best = ties(by_seed(runs, "base_lr"))
-    frame["in_best_set"] = frame["base_lr"].map(tied).astype("boolean")
-    frame["best"] = frame["base_lr"] == best
+    frame["standing"] = None
+    if len(runs):
+        ranked = best_set(*by_seed(runs, "base_lr")).set_index("name")
+        frame["standing"] = frame["base_lr"].map(ranked["standing"])
     frame["confirm_trials"] = [ids(runs[runs["base_lr"] == rate]) for rate in frame["base_lr"]]
-    columns = ["base_lr", "n", *RESULTS, *_MEAN.values(), *train, "in_best_set", "best"]
-    return frame[[*columns, "confirm_trials"]]
-
-
-def ties(scores: pd.DataFrame) -> tuple[pd.Series, float]:
-    """Whether each rate is in the `best_set`, and the rate with the highest mean.
-
-    scores: a row for each seed, a column for each rate, NaN where a run has no result. Only seeds
-    that all rates have count; where there is none, nothing is known of the set and the best has the
-    highest mean of what there is (NaN without any).
-    """
-    if scores.dropna().empty:
-        best = float(str(scores.mean().idxmax())) if scores.size else np.nan
-        return pd.Series(dtype=bool), best
-    ranked = best_set(scores).set_index("name")
-    return ranked["in_set"], float(ranked.index[0])
+    columns = ["base_lr", "n", *RESULTS, "untrained", "untrained_share", *_SHARE.values()]
+    return frame[[*columns, *_MEAN.values(), *train, "standing", "confirm_trials"]]
 
 
 def _half_untrained(runs: pd.DataFrame, best: float) -> pd.DataFrame:
     """`half_untrained` at the best rate and above for each of _UNTRAINED; empty without any run."""
     if runs.empty:
-        return pd.DataFrame(columns=["runs_that", "n", "lost"])
+        return pd.DataFrame(columns=["runs_that", "n", "untrained"])
     rows = []
     for name, states in _UNTRAINED.items():
         half = half_untrained(runs, "base_lr", states, above=best)
         untrained = runs[runs["state"].isin(states) & (runs["base_lr"] >= best)]
-        row = {"runs_that": name, "n": half.n, "lost": half.untrained, "base_lr": half.at}
+        row = {"runs_that": name, "n": half.n, "untrained": half.untrained, "base_lr": half.at}
         row |= {"base_lr_low": half.low, "base_lr_high": half.high, "fitted": half.fitted}
         rows.append(row | {"confirm_trials": ids(untrained)})
     return pd.DataFrame(rows)
 
 
 def _tested(study: Study) -> pd.DataFrame:
-    """family, origin_trial, base_lr, n, accuracy with its crossed interval, test_trials; empty
-    before the first test run."""
-    measured = accuracies(study)
-    last = measured[measured["weights"] == "last"]
+    """family, origin_trial, base_lr, n (runs), untrained and its share, trained, accuracy with its
+    crossed interval (NaN where none trained), test_trials; empty before the first test run."""
+    runs = study.stage("test").ended(RESULTS) if study.test is not None else pd.DataFrame()
     arms = chosen(study).rename(columns={"origin": "origin_trial"})
-    frame = arms.merge(last, on="family")
-    columns = ["family", "origin_trial", "n", "base_lr", "accuracy"]
-    frame = frame.reindex(columns=[*columns, "accuracy_low", "accuracy_high"])
-    trials = ids(study.stage("test").ended(RESULTS))
-    return frame.assign(test_trials=pd.Series([trials] * len(frame), frame.index, dtype=object))
+    if runs.empty or arms.empty:
+        return pd.DataFrame(columns=ABOUT.tables["tested"].names)
+    measured = accuracies(study)
+    last = measured[measured["weights"] == "last"].rename(columns={"n": "trained"})
+    n, untrained = len(runs), int((runs["state"] != "complete").sum())
+    low, high = wilson(untrained, n)
+    frame = arms.merge(last, on="family", how="left").assign(
+        n=n,
+        untrained=untrained,
+        untrained_share=untrained / n,
+        untrained_share_low=low,
+        untrained_share_high=high,
+        test_trials=pd.Series([ids(runs)] * len(arms), dtype=object),
+    )
+    return frame[ABOUT.tables["tested"].names]
 
 
-def _curves(runs: pd.DataFrame, curves: pd.DataFrame, rates: pd.DataFrame) -> pd.DataFrame:
+def _absent(study: Study, rates: pd.DataFrame) -> pd.DataFrame:
+    """base_lr: the rates that were to be run and have no result."""
+    arms = () if study.confirm is None else study.confirm.spec.arms
+    planned = np.unique([arm.parameters["base_lr"] for arm in arms])
+    return pd.DataFrame({"base_lr": planned[~np.isin(planned, rates["base_lr"])]})
+
+
+def _curves(
+    runs: pd.DataFrame, curves: pd.DataFrame, rates: pd.DataFrame
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Validation accuracy by epoch at the lowest, the best and a too high rate: which, base_lr,
-    epoch, n, mean, lowest and highest of the seeds; a run that diverged counts as a guess from
-    there on."""
-    rows = []
-    for which, rate in _three(rates).items():
-        rate_runs = runs[runs["base_lr"] == rate]
-        rate_curves = curves[curves["trial"].isin(rate_runs["trial"])]
-        table = rate_curves.pivot_table(index="trial", columns="epoch", values="val_accuracy")
-        table = table.reindex(
-            index=rate_runs["trial"], columns=range(int(rate_runs["epochs"].max()))
-        )
-        diverged = rate_runs[rate_runs["state"] == "diverged"].set_index("trial")["value"]
-        table = table.apply(lambda epoch, guess=diverged: epoch.fillna(guess))
-        for epoch, values in table.items():
-            shown = (values.count(), values.mean(), values.min(), values.max())
-            rows.append((which, rate, int(str(epoch)) + 1, *shown))
-    columns = ["which", "base_lr", "epoch", "n", "mean", "lowest", "highest"]
-    return pd.DataFrame(rows, columns=columns)
+    epoch, n, mean, lowest and highest of the runs that trained; and which, base_lr, trial, epoch,
+    accuracy of each that did not, as far as it came."""
+    named = {rate: which for which, rate in _three(rates).items()}
+    shown = runs.loc[runs["base_lr"].isin(named), ["trial", "base_lr", "state"]]
+    known = curves[["trial", "epoch", "val_accuracy"]].merge(shown, on="trial").dropna()
+    known = known.assign(which=known["base_lr"].map(named), epoch=known["epoch"].astype(int) + 1)
+    order = known["base_lr"].map({rate: place for place, rate in enumerate(named)})
+    known = known.assign(order=order).sort_values(["order", "trial", "epoch"])
+    trained = known[known["state"] == "complete"]
+    by = ["order", "which", "base_lr", "epoch"]
+    means = trained.groupby(by)["val_accuracy"].agg(["count", "mean", "min", "max"]).reset_index()
+    means = means.drop(columns="order")
+    means.columns = pd.Index(["which", "base_lr", "epoch", "n", "mean", "lowest", "highest"])
+    others = known[known["state"] != "complete"].rename(columns={"val_accuracy": "accuracy"})
+    return means, others[["which", "base_lr", "trial", "epoch", "accuracy"]]
 
 
 def _three(rates: pd.DataFrame) -> dict[str, float]:
     """The lowest rate, the best one and the first above it at which half of the runs are untrained,
     or else the highest; the same rate once, as the best."""
-    if rates.empty:
+    best = rates.loc[rates["standing"] == "best", "base_lr"]
+    if best.empty:
         return {}
-    best = float(rates.loc[rates["best"], "base_lr"].iloc[0])
-    above = rates[rates["base_lr"] > best]
-    lossy = above[above["complete"] <= above["n"] / 2]
-    high = ("too high", lossy["base_lr"].min()) if len(lossy) else ("high", above["base_lr"].max())
-    named = {"low": rates["base_lr"].min(), "best": best, high[0]: high[1]}
+    at = float(best.iloc[0])
+    above = rates[rates["base_lr"] > at]
+    mostly = above[above["untrained"] >= above["n"] / 2]
+    high = (
+        ("too high", mostly["base_lr"].min()) if len(mostly) else ("high", above["base_lr"].max())
+    )
+    named = {"low": rates["base_lr"].min(), "best": at, high[0]: high[1]}
     return {
         name: float(rate)
         for name, rate in named.items()
-        if not np.isnan(rate) and (name == "best" or rate != best)
+        if not np.isnan(rate) and (name == "best" or rate != at)
     }
 
 
@@ -202,87 +219,122 @@ def draw(estimates: Estimates) -> list[Picture]:
     rates = estimates["rates"]
     if rates.empty:
         return []
-    verdict = str(conclude(estimates))
-    pictures = [response_figure(estimates, verdict), learning_figure(estimates["curves"])]
+    pictures = [response_figure(estimates, str(conclude(estimates)))]
+    if len(estimates["curves"]):
+        pictures.append(learning_figure(estimates["curves"], estimates["untrained_curves"]))
     return [*pictures, gap_figure(rates)] if rates["accuracy"].notna().any() else pictures
 
 
 def conclude(estimates: Estimates) -> Sentence | str:
-    """The best rate with its interval and score, what cannot be told from it, where runs are
-    untrained, and what the chosen rate reaches on the test images."""
+    """The best rate with its score and where it may lie, how every other one stands to it, where
+    runs are untrained, and what the best rate reaches on the test images."""
     rates = estimates["rates"]
-    left = missing_words(estimates["missing"])
+    left = f"{_absent_words(estimates['absent'])}{missing_words(estimates['missing'])}."
     if rates.empty:
-        return f"No run on fresh seeds has a result{left}."
+        return f"No run on fresh seeds has a result{left}"
     if not rates["complete"].any():
-        return f"Every run was lost, at each of {count(len(rates), 'fixed rate')}{left}."
-    best = _best(rates, estimates["peak"].iloc[0])
-    edge = _edge(estimates["lost"].to_dict("records")[-1])
-    return sentence(best, f"; {_ties(rates)}; ", edge, "; ", _test(estimates["tested"]), f"{left}.")
+        return f"Every run was untrained, at each of {count(len(rates), 'fixed rate')}{left}"
+    edge = _edge(estimates["half"].to_dict("records")[-1])
+    parts = (_best(rates, estimates["peak"].iloc[0]), _others(rates), edge)
+    test = _test(estimates["tested"], estimates["peak"]["at"].iloc[0])
+    return sentence(joined("; ", parts), "; ", test, left)
 
 
 def _best(rates: pd.DataFrame, top: pd.Series) -> Sentence:
-    best = rates[rates["best"]].to_dict("records")[0]
-    tried = sentence(
-        f"{_named(best)} is the best of {count(len(rates), 'tested rate')}, with a validation "
-        f"accuracy of {with_interval(best, 'accuracy')} over {count(best['complete'], 'seed')} (",
+    best = rates[rates["standing"] == "best"].to_dict("records")[0]
+    head = f"Of {count(len(rates), 'fixed rate')} tried, {best['base_lr']:.2g} is best, "
+    if len(rates) == 1:
+        head = f"One fixed rate was tried, {best['base_lr']:.2g}, "
+    if best["complete"] < FEWEST:
+        head = head.replace("is best", "came out best")
+    return sentence(
+        head,
+        f"with a validation accuracy of {with_interval(best, 'accuracy')} over "
+        f"{count(best['complete'], 'seed')} ({_share(best)}; ",
         Trials(best["confirm_trials"], "confirm"),
-        ")",
+        f"){_where(top) if len(rates) > 1 else ''}",
     )
-    low, high = top["base_lr_low"], top["base_lr_high"]
-    if not np.isnan(low):
-        optimum = f"{top['base_lr']:.2g} (95 % interval {low:.2g} to {high:.2g})"
-        return sentence(f"The best fixed rate is {optimum}: ", tried)
-    if top["n"] < 2:
-        why = "one seed gives the best rate no interval"
-    elif top["at_edge"]:
-        end = f"{top['base_lr']:.2g}"
-        why = f"the rates that lost no run end at {end}, and the best may lie beyond"
-    else:
-        why = "scores around it are too flat, or too few, to give the best rate an interval"
-    return sentence(tried, f"; {why}")
+
+
+def _share(row: Mapping[Hashable, Any]) -> str:
+    return untrained_of({**row, **{old: row[new] for old, new in _SHARE.items()}})
+
+
+def _where(top: pd.Series) -> str:
+    """Where the best rate may lie, between the tried ones too."""
+    if top["n"] < FEWEST:
+        return (
+            f"; {count(top['n'], 'seed')} {_are(top['n'])} too few to say where the best rate lies"
+        )
+    lies = f"; the best rate lies between {top['low']:.2g} and {top['high']:.2g} (95 %)"
+    if top["open_low"] and top["open_high"]:
+        return f"{lies}, or beyond either end of what was tried"
+    end = {"open_low": "below the lowest", "open_high": "above the highest"}
+    return lies + "".join(f", or {words} rate tried" for side, words in end.items() if top[side])
+
+
+def _are(n: int) -> str:
+    return "is" if n == 1 else "are"
+
+
+def _others(rates: pd.DataFrame) -> str:
+    """Every other rate once, by how it stands to the best."""
+    parts = []
+    for standing, words in _STANDINGS.items():
+        rows = rates[rates["standing"] == standing].to_dict("records")
+        if rows:
+            names = listed([_named(row) for row in rows])
+            parts.append(words.format(names=names, are=_are(len(rows))))
+    return "; ".join(parts) or "no other rate was tried"
+
+
+_STANDINGS = {
+    "tied": "{names} cannot be told from it",
+    "too few": "too few seeds to tell {names} from it",
+    "worse": "{names} {are} worse",
+    "more often untrained": "{names} {are} more often untrained",
+    "untrained": "{names} never trained",
+}
 
 
 def _named(row: Mapping[Hashable, Any]) -> str:
-    untrained = row["n"] - row["complete"]
-    return f"{row['base_lr']:.2g}" + (
-        f" ({untrained} of {count(row['n'], 'run')} lost)" if untrained else ""
-    )
+    rate = f"{row['base_lr']:.2g}"
+    return f"{rate} ({_share(row)})" if row["untrained"] else rate
 
 
-def _ties(rates: pd.DataFrame) -> str:
-    others = rates[~rates["best"]]
-    if others["in_best_set"].isna().any():
-        return "no seed has a result at every rate yet, so that rates cannot be compared"
-    tied = [_named(row) for row in others[others["in_best_set"]].to_dict("records")]
-    if others.empty:
-        return "no other rate was tested"
-    if rates["n"].max() < 2:
-        return "one seed cannot tell the other rates from it"
-    return f"{listed(tied)} cannot be told from it" if tied else "every other rate is worse"
+def _absent_words(absent: pd.DataFrame) -> str:
+    names = [f"{rate:.2g}" for rate in absent["base_lr"]]
+    return f"; {listed(names)} {'has' if len(names) == 1 else 'have'} no result" if names else ""
 
 
 def _edge(half: Mapping[Any, Any]) -> Sentence | str:
     """Where half of the runs are untrained; low and high bound it, as far as they are known."""
     at, low, high = (half[name] for name in ("base_lr", "base_lr_low", "base_lr_high"))
-    if not half["lost"]:
-        return f"no run was lost from there up to {low:.2g}"
+    if not half["untrained"]:
+        return f"no run was untrained from the best rate up to {low:.2g} (0 of {half['n']})"
     if half["fitted"] and not np.isnan(low):
-        return f"half of the runs are lost at {at:.2g} (95 % interval {low:.2g} to {high:.2g})"
+        return f"half of the runs are untrained at {at:.2g} (95 % interval {low:.2g} to {high:.2g})"
     if not half["fitted"] and not np.isnan(low * high):
-        return f"half of the runs are lost between {low:.2g} and {high:.2g}"
-    were = "was" if half["lost"] == 1 else "were"
-    words = f"{half['lost']} of {count(half['n'], 'run')} there and above {were} lost ("
+        return f"half of the runs are untrained between {low:.2g} and {high:.2g}"
+    were = "was" if half["untrained"] == 1 else "were"
+    runs = f"{half['untrained']} of {count(half['n'], 'run')}"
+    words = f"{runs} at the best rate and above {were} untrained ("
     return sentence(words, Trials(half["confirm_trials"], "confirm"), ")")
 
 
-def _test(tested: pd.DataFrame) -> Sentence | str:
+def _test(tested: pd.DataFrame, best: float) -> Sentence | str:
+    """What the tested rate reaches; where it is not the best one, that it was chosen before."""
     if tested.empty:
-        return "no chosen rate has met the test images yet"
+        return "no rate has met the test images yet"
     row = tested.to_dict("records")[0]
-    return sentence(
-        with_trial(f"the chosen {row['base_lr']:.2g}", row["origin_trial"]),
-        f" reaches {with_interval(row, 'accuracy')} on the test images (",
-        Trials(row["test_trials"], "test"),
-        ")",
-    )
+    rate = f"{row['base_lr']:.2g}"
+    searched = not pd.isna(row["origin_trial"])
+    name = with_trial(rate, int(row["origin_trial"])) if searched else sentence(rate)
+    if not np.isclose(row["base_lr"], best):
+        before = "the search had chosen before" if searched else "had been chosen before"
+        name = sentence("another rate was judged, ", name, f", which {before}: it")
+    reached = f" reaches {with_interval(row, 'accuracy')[:-1]}; {_share(row)}; "
+    if np.isnan(row["accuracy"]):
+        reached = f" has no score, since none of {count(row['n'], 'run')} trained ("
+    runs = Trials(row["test_trials"], "test")
+    return sentence("on the test images ", name, reached, runs, ")")

@@ -18,24 +18,26 @@ from analysis.wording import points
 from search_spaces.words.phrases import percent
 
 BESIDE = 1.03  # how far single runs stand from their rate in the figure, as a factor
+NOT_WORSE = ("best", "tied", "too few")  # standings of `best_set`
 
 
 def response_figure(estimates: Estimates, verdict: str) -> Picture:
-    """Score against rate: single runs, means with intervals, the peak, untrained runs below."""
+    """Score against rate: single runs, means with intervals, the best rate's interval, untrained
+    runs below."""
     rates, seeds = estimates["rates"], estimates["seeds"]
-    top = estimates["peak"].iloc[0]
     beside = seeds["base_lr"].where(seeds["accuracy"].isna(), seeds["base_lr"] * BESIDE)
     with rate_figure(seeds.assign(base_lr=beside)) as (figure, main):
         for marks in main.collections:
             marks.set(sizes=[12], alpha=0.45)
-        if not np.isnan(top["base_lr_low"]):
+        top = estimates["peak"].iloc[0]
+        if not np.isnan(top["low"]):
             for each in figure.axes:
-                each.axvspan(top["base_lr_low"], top["base_lr_high"], color="#0072b2", alpha=0.12)
-                each.axvline(top["base_lr"], color="#0072b2", linewidth=1)
+                each.axvspan(top["low"], top["high"], color="#0072b2", alpha=0.12)
+                each.axvline(top["at"], color="#0072b2", linewidth=1)
         known = rates.dropna(subset=["accuracy"])
         for row in known.to_dict("records"):
             main.plot([row["base_lr"]] * 2, [row["accuracy_low"], row["accuracy_high"]], color=INK)
-            fill = "white" if row["in_best_set"] is False else INK
+            fill = INK if row["standing"] in NOT_WORSE else "white"
             main.plot(row["base_lr"], row["accuracy"], "o", color=INK, mfc=fill, ms=7)
         accuracy_axis(main, cut_off(seeds["accuracy"], known[["accuracy_low", "accuracy_high"]]))
         if len(figure.axes) > 1:
@@ -45,11 +47,11 @@ def response_figure(estimates: Estimates, verdict: str) -> Picture:
             "score-by-fixed-rate",
             "Validation accuracy against the fixed rate, single runs and means over seeds. "
             + verdict,
-            "Small marks, a little to the right: single runs. Large marks: means over seeds with "
-            "95 % intervals, cut off where they leave the picture; filled where the rate cannot be "
-            "told from the best. Shaded: 95 % interval of the best rate, where the runs give one. "
-            "Lost runs stand below, with their number at each rate. The accuracy axis is "
-            "logarithmic in the error.",
+            "Small marks, a little to the right: single runs. Large marks: means of the runs that "
+            "trained with 95 % intervals, cut off where they leave the picture; open where the "
+            "rate is worse than the best, or more often untrained. Line and shade: the best rate "
+            "and its 95 % interval, where the runs give one. Untrained runs stand below, with "
+            "their number at each rate. The accuracy axis is logarithmic in the error.",
         )
 
 
@@ -70,34 +72,41 @@ def _counts(axes: Axes, rates: pd.DataFrame) -> None:
         )
 
 
-def learning_figure(curves: pd.DataFrame) -> Picture:
-    """Validation accuracy by epoch at a low, the best and a high rate."""
-    groups = {str(which): group for which, group in curves.groupby("which", sort=False)}
-    shades = mpl.colormaps["viridis"](np.linspace(0.75, 0.1, len(groups)))
+def learning_figure(curves: pd.DataFrame, untrained: pd.DataFrame) -> Picture:
+    """Validation accuracy by epoch at a low, the best and a high rate; curves has a row."""
+    rates = pd.concat([curves, untrained]).drop_duplicates("which").sort_values("base_lr")
+    names = list(rates["which"])
+    shades = mpl.colormaps["viridis"](np.linspace(0.75, 0.1, len(names)))
     with canvas(1, 1, 3.5) as (figure, axes):
         one = axes[0, 0]
-        marks = zip(groups.items(), shades, ("o", "s", "^"), strict=False)
-        for (which, group), colour, mark in marks:
-            epochs = group["epoch"]
-            one.fill_between(epochs, group["lowest"], group["highest"], color=colour, alpha=0.18)
-            label = f"{group['base_lr'].iloc[0]:.2g} ({which})"
-            one.plot(epochs, group["mean"], color=colour, marker=mark, ms=5, label=label)
-        accuracy_axis(one, curves[["lowest", "highest"]])
+        for which, colour, mark in zip(names, shades, ("o", "s", "^"), strict=False):
+            group = curves[curves["which"] == which]
+            failed = untrained[untrained["which"] == which]
+            one.fill_between(
+                group["epoch"], group["lowest"], group["highest"], color=colour, alpha=0.18
+            )
+            for _, run in failed.groupby("trial"):
+                one.plot(run["epoch"], run["accuracy"], ":", color=colour, lw=1, marker="x", ms=4)
+            label = f"{rates.loc[rates['which'] == which, 'base_lr'].iloc[0]:.2g} ({which})"
+            one.plot(group["epoch"], group["mean"], color=colour, marker=mark, ms=5, label=label)
+        shown = [*curves["lowest"], *curves["highest"], *untrained["accuracy"]]
+        accuracy_axis(one, shown)
         one.set_xlabel("epoch")
         one.xaxis.set_major_locator(MaxNLocator(integer=True))
         outside_legend(figure, ncols=3, title="fixed rate")
         ends = curves.drop_duplicates("which", keep="last")
-        shown = ", ".join(
+        reached = ", ".join(
             f"{percent(row['mean'])} at {row['base_lr']:.2g} ({row['which']})"
             for row in ends.to_dict("records")
         )
         return picture(
             figure,
             "curves-by-fixed-rate",
-            "Validation accuracy by epoch at a low, the best and a high fixed rate. The mean ends "
-            f"at {shown}.",
-            "Lines: means over seeds; shaded: from the worst to the best seed. A run that diverged "
-            "counts as a guess from there on. The accuracy axis is logarithmic in the error.",
+            "Validation accuracy by epoch at a low, the best and a high fixed rate. The mean of "
+            f"the runs that trained ends at {reached}.",
+            "Lines: means of the runs that trained; shaded: from the worst to the best of them. "
+            "Dotted, with crosses: each run that stalled or diverged, as far as it came. The "
+            "accuracy axis is logarithmic in the error.",
         )
 
 
@@ -130,7 +139,7 @@ def gap_figure(rates: pd.DataFrame) -> Picture:
             "Training and validation accuracy at the end against the fixed rate. Training accuracy "
             f"is {points(gaps[0])} above validation accuracy at {tried[0]:.2g} and "
             f"{points(gaps[-1])} at {tried[-1]:.2g}.",
-            "Means over the seeds that were not lost, with 95 % intervals. Training accuracy is "
-            "the running mean over the last epoch, measured while the weights change. The axis is "
-            "logarithmic in the error.",
+            "Means of the runs that trained, with 95 % intervals. Training accuracy is the running "
+            "mean over the last epoch, measured while the weights change. The axis is logarithmic "
+            "in the error.",
         )

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.estimators.comparison import compare_pairs
-from analysis.estimators.intervals import mean_interval
+from analysis.estimators.comparison import compare_pairs, with_plan
+from analysis.estimators.intervals import ANYWHERE, mean_interval
+from analysis.estimators.seeds import by_seed
 from analysis.figures.style import Picture, spoken
 from analysis.fresh_seeds import pairs
 from analysis.fresh_seeds.frames import chosen_runs, confirm_runs, ids
@@ -25,6 +26,7 @@ from analysis.table import (
     DIVERGED,
     RUNS,
     SCHEDULE,
+    STALLED,
     TEST_RUNS,
     Column,
     N,
@@ -41,7 +43,7 @@ FIRST = "sgd"
 NATS = 0.01
 """Differences of calibrated NLL within +- this do not matter."""
 _QUALITY = (
-    *(N, DIVERGED, *ACCURACY, *bounded("calibrated_nll")),
+    *(N, DIVERGED, STALLED, *ACCURACY, *bounded("calibrated_nll")),
     *(*bounded("nll"), *bounded("brier"), *bounded("ece")),
 )
 """Of `means`."""
@@ -54,22 +56,26 @@ ABOUT = on_fresh_seeds(
             "many it averages): accuracy; negative log likelihood in nats, calibrated by a "
             "temperature fitted on validation images, and as it is; Brier score; expected "
             "calibration error over 15 equally wide bins of confidence. Means over seeds with 95 % "
-            "intervals for new seeds; a diverged run counts as a guess.",
+            "intervals for new seeds, over the runs that trained.",
             (SCHEDULE, *_QUALITY, Column("samples"), RUNS, TEST_RUNS),
         ),
         "pairs": Table(
-            "SGD minus each sampler, paired by seed: mean difference of accuracy with its 95 % "
-            "interval for new seeds and, where test images were read, new images; the interval "
-            "after Holm's correction, which decides better and worse; share of seeds on which SGD "
-            "wins (Wilson); the verdict on SGD; how many more seeds would resolve it.",
+            "SGD minus each sampler, paired by seed, over the n seeds on which both trained: mean "
+            "difference of accuracy with its 95 % interval for new seeds and, where test images "
+            "were read, new images; the interval after Holm's correction, which decides better and "
+            "worse; share of seeds on which SGD wins (Wilson), and of all seeds with untrained "
+            "runs ranked last; the verdict on SGD; the order of size of the seeds that would "
+            "resolve it.",
             pairs.COLUMNS,
         ),
+        "untrained": pairs.UNTRAINED,
         "likelihood": Table(
-            "The same in calibrated NLL (nats): above 0 SGD is worse. Student's intervals "
+            "The same in calibrated NLL (nats): above 0 SGD is worse. Intervals "
             f"for new seeds on the same images; differences within +-{NATS} do not matter.",
             (
                 *(SCHEDULE, N, *bounded("difference_nll"), interval("adjusted_nll")),
                 *(Column("verdict"), Column("further_seeds")),
+                interval("further", heading="further seeds may be"),
             ),
         ),
         "temperatures": Table(
@@ -106,8 +112,9 @@ def estimate(study: Study) -> Estimates:
         "beside": _methods(_candidates(study), "confirm"),
         "comparison": comparison,
         "pairs": pairs.table(comparison),
+        "untrained": pairs.untrained(study, SAMPLED),
         "comparison_nll": compared,
-        "likelihood": compared.drop(columns=["low90", "high90"]),
+        "likelihood": compared.drop(columns=["equivalence_low", "equivalence_high"]),
         "temperatures": temperatures(singles),
         "singles": singles,
         "noise": _noise(judged),
@@ -144,27 +151,29 @@ _HIGHEST = {"accuracy": 1.0, "brier": 2.0, "ece": 1.0}
 
 
 def means(runs: pd.DataFrame) -> dict[str, float | int]:
-    """n, diverged, and the mean of each of MEASURES with its interval, cut off where no value can
-    be."""
-    row: dict[str, float | int] = {"n": len(runs)}
-    row["diverged"] = int((runs["state"] == "diverged").sum())
+    """n (runs that trained), diverged, stalled, and the mean of each of MEASURES with its interval,
+    within what it can be."""
+    row: dict[str, float | int] = {"n": int((runs["state"] == "complete").sum())}
+    row |= {state: int((runs["state"] == state).sum()) for state in ("diverged", "stalled")}
     for name in MEASURES:
-        interval = mean_interval(runs[name])
-        low, high = np.clip([interval.low, interval.high], 0.0, _HIGHEST.get(name, np.inf))
-        row |= {name: interval.mean, f"{name}_low": float(low), f"{name}_high": float(high)}
+        mean = mean_interval(runs[name], within=(0.0, _HIGHEST.get(name, np.inf)))
+        row |= {name: mean.mean, f"{name}_low": mean.low, f"{name}_high": mean.high}
     return row
 
 
 def likelihood(judged: pd.DataFrame) -> pd.DataFrame:
     """SGD minus each other method in calibrated NLL, best for SGD first: family, n, difference_nll,
-    difference_nll_low and _high, adjusted_nll_low and _high, low90, high90, verdict on SGD (less is
-    better), further_seeds."""
-    scores = judged.pivot_table("calibrated_nll", "replicate", "family", sort=False)
+    difference_nll_low and _high, adjusted_nll_low and _high, equivalence_low, equivalence_high,
+    verdict on SGD (less is better), further_seeds with further_low and further_high."""
+    scores, untrained = by_seed(judged.assign(value=judged["calibrated_nll"]), "family")
+    scores = scores.loc[:, scores.notna().any() | untrained.any()]
     others = [str(name) for name in scores if name != FIRST]
     if FIRST not in scores or not others:
-        columns = ("family", "n", "difference_nll", "low90", "high90", "verdict", "further_seeds")
-        return pd.DataFrame(columns=list(columns))
-    compared = compare_pairs(-scores, FIRST, others, delta=NATS)  # the rule takes more for better
+        return pd.DataFrame(columns=_LIKELIHOOD)
+    compared = compare_pairs(  # whose rule takes more for better
+        -scores, FIRST, others, untrained=untrained, delta=NATS, within=ANYWHERE
+    )
+    compared = with_plan(compared, NATS)
     return pd.DataFrame(
         {
             "family": compared["second"],
@@ -174,12 +183,18 @@ def likelihood(judged: pd.DataFrame) -> pd.DataFrame:
             "difference_nll_high": -compared["low"],
             "adjusted_nll_low": -compared["adjusted_high"],
             "adjusted_nll_high": -compared["adjusted_low"],
-            "low90": -compared["high90"],
-            "high90": -compared["low90"],
-            "verdict": compared["verdict"],
-            "further_seeds": compared["further_seeds"],
+            "equivalence_low": -compared["equivalence_high"],
+            "equivalence_high": -compared["equivalence_low"],
+            **{name: compared[name] for name in _LIKELIHOOD[9:]},
         }
     ).sort_values("difference_nll", ignore_index=True)
+
+
+_LIKELIHOOD = [
+    *("family", "n", "difference_nll", "difference_nll_low", "difference_nll_high"),
+    *("adjusted_nll_low", "adjusted_nll_high", "equivalence_low", "equivalence_high"),
+    *("verdict", "further_seeds", "further_low", "further_high"),
+]
 
 
 def _along(study: Study) -> pd.DataFrame:
@@ -200,8 +215,9 @@ def _but_temperature(arm: Arm) -> dict[str, float]:
 
 
 def temperatures(singles: pd.DataFrame) -> pd.DataFrame:
-    """A row for each temperature: n, diverged, MEASURES with intervals; behind_nll, the calibrated
-    NLL minus that at temperature 0 over common seeds, with its interval; confirm_trials."""
+    """A row for each temperature: n, diverged, stalled, MEASURES with intervals; behind_nll,
+    the calibrated NLL minus that at temperature 0 over common seeds, with its interval;
+    confirm_trials."""
     coldest = singles[singles["temperature"] == 0].set_index("replicate")["calibrated_nll"]
     rows = []
     for temperature, group in singles.groupby("temperature"):
@@ -215,9 +231,9 @@ def temperatures(singles: pd.DataFrame) -> pd.DataFrame:
 def _noise(judged: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for family, family_runs in judged.groupby("family", sort=False):
-        interval = mean_interval(family_runs["noise_temperature"])
-        low, high = max(interval.low, 0.0), interval.high
-        rows.append((family, interval.n, interval.mean, low, high, family_runs["final_lr"].mean()))
+        mean = mean_interval(family_runs["noise_temperature"], within=(0.0, np.inf))
+        last = family_runs["final_lr"].mean()
+        rows.append((family, mean.n, mean.mean, mean.low, mean.high, last))
     return pd.DataFrame(rows, columns=ABOUT.tables["noise"].names)
 
 
@@ -239,7 +255,7 @@ def conclude(estimates: Estimates) -> str:
     parts = [
         "There is no pair with SGD on fresh seeds yet"
         if comparison.empty
-        else pairs.sentence(comparison, FIRST),
+        else pairs.sentence(comparison, FIRST, estimates["untrained"]),
         _likelihood_words(estimates["comparison_nll"]),
         _along_words(estimates),
         _noise_words(estimates["noise"]),
@@ -248,10 +264,9 @@ def conclude(estimates: Estimates) -> str:
 
 
 def _likelihood_words(frame: pd.DataFrame) -> str:
-    known = frame[frame["n"] > 1]
     groups = []
-    for verdict in ("better", "worse", "equivalent", "unresolved"):
-        rows = known[known["verdict"] == verdict]
+    for verdict in _LEADS:
+        rows = frame[frame["verdict"] == verdict]
         if len(rows):
             each = [_against(row, verdict) for row in rows.to_dict("records")]
             groups.append(f"{_LEADS[verdict]} {listed(each)}")
@@ -261,9 +276,9 @@ def _likelihood_words(frame: pd.DataFrame) -> str:
 def _against(row: Mapping[Hashable, Any], verdict: str) -> str:
     """A method with the difference and the interval that decided, where they did."""
     name = spoken(str(row["family"]))
-    if verdict == "unresolved":
+    if verdict not in _DECIDED:
         return name
-    bounds = ("low90", "high90") if verdict == "equivalent" else _ADJUSTED
+    bounds = ("equivalence_low", "equivalence_high") if verdict == "equivalent" else _ADJUSTED
     return f"{name} ({row['difference_nll']:+.3f}{_between(row, *bounds)})"
 
 
@@ -273,7 +288,9 @@ _LEADS = {
     "worse": "worse than",
     "equivalent": f"equivalent within {NATS} to",
     "unresolved": "unresolved against",
+    "too few": "compared on too few seeds with",
 }
+_DECIDED = ("better", "worse", "equivalent")
 
 
 def _along_words(estimates: Estimates) -> str:
@@ -305,9 +322,10 @@ def _noise_words(frame: pd.DataFrame) -> str:
     if known.empty:
         return ""
     row = known.iloc[0]
-    interval = f" ({row['temperature_low']:.2g} to {row['temperature_high']:.2g})"
+    low, high = row["temperature_low"], row["temperature_high"]
+    between = "" if np.isnan(low) else f" ({low:.2g} to {high:.2g})"
     return (
         f"the noise of SGD's minibatches would be a temperature of {row['temperature']:.2g}"
-        f"{interval if row['n'] > 1 else ''} at its last rate if they were independent, and is "
+        f"{between} at its last rate if they were independent, and is "
         "less with shuffled epochs"
     )

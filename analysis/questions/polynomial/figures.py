@@ -18,13 +18,14 @@ from analysis.figures.fitting import outside_legend
 from analysis.figures.maps import accuracy_bar, accuracy_colours
 from analysis.figures.style import INK, Picture, canvas, on, picture
 from analysis.section import Estimates
+from study.choosing import TOLERATED
 
 _MARKS = "osD^vPX"
 
 
 def map_figure(estimates: Estimates, verdict: str) -> Picture:
-    """Exponent x base rate: mean accuracy as colour and number, cells with untrained runs hatched,
-    tuned rate of each exponent framed."""
+    """Exponent x base rate: accuracy as colour and number, cells with untrained runs hatched, tuned
+    rate of each exponent framed."""
     cells = estimates["cells"]
     rows = cells.loc[cells["in_grid"], "exponent"].nunique()
     with canvas(1, 1, 1.6 + 0.42 * rows) as (figure, axes):
@@ -33,20 +34,22 @@ def map_figure(estimates: Estimates, verdict: str) -> Picture:
             figure,
             "exponent-and-rate",
             "Heat map of validation accuracy over exponent and base rate. " + verdict,
-            "Numbers: mean validation accuracy over seeds in per cent. Framed: the tuned rate of "
-            "each exponent, the best among those that lost no run. Grey and hatched: runs were "
-            "lost, how many of how many stands below the mean of the others, which is no fair "
-            "sample of the cell.",
+            "Numbers: mean validation accuracy of the runs that trained in per cent, and how many "
+            "were untrained. Colours rank the cells by pairs within seeds, so that a cell whose "
+            "hard seeds failed is not flattered. Hatched: some run was untrained; grey: too many "
+            "for the cell to be chosen. Framed: the tuned rate of each exponent.",
         )
 
 
 def exponent_map(cells: pd.DataFrame, exponents: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Draw the mean validation accuracy of each exponent and base rate as a map of colours.
+    """Draw the validation accuracy of each exponent and base rate as a map of colours.
 
     cells: ``lrstudy.estimates(study)["cells"]`` of a confirmed study of the space polynomial, a row
-        a cell: exponent, base_lr, n (runs), complete, accuracy (mean of the complete ones, a share
-        in [0, 1], NaN without any), in_grid (whether it is drawn). Where runs are untrained the
-        cell is grey and says how many.
+        a cell: exponent, base_lr, n (runs), untrained (those that stalled or diverged), accuracy
+        (mean of the others, a share in [0, 1], NaN without any: the number), fitted (the same had
+        all cells trained on the same seeds: the colour), in_grid (whether it is drawn). Cells with
+        untrained runs say how many; they have no colour where half of the runs or more are, or more
+        than a best cell may have (`study.choosing`).
     exponents: its ``["exponents"]``: exponent and base_lr, its tuned rate, which is framed.
     ax: where to draw; the current axes without it. Returns it, with a bar of colours beside it.
 
@@ -56,8 +59,9 @@ def exponent_map(cells: pd.DataFrame, exponents: pd.DataFrame, ax: Axes | None =
     ...         "exponent": [1.0, 1.0, 2.0, 2.0],
     ...         "base_lr": [0.1, 0.3, 0.1, 0.3],
     ...         "n": 5,
-    ...         "complete": [5, 5, 5, 4],
-    ...         "accuracy": [0.80, 0.83, 0.79, 0.81],
+    ...         "untrained": [0, 0, 0, 4],
+    ...         "accuracy": [0.80, 0.83, 0.79, 0.84],
+    ...         "fitted": [0.80, 0.83, 0.79, 0.82],
     ...         "in_grid": True,
     ...     }
     ... )
@@ -68,9 +72,9 @@ def exponent_map(cells: pd.DataFrame, exponents: pd.DataFrame, ax: Axes | None =
     """
     ax, grid = on(ax), cells[cells["in_grid"]]
     rows, columns = (sorted(grid[name].unique()) for name in ("exponent", "base_lr"))
-    whole = grid["accuracy"].where(grid["complete"] == grid["n"])
-    colours = accuracy_colours(whole if whole.notna().any() else grid["accuracy"])
-    for cell in grid.to_dict("records"):
+    shown = grid["fitted"].where(coloured(grid))
+    colours = accuracy_colours(shown if shown.notna().any() else pd.Series([0.0]))
+    for cell in grid.assign(shown=shown).to_dict("records"):
         x, y = columns.index(cell["base_lr"]), rows.index(cell["exponent"])
         _cell(ax, x, y, cell, colours)
     tuned = exponents.dropna(subset=["base_lr"])
@@ -85,28 +89,36 @@ def exponent_map(cells: pd.DataFrame, exponents: pd.DataFrame, ax: Axes | None =
     ax.set(xlabel="base learning rate", ylabel="exponent")
     ax.grid(visible=False)
     ax.tick_params(length=0)
-    accuracy_bar(ax, colours, whole)
+    accuracy_bar(ax, colours, shown)
     return ax
 
 
+def coloured(cells: pd.DataFrame) -> pd.Series:
+    """Which cells have a colour: fewer than half of the runs untrained, and at most TOLERATED more
+    than the cell with the fewest, as in `study.choosing`."""
+    fewest = cells.loc[cells["accuracy"].notna(), "untrained"].min()
+    few: pd.Series = cells["untrained"] <= fewest + TOLERATED
+    return few & (cells["untrained"] < cells["n"] / 2)
+
+
 def _cell(axes: Axes, x: int, y: int, cell: Mapping[Any, Any], colours: Normalize) -> None:
-    untrained, known = cell["n"] - cell["complete"], not np.isnan(cell["accuracy"])
-    shade = float(colours(cell["accuracy"])) if known else 1.0
-    fill = "#eeeeee" if untrained else mpl.colormaps["viridis"](shade)
+    untrained, shown = cell["untrained"], not np.isnan(cell["shown"])
+    shade = float(colours(cell["shown"])) if shown else 1.0
+    fill = mpl.colormaps["viridis"](shade) if shown else "#eeeeee"
     axes.add_patch(mpl.patches.Rectangle((x, y), 1, 1, facecolor=fill, edgecolor="white"))
-    text = f"{100 * cell['accuracy']:.1f}" if known else ""
+    text = "" if np.isnan(cell["accuracy"]) else f"{100 * cell['accuracy']:.1f}"
     if untrained:
         hatched = mpl.patches.Rectangle((x, y), 1, 1, fill=False, hatch="///", lw=0)
         hatched.set_edgecolor("#bbbbbb")
         axes.add_patch(hatched)
-        text += "\n" * known + f"{untrained} of {cell['n']} lost"
+        text += "\n" * bool(text) + f"{untrained} of {cell['n']}\nuntrained"
     axes.text(
         x + 0.5,
         y + 0.5,
         text,
         ha="center",
         va="center",
-        color="white" if shade < 0.6 and not untrained else INK,
+        color="white" if shade < 0.6 else INK,
         fontsize="small",
         bbox={"facecolor": fill, "edgecolor": "none", "pad": 1.5},
     )
@@ -145,16 +157,16 @@ def loss_figure(losses: pd.DataFrame) -> Picture:
             figure,
             "loss-by-exponent",
             f"Training loss by epoch at the tuned base rate of each exponent. It ends at {shown}.",
-            "Lines: means over seeds; shaded: from the lowest to the highest seed. The loss is the "
-            "running mean over an epoch, measured while the weights change; its axis is "
-            "logarithmic.",
+            "Lines: means of the runs that trained; shaded: from the lowest to the highest. The "
+            "loss is the running mean over an epoch, measured while the weights change; its axis "
+            "is logarithmic.",
         )
 
 
 def mean_rate_figure(cells: pd.DataFrame, conclusion: str) -> Picture:
     """Score against the schedule's mean rate, a colour an exponent."""
     known = cells[cells["in_grid"]].dropna(subset=["accuracy"])
-    whole = known["complete"] == known["n"]
+    whole = known["untrained"] == 0
     exponents = sorted(known["exponent"].unique())
     with canvas(1, 1, 3.7) as (figure, axes):
         one = axes[0, 0]
@@ -182,9 +194,9 @@ def mean_rate_figure(cells: pd.DataFrame, conclusion: str) -> Picture:
             "Mean validation accuracy of each cell of the grid against the mean learning rate of "
             f"its schedule, a colour for each exponent; {conclusion}.",
             "Filled marks: means over seeds, with 95 % intervals, cut off where they leave the "
-            "picture. Open marks: the runs left in cells that lost some, no fair sample, and some "
-            "may lie outside. Were the mean rate all that matters, the exponents "
-            "would lie on one curve. The accuracy axis is logarithmic in the error.",
+            "picture. Open marks: means of the runs that trained in cells where some did not, "
+            "which other seeds chose; some may lie outside. Were the mean rate all that matters, "
+            "the exponents would lie on one curve. The accuracy axis is logarithmic in the error.",
         )
 
 

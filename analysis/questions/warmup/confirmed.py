@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from analysis.estimators.comparison import compare_pairs
-from analysis.estimators.responses import kept, largest_usable, response, shortest_warmup, tuned
-from analysis.figures.style import Picture, spoken
-from analysis.fresh_seeds.frames import by_seed, confirm_runs, ids
+from analysis.estimators.comparison import compare_pairs, with_plan
+from analysis.estimators.intervals import wilson
+from analysis.estimators.responses import largest_usable, response, tuned
+from analysis.estimators.seeds import by_seed
+from analysis.estimators.warmups import Warmups, shortest_warmup
+from analysis.figures.style import Picture
+from analysis.fresh_seeds.frames import confirm_runs, ids
 from analysis.fresh_seeds.missing import missing, missing_words
-from analysis.fresh_seeds.pairs import signed_points
 from analysis.questions.warmup import figures as warmup_figures
-from analysis.questions.warmup import layers
-from analysis.questions.warmup.layers import length
+from analysis.questions.warmup import layers, words
 from analysis.section import Estimates, on_fresh_seeds
 from analysis.study import Study
 from analysis.table import BASE_LR, PERCENT, RUNS, YES_NO, Column, N, Table, bounded, interval
-from analysis.wording import Sentence, Trials, points, sentence
+from analysis.wording import Sentence, sentence
 from search_spaces import warmup as space
-from search_spaces.words.phrases import count, percent
 
 _WARMUP = Column("warmup")
 ABOUT = on_fresh_seeds(
@@ -30,27 +29,38 @@ ABOUT = on_fresh_seeds(
     space.QUESTION,
     {
         "lengths": Table(
-            "Each length of warmup (epochs) at its own best base rate among those at which no "
-            "run was lost: mean validation accuracy with 95 % interval over seeds; how far it lies "
-            "behind the best length on the same seeds, and the most that may be (one-sided 95 % "
-            "bound): not inferior where that is within the margin; how many more seeds would "
-            "resolve the pair.",
+            "Each length of warmup (epochs) at the base rate that did best with it: runs (n), how "
+            "many were untrained (stalled or diverged), and Wilson's 95 % interval of that share; "
+            "mean validation accuracy of those that trained with 95 % interval, which is not "
+            "comparable with another length's. Beside the length that did best, over the seeds "
+            "on which both trained (common): mean difference and the interval that decides, 90 % "
+            "for a one-sided 5 % test, wider where several rates of a length cannot be told "
+            "apart. Against any: the lowest such bound against another length; not inferior where "
+            "it lies within the margin and so it does for every longer one up to the best.",
             (
-                *(_WARMUP, BASE_LR, N, *bounded("mean_accuracy", PERCENT)),
-                Column("behind_accuracy", PERCENT, "behind the best"),
-                interval("behind_accuracy_90", PERCENT, "behind the best, 90 % interval"),
-                *(Column("not_inferior", YES_NO), Column("further_seeds"), RUNS),
+                *(_WARMUP, BASE_LR, N, Column("untrained")),
+                interval("untrained", PERCENT, "share untrained"),
+                *bounded("mean_accuracy", PERCENT),
+                *(Column("common"), Column("behind_accuracy", PERCENT, "behind the best")),
+                interval("behind_accuracy", PERCENT, "behind the best, interval"),
+                Column("least_accuracy", PERCENT, "against any, at least"),
+                *(Column("standing"), Column("not_inferior", YES_NO), Column("further_seeds")),
+                *(interval("further", heading="further seeds may be"), RUNS),
             ),
         ),
         "usable": Table(
-            "Largest base rate of the grid at which no run was lost, and smallest at which one "
+            "Largest base rate of the grid at which every run trained, of how many (n) and up to "
+            "which share untrained these leave possible (Wilson), and smallest at which a run "
             "diverged or stalled, by length of warmup (epochs).",
-            (_WARMUP, Column("largest_usable"), Column("smallest_lossy"), RUNS),
+            (
+                *(_WARMUP, Column("largest_usable"), N),
+                Column("untrained_high", PERCENT, "untrained at most"),
+                *(Column("smallest_untrained"), RUNS),
+            ),
         ),
     },
 )
 _KEY = ["warmup", "base_lr"]
-Row = Mapping[Hashable, Any]
 
 
 def grid_runs(study: Study) -> pd.DataFrame:
@@ -69,7 +79,8 @@ def grid_runs(study: Study) -> pd.DataFrame:
 def estimate(study: Study) -> Estimates:
     """cells: `response` by warmup and base rate; usable: `largest_usable` from the smallest tuned
     rate on; lengths: see ABOUT; scores, seeds: see `_scores`; layers: `layers.moved`; facts: one
-    row: family, seeds, delta, shortest and best (NaN where nothing can be said); missing."""
+    row: family, seeds, delta, level (of the intervals that decide), shortest and best (NaN where
+    none is); missing."""
     frames = on_grid(grid_runs(study), study.stage("confirm").curves, study.delta)
     return frames | {"missing": missing(study)}
 
@@ -82,6 +93,7 @@ def on_grid(grid: pd.DataFrame, curves: pd.DataFrame, delta: float) -> Estimates
         "family": grid["family"].iloc[0] if len(grid) else "",
         "seeds": grid["replicate"].nunique(),
         "delta": delta,
+        "level": warmups.level,
         "shortest": np.nan if warmups.shortest is None else warmups.shortest,
         "best": np.nan if warmups.best is None else warmups.best,
     }
@@ -89,7 +101,7 @@ def on_grid(grid: pd.DataFrame, curves: pd.DataFrame, delta: float) -> Estimates
     return {
         "cells": _with_trials(response(grid, _KEY), grid, _KEY),
         "usable": _with_trials(largest_usable(grid, np.nan_to_num(above)), grid, ["warmup"]),
-        "lengths": _lengths(grid, warmups.lengths, warmups.best, delta),
+        "lengths": _lengths(grid, warmups, delta),
         "scores": scores,
         "seeds": seeds,
         "layers": layers.moved(grid, curves),
@@ -108,49 +120,67 @@ def _at(grid: pd.DataFrame, rates: pd.Series) -> pd.DataFrame:
     return grid[grid["base_lr"] == grid["warmup"].map(rates)]
 
 
-def _lengths(
-    grid: pd.DataFrame, lengths: pd.DataFrame, best: float | None, delta: float
-) -> pd.DataFrame:
-    """`shortest_warmup`'s lengths under the names of tables, with the mean's interval, the verdict
-    of the one rule on each against the best, the seeds it needs, and the trials."""
+def _lengths(grid: pd.DataFrame, warmups: Warmups, delta: float) -> pd.DataFrame:
+    """`shortest_warmup`'s lengths under the names of tables, with the shares untrained, the mean's
+    interval, the seeds that would resolve a length beside the best (further_seeds, further_low,
+    further_high), and the trials."""
+    frame = warmups.lengths.rename(columns={"n": "common", "runs": "n", "mean": "mean_accuracy"})
+    renamed = {"behind": "behind", "low": "behind_low", "high": "behind_high", "least": "least"}
+    frame = frame.rename(columns={old: _named(new) for old, new in renamed.items()})
     means = tuned(grid, "warmup", "base_lr").set_index("warmup")
-    names = {"mean": "mean_accuracy", "behind": "behind_accuracy"}
-    bounds = {f"{side}90": f"behind_accuracy_90_{side}" for side in ("low", "high")}
-    frame = lengths.rename(columns=names | bounds)
-    frame.insert(4, "mean_accuracy_low", frame["warmup"].map(means["low"]))
-    frame.insert(5, "mean_accuracy_high", frame["warmup"].map(means["high"]))
-    chosen = _at(grid, lengths.set_index("warmup")["base_lr"])
-    scores = by_seed(chosen, "warmup")
-    others = [each for each in scores if each != best]
-    more = pd.Series(dtype="Int64")
-    if best is not None and others:
-        pairs = compare_pairs(scores, best, others, delta=delta)  # type: ignore[arg-type]
-        more = pairs.set_index("second")["further_seeds"]
-    frame["further_seeds"] = frame["warmup"].map(more).astype("Int64")
-    return _with_trials(frame, chosen, ["warmup"])
+    for end, place in (("low", 0), ("high", 1)):
+        pairs = zip(frame["untrained"], frame["n"], strict=True)
+        frame[f"untrained_{end}"] = [wilson(failed, n)[place] for failed, n in pairs]
+        frame[f"mean_accuracy_{end}"] = frame["warmup"].map(means[end])
+    chosen = _at(grid, frame.set_index("warmup")["base_lr"])
+    return _with_trials(_planned(frame, chosen, warmups.best, delta), chosen, ["warmup"])
+
+
+def _named(name: str) -> str:
+    """behind_accuracy, behind_accuracy_low."""
+    head, _, end = name.partition("_")
+    return f"{head}_accuracy_{end}" if end else f"{head}_accuracy"
+
+
+def _planned(
+    frame: pd.DataFrame, chosen: pd.DataFrame, best: float | None, delta: float
+) -> pd.DataFrame:
+    """The lengths with `with_plan`'s columns, from the best against each other one."""
+    outcomes = by_seed(chosen, "warmup")
+    names = ["further_seeds", "further_low", "further_high"]
+    others: list[Any] = [each for each in outcomes.accuracy if each != best]
+    if best is None or not others:
+        return frame.assign(**dict.fromkeys(names, pd.array([pd.NA] * len(frame), dtype="Int64")))
+    pairs = compare_pairs(
+        outcomes.accuracy,
+        best,  # type: ignore[arg-type]
+        others,
+        untrained=outcomes.untrained,
+        delta=delta,
+    )
+    plan = with_plan(pairs, delta)[["second", *names]].rename(columns={"second": "warmup"})
+    return frame.merge(plan, "left", "warmup")
 
 
 def _scores(grid: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Validation accuracy by length at the tuned rate of each, and at one rate that is too high.
 
-    Too high is the largest rate of the grid at which some length has no untrained run, if it lies
+    Too high is the largest rate of the grid at which every run of some length trained, if it lies
     above all tuned ones, else the next rate above them. scores: at (tuned, too high), warmup,
-    base_lr, n, lost, accuracy, accuracy_low, accuracy_high (NaN where a run is untrained). seeds:
-    at, warmup, replicate, accuracy of single complete runs.
+    base_lr, n, untrained, accuracy, accuracy_low, accuracy_high (of the runs that trained). seeds:
+    at, warmup, replicate, accuracy of single runs that trained.
     """
     best = tuned(grid, "warmup", "base_lr").set_index("warmup")["base_lr"]
     above = sorted(rate for rate in grid["base_lr"].unique() if rate > best.max())
-    safe = [rate for rate in kept(grid, _KEY)["base_lr"].unique() if rate in above]
+    safe = [rate for rate in largest_usable(grid)["largest_usable"] if rate in above]
     chosen = {"tuned": _at(grid, best)}
     if above:
         chosen["too high"] = grid[grid["base_lr"] == max(safe, default=above[0])]
+    names = {"mean": "accuracy", "low": "accuracy_low", "high": "accuracy_high"}
     scores, singles = [], []
     for at, runs in chosen.items():
-        cell = response(runs, _KEY)
-        untrained = cell["n"] - cell["complete"]
-        whole = cell[["mean", "low", "high"]].where(untrained == 0)
-        whole.columns = pd.Index(["accuracy", "accuracy_low", "accuracy_high"])
-        scores.append(cell[[*_KEY, "n"]].assign(at=at, lost=untrained).join(whole))
+        cells = response(runs, _KEY)[[*_KEY, "n", "untrained", *names]].rename(columns=names)
+        scores.append(cells.assign(at=at))
         complete = runs[runs["state"] == "complete"].rename(columns={"value": "accuracy"})
         singles.append(complete[["warmup", "replicate", "accuracy"]].assign(at=at))
     return pd.concat(scores, ignore_index=True), pd.concat(singles, ignore_index=True)
@@ -165,7 +195,7 @@ def draw(estimates: Estimates) -> list[Picture]:
     return [
         warmup_figures.survival(cells, end),
         *warmup_figures.usable(
-            estimates["usable"], cells["base_lr"], _largest(estimates["usable"])
+            estimates["usable"], cells["base_lr"], words.largest(estimates["usable"])
         ),
         *warmup_figures.by_length(estimates["scores"], estimates["seeds"], end),
         *layers.draw(estimates["layers"]),
@@ -173,119 +203,12 @@ def draw(estimates: Estimates) -> list[Picture]:
 
 
 def conclude(estimates: Estimates) -> Sentence | str:
-    """The shortest length shown to be as good as the best, and how the usable rate moves."""
-    facts, usable = estimates["facts"].to_dict("records")[0], estimates["usable"]
+    """The shortest length shown to be as good as every other, and how the usable rate moves."""
     if estimates["cells"].empty:
         return "No grid of warmup and base rate was trained on fresh seeds yet."
-    end = f"; {_largest(usable)}{missing_words(estimates['missing'])}."
-    return sentence(_shortest(facts, estimates["lengths"]), end)
-
-
-def _shortest(facts: Row, lengths: pd.DataFrame) -> Sentence | str:
-    if np.isnan(facts["best"]):
-        return "Every length of warmup lost a run at every base rate"
-    rows = {float(row["warmup"]): row for row in lengths.to_dict("records")}
-    best = rows[facts["best"]]
-    if len(rows) == 1:
-        return sentence(f"Only {length(facts['best'])} was tried, ", _reached(best))
-    if facts["seeds"] < 2:
-        head = f"The best is {length(facts['best'])}, "
-        return sentence(head, _reached(best), ", but one seed decides nothing")
-    if np.isnan(facts["shortest"]) or facts["shortest"] == facts["best"]:
-        return _none_shorter(facts, rows)
-    shortest = rows[facts["shortest"]]
+    end = missing_words(estimates["missing"])
+    facts = estimates["facts"].to_dict("records")[0]
     return sentence(
-        f"Shortest warmup shown to be not inferior within {points(facts['delta'])}, each length at "
-        f"its best base rate under {_decay(facts)}: ",
-        _tuned(shortest),
-        f", {_difference(shortest)} to {length(best['warmup'])}, ",
-        _reached(best),
+        words.answer(facts, estimates["lengths"]),
+        f"{words.never_trained(estimates['cells'])}; {words.largest(estimates['usable'])}{end}.",
     )
-
-
-def _none_shorter(facts: Row, rows: Mapping[float, Row]) -> Sentence:
-    """That no length below the best is shown to be as good, and what the shortest would take."""
-    best, first = rows[facts["best"]], rows[min(rows)]
-    if first is best:
-        head = (
-            f"The shortest of {len(rows)} lengths, each at its best base rate under "
-            f"{_decay(facts)}, is the best: {length(best['warmup'])}, "
-        )
-        return sentence(head, _reached(best), _next(rows))
-    return sentence(
-        f"No warmup shorter than the best, {length(best['warmup'])}, ",
-        _reached(best),
-        f", is shown to be not inferior within {points(facts['delta'])} under {_decay(facts)}: ",
-        _behind(first, facts["delta"]),
-    )
-
-
-def _behind(row: Row, delta: float) -> Sentence | str:
-    """What is known of a length that is not shown to be as good as the best."""
-    if np.isnan(row["behind_accuracy"]):
-        return f"{length(row['warmup'])} lost a run at every base rate"
-    end = ""
-    if row["behind_accuracy_90_high"] < -delta:
-        end = ", which is inferior"
-    elif not pd.isna(row["further_seeds"]) and row["further_seeds"] > 0:
-        more = int(row["further_seeds"])
-        end = f", and it takes about {count(more, 'more seed')} to tell"
-    return sentence(_tuned(row), f" has {_difference(row)}{end}")
-
-
-def _next(rows: Mapping[float, Row]) -> Sentence | str:
-    """How far the next best length lies behind the best, which is the shortest."""
-    others = [rows[each] for each in sorted(rows)[1:]]
-    known = [row for row in others if not np.isnan(row["behind_accuracy"])]
-    if not known:
-        return "; every longer one lost a run at every base rate"
-    row = max(known, key=lambda each: float(each["behind_accuracy"]))
-    return sentence("; next is ", _tuned(row), f" with {_difference(row)} to it")
-
-
-def _tuned(row: Row) -> Sentence:
-    return sentence(f"{length(row['warmup'])} at {row['base_lr']:.2g}", _runs(row))
-
-
-def _decay(facts: Row) -> str:
-    family = spoken(str(facts["family"]))
-    return "a constant rate" if family == "constant" else f"{family} decay"
-
-
-def _reached(row: Row) -> Sentence:
-    value, low, high = (row[f"mean_accuracy{end}"] for end in ("", "_low", "_high"))
-    text = f"{percent(value)} validation accuracy at {row['base_lr']:.2g}"
-    if not np.isnan(low):
-        text += f" (95 % interval {percent(low)} to {percent(high)})"
-    return sentence(text, _runs(row))
-
-
-def _runs(row: Row) -> Sentence:
-    """A row's runs, in brackets."""
-    return sentence(" (", Trials(row["confirm_trials"], "confirm"), ")")
-
-
-def _difference(row: Row) -> str:
-    low, high = row["behind_accuracy_90_low"], row["behind_accuracy_90_high"]
-    if np.isnan(low):
-        return f"a paired difference of {signed_points(row['behind_accuracy'])} points (one seed)"
-    bounds = f"90 % interval {signed_points(low)} to {signed_points(high)}"
-    return f"a paired difference of {signed_points(row['behind_accuracy'])} points ({bounds})"
-
-
-def _largest(usable: pd.DataFrame) -> str:
-    """How the largest usable rate moves from the shortest to the longest warmup."""
-    rows = usable.to_dict("records")
-    if not rows:
-        return "no usable base rate is known"
-    ends = rows if len(rows) == 1 else [rows[0], rows[-1]]
-    return "the largest usable base rate is " + " and ".join(_usable(row) for row in ends)
-
-
-def _usable(row: Row) -> str:
-    with_ = f"with {length(row['warmup'])}"
-    if np.isnan(row["largest_usable"]):
-        return f"below the grid {with_}"
-    if np.isnan(row["smallest_lossy"]):
-        return f"at least {row['largest_usable']:.2g}, the largest tried, {with_}"
-    return f"{row['largest_usable']:.2g} {with_}"

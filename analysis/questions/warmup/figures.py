@@ -18,31 +18,34 @@ from analysis.figures.maps import accuracy_bar, accuracy_colours
 from analysis.figures.style import INK, PALE, Picture, canvas, on, picture
 
 _BOUNDS = ("accuracy_low", "accuracy_high")
+UNTRAINED = "#dddddd"  # cells with a run that stalled or diverged
 _LOOKS = {"tuned": ("#0072b2", "o"), "too high": ("#d55e00", "^")}
 
 
 def survival(cells: pd.DataFrame, verdict: str) -> Picture:
-    """A square for each cell: how many runs survived, and their mean accuracy as colour."""
+    """A square for each cell: how many runs trained, and, if all did, their mean accuracy as
+    colour."""
     with canvas(height=1.2 + 0.52 * cells["warmup"].nunique()) as (figure, axes):
         warmup_map(cells, axes[0, 0])
         return picture(
             figure,
             "warmup-survival",
-            "How many runs survived at each length of warmup and base rate, and their mean "
+            "How many runs trained at each length of warmup and base rate, and their mean "
             "accuracy. " + verdict,
-            "In each cell: runs that trained to their end, of all, and their mean validation "
-            "accuracy, which is also the colour. Where some were lost it is that of the survivors "
-            "alone. Grey: every run diverged or stalled.",
+            "In each cell: runs that trained, of all, and their mean validation accuracy. It is "
+            "the colour only where every run trained. Grey: some or all runs diverged or stalled; "
+            "in brackets the mean of those that trained, which is not comparable with the others.",
         )
 
 
 def warmup_map(cells: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Draw how many runs survived at each length of warmup and base rate, and how accurate they
+    """Draw how many runs trained at each length of warmup and base rate, and how accurate they
     were, as a map of colours.
 
     cells: ``lrstudy.estimates(study)["cells"]`` of a confirmed study of the space warmup, a row a
-        cell: warmup (epochs), base_lr, n (runs), complete, mean (validation accuracy of the
-        complete ones, a share in [0, 1], NaN without any: grey).
+        cell: warmup (epochs), base_lr, n (runs), complete (those that trained), mean (their
+        validation accuracy, a share in [0, 1], NaN without any). Cells in which a run stalled or
+        diverged are grey, their mean is in brackets.
     ax: where to draw; the current axes without it. Returns it, with a bar of colours beside it.
 
     >>> from matplotlib.figure import Figure
@@ -60,8 +63,8 @@ def warmup_map(cells: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """
     ax = on(ax)
     lengths, rates = (sorted(cells[name].unique()) for name in ("warmup", "base_lr"))
-    known = cells.dropna(subset=["mean"])
-    colours = accuracy_colours(known["mean"] if len(known) else pd.Series([0.0, 1.0]))
+    whole = cells.loc[cells["complete"] == cells["n"], "mean"].dropna()
+    colours = accuracy_colours(whole if len(whole) else pd.Series([0.0, 1.0]))
     for row in cells.to_dict("records"):
         _square(ax, rates.index(row["base_lr"]), lengths.index(row["warmup"]), row, colours)
     ax.set_xlim(-0.5, len(rates) - 0.5)
@@ -71,20 +74,21 @@ def warmup_map(cells: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.set_xlabel("base learning rate")
     ax.set_ylabel("warmup (epochs)")
     ax.grid(visible=False)
-    if len(known):
-        accuracy_bar(ax, colours, known["mean"])
+    if len(whole):
+        accuracy_bar(ax, colours, whole)
     return ax
 
 
 def _square(ax: Axes, x: int, y: int, row: Mapping[Any, Any], colours: Normalize) -> None:
     """A cell of the map with its numbers."""
-    none_trained = np.isnan(row["mean"])
-    shade = "#dddddd" if none_trained else mpl.colormaps["viridis"](colours(row["mean"]))
+    whole = row["complete"] == row["n"]
+    shade = mpl.colormaps["viridis"](colours(row["mean"])) if whole else UNTRAINED
     ax.add_patch(mpl.patches.Rectangle((x - 0.5, y - 0.5), 1, 1, color=shade, lw=0))
-    dark = not none_trained and colours(row["mean"]) < 0.6
+    dark = whole and colours(row["mean"]) < 0.6
     text = f"{row['complete']} of {row['n']}"
-    if not none_trained:
-        text += f"\n{100 * row['mean']:.1f} %"
+    if not np.isnan(row["mean"]):
+        mean = f"{100 * row['mean']:.1f} %"
+        text += f"\n{mean}" if whole else f"\n({mean})"
     ax.text(x, y, text, ha="center", va="center", fontsize=9, color="white" if dark else INK)
 
 
@@ -93,16 +97,16 @@ def usable(frame: pd.DataFrame, rates: pd.Series, verdict: str) -> list[Picture]
 
     rates: of the grid.
     """
-    known = frame.dropna(subset=["largest_usable", "smallest_lossy"], how="all")
+    known = frame.dropna(subset=["largest_usable", "smallest_untrained"], how="all")
     if known.empty:
         return []
     with canvas(height=3.0) as (figure, axes):
         one = axes[0, 0]
         good = frame.dropna(subset=["largest_usable"])
         one.plot(good["warmup"], good["largest_usable"], "-o", color=_LOOKS["tuned"][0], ms=6)
-        both = known.dropna(subset=["largest_usable", "smallest_lossy"])
-        one.vlines(both["warmup"], both["largest_usable"], both["smallest_lossy"], colors=PALE)
-        one.plot(known["warmup"], known["smallest_lossy"], "x", color=INK, ms=7, mew=1.6)
+        both = known.dropna(subset=["largest_usable", "smallest_untrained"])
+        one.vlines(both["warmup"], both["largest_usable"], both["smallest_untrained"], colors=PALE)
+        one.plot(known["warmup"], known["smallest_untrained"], "x", color=INK, ms=7, mew=1.6)
         one.set_yscale("log", base=2)
         one.set_ylim(rates.min() / 1.3, rates.max() * 1.3)
         one.yaxis.set_major_locator(FixedLocator(sorted(rates.unique())))
@@ -118,8 +122,8 @@ def usable(frame: pd.DataFrame, rates: pd.Series, verdict: str) -> list[Picture]
                 "usable-rate",
                 f"Largest usable base rate against the length of warmup: {verdict}.",
                 "Dots: the largest rate of the grid at which every run trained to its end. "
-                "Crosses: the smallest at which a run diverged or stalled; without a cross none "
-                "was lost. The edge lies somewhere on the grey line between them.",
+                "Crosses: the smallest at which a run diverged or stalled; without a cross every "
+                "run trained. The edge lies somewhere on the grey line between them.",
             )
         ]
 
@@ -145,13 +149,16 @@ def by_length(scores: pd.DataFrame, seeds: pd.DataFrame, verdict: str) -> list[P
                 ms=3.5,
                 alpha=0.5,
             )
-            whole, x = means.dropna(subset=["accuracy"]), means["warmup"] + shift * gap
-            one.vlines(x[whole.index], whole["accuracy_low"], whole["accuracy_high"], colors=colour)
+            x = means["warmup"] + shift * gap
+            one.vlines(x, means["accuracy_low"], means["accuracy_high"], colors=colour)
+            part = means[means["untrained"] > 0]
+            one.plot(x[part.index], part["accuracy"], mark, color=colour, ms=7, mfc="white")
+            whole = means[means["untrained"] == 0]
             label = "each at its tuned rate"
             if at != "tuned":
                 label = f"all at {means['base_lr'].iloc[0]:.2g}, too high"
             one.plot(x[whole.index], whole["accuracy"], f"-{mark}", color=colour, ms=7, label=label)
-            _untrained(one, means[means["lost"] > 0], x, colour)
+            _untrained(one, part, x, colour)
         one.set_xticks(lengths, [f"{each:.2g}" for each in lengths])
         one.set_xlabel("warmup (epochs)")
         outside_legend(figure, ncols=2)
@@ -161,9 +168,11 @@ def by_length(scores: pd.DataFrame, seeds: pd.DataFrame, verdict: str) -> list[P
                 "score-by-warmup",
                 "Validation accuracy against the length of warmup at the tuned rate of each length "
                 "and at one that is too high. " + verdict,
-                "Small marks: single seeds; large ones: means with 95 % intervals where no run was "
-                "lost, cut off where they leave the picture. Numbers below: runs lost of all. The "
-                "accuracy axis is logarithmic in the error.",
+                "Small marks: single seeds that trained; large ones: their means with 95 % "
+                "intervals, cut off where they leave the picture; hollow and outside the line "
+                "where a run is untrained, whose mean is not comparable with the others. Numbers "
+                "below: untrained runs (diverged or stalled) of all. The accuracy axis is "
+                "logarithmic in the error.",
             )
         ]
 
@@ -171,6 +180,6 @@ def by_length(scores: pd.DataFrame, seeds: pd.DataFrame, verdict: str) -> list[P
 def _untrained(one: mpl.axes.Axes, lengths: pd.DataFrame, x: pd.Series, colour: str) -> None:
     """At the foot of the axes: how many runs of a length are untrained."""
     place = one.get_xaxis_transform()
-    for at, untrained, n in zip(x[lengths.index], lengths["lost"], lengths["n"], strict=True):
-        text = f"{untrained}/{n} lost"
+    for at, untrained, n in zip(x[lengths.index], lengths["untrained"], lengths["n"], strict=True):
+        text = f"{untrained}/{n}"
         one.text(at, 0.02, text, transform=place, color=colour, fontsize=8, ha="center")

@@ -45,7 +45,7 @@ def moved(grid: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
             name, distances = layer.removeprefix(_PREFIX), used[used["warmup"] == warmup]
             rows.append((name, warmup, rate, 0, distances["trial"].nunique(), 0.0, 0.0, 0.0))
             for epoch, group in distances.groupby("epoch"):
-                n, mean, _, low, high = mean_interval(group[layer])
+                n, mean, _, low, high = mean_interval(group[layer], within=(0.0, np.inf))
                 rows.append((name, warmup, rate, epoch + 1, n, mean, low, high))
     return pd.DataFrame(rows, columns=COLUMNS)
 
@@ -81,8 +81,8 @@ def draw(distances: pd.DataFrame) -> list[Picture]:
                 "layers",
                 f"{alt}for each layer. {_alt(distances)}",
                 f"Both at a base rate of {distances['base_lr'].iloc[0]:.2g}, the highest at which "
-                "neither lost a run. Lines: means over seeds, bands: 95 % intervals; dotted: end "
-                "of the longest warmup.",
+                "every run of both trained. Lines: means over seeds, bands: 95 % intervals; "
+                "dotted: end of the longest warmup.",
             )
         ]
 

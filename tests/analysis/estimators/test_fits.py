@@ -1,26 +1,28 @@
-"""Fits of designed grids: planted peaks, edges and shares come back, a null does not."""
+"""Fits of designed grids: planted peaks, edges and shares come back, a null does not, whatever the
+noise and whichever runs stall."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import optimize, stats
 
-from analysis.estimators.fits import half_untrained, jackknife, mean_rate_share, peak
-from analysis.estimators.intervals import t_interval
+from analysis.estimators.fits import Peak, half_untrained, jackknife, mean_rate_share, peak
+from analysis.estimators.intervals import mean_interval
 from tests.analysis.estimators.grids import RATES, Array, C, D, S, covers, grid, lose
 
 
 @pytest.mark.parametrize("level", [0.9, 0.95])
-def test_jackknife_of_a_balanced_mean_is_the_t_interval_of_cluster_means(level: float) -> None:
+def test_jackknife_of_a_balanced_mean_is_the_interval_of_cluster_means(level: float) -> None:
     rng = np.random.default_rng(0)
     runs = grid(pd.DataFrame({"base_lr": RATES}), np.full(7, 0.8), 6, rng)
     found = jackknife(runs, "replicate", lambda frame: float(frame["value"].mean()), level)
-    expected = t_interval(runs.groupby("replicate")["value"].mean(), level)
+    expected = mean_interval(runs.groupby("replicate")["value"].mean(), level)
     assert found == pytest.approx(expected)
 
 
@@ -31,8 +33,10 @@ def test_jackknife_of_a_ratio_is_the_textbook_formula() -> None:
     without = (frame["x"].sum() - frame["x"]) / (frame["y"].sum() - frame["y"])
     error = math.sqrt(7 / 8 * ((without - without.mean()) ** 2).sum())
     assert found.mean == pytest.approx(frame["x"].sum() / frame["y"].sum())
-    assert found.high - found.mean == pytest.approx(stats.t.ppf(0.975, 7) * error)
-    assert found.mean - found.low == pytest.approx(found.high - found.mean)
+    assert found.sd / math.sqrt(8) == pytest.approx(error)
+    sides = sorted([found.high - found.mean, found.mean - found.low])
+    assert sides[0] == pytest.approx(stats.t.ppf(0.975, 7) * error)
+    assert sides[0] < sides[1] < 2 * sides[0]  # lengthened on the side of the longer tail
 
 
 def test_jackknife_without_enough_clusters_has_no_interval() -> None:
@@ -44,73 +48,149 @@ def test_jackknife_without_enough_clusters_has_no_interval() -> None:
     assert np.isnan([one.low, one.high, undefined.low, undefined.high]).all()
 
 
-def curve(best: float, scale: float = 0.03) -> Callable[[Array], Array]:
-    return lambda rates: 0.88 - scale * np.log10(rates / best) ** 2
+class Noise(NamedTuple):
+    """What runs scatter by: skewed (to the left) or normal, and how many times wider at the highest
+    rate than at the lowest; stalls: how often the lowest and the highest rate of a grid do, growing
+    between if so."""
+
+    skewed: bool = False
+    wider: float = 1.0
+    stalls: tuple[float, float] = (0.0, 0.0)
+    growing: bool = False
 
 
-@pytest.mark.parametrize("x", ["base_lr", "exponent"])
-def test_peak_without_noise_is_the_planted_one(x: str) -> None:
-    truth = np.repeat(curve(0.55)(RATES), 3)
-    runs = pd.DataFrame({x: np.repeat(RATES, 3), "replicate": [0, 1, 2] * 7, "value": truth})
-    found = peak(runs.assign(state="complete"), x)
-    assert found.at == pytest.approx(0.55)
-    assert (found.low, found.high) == pytest.approx((0.55, 0.55))
-    assert (found.n, found.at_edge) == (3, False)
-    assert (found.best, found.best_mean) == (pytest.approx(0.4), pytest.approx(truth.max()))
+NOISES = {
+    "normal": Noise(),
+    "skewed": Noise(skewed=True),
+    "wider": Noise(skewed=True, wider=8),
+    "stalls": Noise(stalls=(0, 0.15)),
+    "growing": Noise(skewed=True, stalls=(0, 0.3), growing=True),
+}
 
 
-@pytest.mark.parametrize(("n", "best", "draws"), [(5, 0.4, 40), (10, 0.55, 20)])
-def test_peak_covers_the_planted_rate(n: int, best: float, draws: int) -> None:
-    rng = np.random.default_rng(2)
-    cells = pd.DataFrame({"base_lr": RATES})
-    found = [peak(grid(cells, curve(best)(RATES), n, rng), "base_lr") for _ in range(draws)]
-    claimed = [each for each in found if not math.isnan(each.low)]
-    assert len(claimed) > draws / 2
-    assert covers(sum(each.low <= best <= each.high for each in claimed), len(claimed))
-    for each in claimed:
-        assert RATES[0] <= each.low <= each.at <= each.high <= RATES[-1]
+def noisy(
+    cells: pd.DataFrame, truth: Array, noise: Noise, n: int, rng: np.random.Generator
+) -> pd.DataFrame:
+    """Runs of every cell on n replicates, which shift all of their runs alike."""
+    rates = np.unique(cells["base_lr"])
+    place = np.searchsorted(rates, cells["base_lr"]) / (len(rates) - 1)
+    scatter = rng.standard_normal((n, len(cells)))
+    if noise.skewed:
+        scatter = (math.exp(0.5) - np.exp(scatter)) / math.sqrt((math.e - 1) * math.e)
+    scores = truth + rng.normal(0, 0.006, (n, 1)) + 0.004 * scatter * noise.wider ** (place - 0.5)
+    low, high = noise.stalls
+    chance = low + (high - low) * (place if noise.growing else place == 1)
+    stalled = rng.random(scores.shape) < chance
+    return pd.concat(
+        cells.assign(
+            replicate=seed,
+            state=np.where(stalled[seed], "stalled", "complete"),
+            value=np.where(stalled[seed], 0.1, scores[seed]),
+        )
+        for seed in range(n)
+    ).reset_index(drop=True)
 
 
-def test_peak_claims_nothing_of_a_flat_curve() -> None:
-    rng, draws = np.random.default_rng(3), 25
-    cells = pd.DataFrame({"base_lr": RATES})
-    found = [peak(grid(cells, np.full(7, 0.88), 5, rng), "base_lr") for _ in range(draws)]
-    # The cells are chosen for being high, so that the one-sided 5 % test errs a little more often.
-    assert sum(not math.isnan(each.low) for each in found) <= stats.binom.ppf(0.999, draws, 0.1)
+LINE = pd.DataFrame({"base_lr": RATES})
+
+
+def curve(best: float, left: float = 0.006, right: float = 0.006) -> Array:
+    """Scores of RATES with their peak at ``best``: parabolas in log rate of their own curvature on
+    either side."""
+    u = np.log(RATES / best)
+    return np.asarray(0.88 - np.where(u < 0, left, right) * u**2)
+
+
+CLIFF = {"left": 0.002, "right": 0.06}  # a slow rise, and a fall where training diverges
+
+
+def open_or(found: Peak, at: float) -> bool:
+    """Whether the interval, with what lies beyond its open ends, holds that value."""
+    return (found.open_low or found.low <= at) and (found.open_high or at <= found.high)
+
+
+@pytest.mark.parametrize("n", [4, 5, 10])
+@pytest.mark.parametrize(
+    ("noise", "shape"),
+    [("normal", {}), ("skewed", {}), ("wider", CLIFF), ("stalls", {}), ("growing", CLIFF)],
+)
+def test_the_peak_is_covered(noise: str, shape: dict[str, float], n: int) -> None:
+    rng, draws = np.random.default_rng(2), 12
+    hits = known = 0
+    for draw in range(draws):
+        best = (0.4, 0.55, 0.75)[draw % 3]
+        found = peak(noisy(LINE, curve(best, **shape), NOISES[noise], n, rng), "base_lr")
+        assert found.at in RATES
+        if math.isnan(found.low):
+            assert found.n < 4
+            continue
+        assert RATES[0] <= found.low <= found.at <= found.high <= RATES[-1]
+        known += 1
+        hits += open_or(found, best)
+    assert known > draws / 3
+    assert covers(hits, known, 0.95)
+
+
+def test_the_interval_of_the_peak_leaves_out_what_is_worse() -> None:
+    rng = np.random.default_rng(3)
+    found = [peak(noisy(LINE, curve(0.4), NOISES["normal"], 10, rng), "base_lr") for _ in range(20)]
+    assert sum(not (each.open_low or each.open_high) for each in found) >= 19
+    assert np.mean([math.log2(each.high / each.low) for each in found]) < 4.5  # of 6 octaves
+
+
+@pytest.mark.parametrize("noise", ["normal", "skewed"])
+def test_a_flat_curve_has_no_peak(noise: str) -> None:
+    rng, draws = np.random.default_rng(4), 25
+    found = [
+        peak(noisy(LINE, np.full(7, 0.88), NOISES[noise], 5, rng), "base_lr") for _ in range(draws)
+    ]
+    closed = sum(not (each.open_low and each.open_high) for each in found)
+    assert closed <= stats.binom.ppf(0.999, draws, 0.1)  # either end is told in at most 5 %
 
 
 @pytest.mark.parametrize(("best", "edge"), [(0.001, 0), (100.0, -1)])
-def test_a_peak_beyond_the_range_is_at_its_edge_without_interval(best: float, edge: int) -> None:
-    rng = np.random.default_rng(4)
-    found = peak(grid(pd.DataFrame({"base_lr": RATES}), curve(best)(RATES), 5, rng), "base_lr")
-    assert found.at_edge
-    assert found.at == pytest.approx(RATES[edge])
-    assert found.best == RATES[edge]
+def test_a_peak_beyond_the_range_is_open_there(best: float, edge: int) -> None:
+    runs = noisy(LINE, curve(best), NOISES["normal"], 5, np.random.default_rng(5))
+    found = peak(runs, "base_lr")
+    assert found.at == RATES[edge]
+    assert (found.open_low, found.open_high) == (edge == 0, edge == -1)
+    assert (found.low, found.high)[edge] == RATES[edge]
+
+
+def test_what_never_trains_bounds_the_peak_and_is_not_it() -> None:
+    rng = np.random.default_rng(6)
+    runs = noisy(LINE, curve(0.4), NOISES["normal"], 5, rng)
+    alone = runs["base_lr"] <= 0.4
+    found = peak(lose(runs, ~alone), "base_lr")
+    assert (found.high, found.open_high) == (RATES[4], False)
+    assert peak(runs[alone], "base_lr").open_high  # where nothing was tried nothing is known
+
+
+def test_where_hard_seeds_fail_the_rest_is_not_flattered() -> None:
+    runs = noisy(LINE, curve(0.4), Noise(), 10, np.random.default_rng(7))
+    order = runs[runs["base_lr"] == RATES[0]].sort_values("value")["replicate"]
+    runs["value"] += 0.05 * runs["replicate"].map(dict(zip(order, range(10), strict=True)))
+    spoilt = lose(runs, (runs["base_lr"] == RATES[5]) & (runs["replicate"] == order.iloc[0]))
+    means = spoilt[spoilt["state"] == "complete"].groupby("base_lr")["value"].mean()
+    assert means.idxmax() == RATES[5]
+    assert peak(spoilt, "base_lr").at in RATES[2:5]
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_the_peak_of_too_few_seeds_has_no_interval(n: int) -> None:
+    runs = noisy(LINE, curve(0.4), Noise(), n, np.random.default_rng(8))
+    found = peak(runs, "base_lr")
+    assert found.n == n
+    assert found.at in RATES
     assert np.isnan([found.low, found.high]).all()
 
 
-def test_peak_leaves_out_rates_that_lose_runs_and_replicates_that_lack_some() -> None:
-    rng = np.random.default_rng(5)
-    runs = grid(pd.DataFrame({"base_lr": RATES}), curve(0.4)(RATES), 4, rng)
-    high = runs["base_lr"] > 1
-    lucky = runs.assign(value=runs["value"].mask(high, 0.99))
-    found = peak(lose(lucky, high & (runs["replicate"] == 0)), "base_lr")
-    assert found == peak(runs[~high], "base_lr")
-    # A run that is missing takes none of its replicate's effect with it.
-    exact = runs.assign(value=curve(0.4)(runs["base_lr"].to_numpy()) + 0.01 * runs["replicate"])
-    missing = exact.drop(exact.index[(exact["replicate"] == 3) & (exact["base_lr"] == RATES[3])])
-    assert peak(missing, "base_lr").at == pytest.approx(0.4)
-
-
-def test_peak_of_too_little() -> None:
-    runs = pd.DataFrame(
-        {"base_lr": [0.1, 0.2], "replicate": [0, 0], "state": "complete", "value": [0.5, 0.6]}
-    )
-    assert peak(runs, "base_lr").at == 0.2
-    assert peak(runs, "base_lr").at_edge
-    none = peak(runs.assign(state="stalled"), "base_lr")
-    assert none.n == 0
-    assert np.isnan([none.at, none.low, none.best]).all()
+def test_the_peak_of_no_run_is_not_known() -> None:
+    runs = noisy(LINE, curve(0.4), Noise(), 5, np.random.default_rng(9))
+    for nothing in (runs.assign(state="stalled"), runs.assign(state="failed"), runs[:0]):
+        found = peak(nothing, "base_lr")
+        assert found.n == 0
+        assert np.isnan([found.at, found.low, found.high]).all()
 
 
 def ended_runs(rates: Sequence[float], states: Sequence[str]) -> pd.DataFrame:
@@ -172,7 +252,7 @@ def test_the_fit_is_the_maximum_of_the_likelihood() -> None:
     assert math.log(found.at) == pytest.approx(expected, abs=1e-4)
 
 
-@pytest.mark.parametrize(("n", "width", "draws"), [(5, 0.3, 20), (10, 0.6, 10)])
+@pytest.mark.parametrize(("n", "width", "draws"), [(4, 0.3, 20), (5, 0.3, 20), (10, 0.6, 10)])
 def test_half_untrained_covers_the_planted_edge(n: int, width: float, draws: int) -> None:
     rng = np.random.default_rng(7)
     hits = 0
@@ -180,7 +260,14 @@ def test_half_untrained_covers_the_planted_edge(n: int, width: float, draws: int
         middle = rng.uniform(-0.1, 0.1)
         found = half_untrained(planted_edge(n, middle, width, rng))
         hits += found.low <= math.exp(middle) <= found.high
-    assert covers(hits, draws)
+    assert covers(hits, draws, 0.95)
+
+
+def test_the_edge_of_too_few_seeds_has_no_interval() -> None:
+    found = half_untrained(planted_edge(3, 0.0, 0.6, np.random.default_rng(6)))
+    assert found.fitted
+    assert not math.isnan(found.at)
+    assert np.isnan([found.low, found.high]).all()
 
 
 def test_half_untrained_knows_no_rate_where_low_rates_fail() -> None:
@@ -203,16 +290,43 @@ def surface(other: float) -> tuple[Array, float]:
     return truth, float(np.corrcoef(np.polyval(np.polyfit(z, truth, 2), z), truth)[0, 1] ** 2)
 
 
-@pytest.mark.parametrize(("n", "other", "draws"), [(5, 0.01, 30), (10, 0.005, 15), (5, 0.0, 10)])
-def test_mean_rate_share_covers_the_planted_share(n: int, other: float, draws: int) -> None:
-    rng = np.random.default_rng(8)
+@pytest.mark.parametrize(("n", "other"), [(4, 0.01), (5, 0.0), (5, 0.003), (10, 0.01)])
+@pytest.mark.parametrize("noise", NOISES)
+def test_mean_rate_share_covers_the_planted_share(noise: str, other: float, n: int) -> None:
+    rng, draws = np.random.default_rng(8), 12
     truth, share = surface(other)
-    found = [mean_rate_share(grid(CELLS, truth, n, rng)) for _ in range(draws)]
-    assert all((each.n, each.cells, each.lost) == (n, 25, 0) for each in found)
-    assert covers(sum(each.low <= share + 1e-12 and share <= each.high for each in found), draws)
+    found = [mean_rate_share(noisy(CELLS, truth, NOISES[noise], n, rng)) for _ in range(draws)]
+    for each in found:
+        assert each.n == n
+        assert each.cells >= 22  # a stall leaves its cell in where two replicates trained
+        assert 0 <= each.low <= each.share <= each.high <= 1
+    assert covers(
+        sum(each.low <= share + 1e-9 and share <= each.high for each in found), draws, 0.95
+    )
     means = np.array([each.share for each in found])
-    if other:  # unbiased, but for the clipping at 1
+    if share < 0.9:  # unbiased, but for the clipping at 1
         assert abs(means.mean() - share) < 4 * means.std() / math.sqrt(draws)
+
+
+def patterns(runs: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    """The same runs with some of them untrained, or missing."""
+    rng = np.random.default_rng(12)
+    for part in (0.1, 0.25):
+        gone = pd.Series(rng.random(len(runs)) < part)
+        yield lose(runs, gone, "stalled")
+        yield runs[~gone]
+    yield lose(runs, (runs["base_lr"] > 1) & (runs["replicate"] < 2))
+
+
+def test_a_missing_run_takes_neither_its_cell_nor_its_seed_with_it() -> None:
+    truth, share = surface(0.01)
+    runs = noisy(CELLS, truth, Noise(), 6, np.random.default_rng(13))
+    exact = runs.assign(value=np.tile(truth, 6) + 0.02 * runs["replicate"])
+    for known in patterns(exact):
+        found = mean_rate_share(known)
+        assert (found.n, found.cells) == (6, 25)
+        assert found.untrained == (known["state"] != "complete").sum()
+        assert found[3:] == pytest.approx((share, share, share))
 
 
 def test_mean_rate_share_is_the_analysis_of_variance() -> None:
@@ -250,13 +364,35 @@ def test_mean_rate_share_claims_nothing_of_a_flat_grid() -> None:
     assert claims <= stats.binom.ppf(0.999, draws, 0.05)
 
 
-def test_mean_rate_share_counts_lost_runs_and_leaves_out_their_cells() -> None:
-    runs = grid(CELLS, surface(0.01)[0], 5, np.random.default_rng(11))
+def test_cells_that_say_nothing_are_left_out() -> None:
+    runs = noisy(CELLS, surface(0.01)[0], Noise(), 5, np.random.default_rng(11))
     hit = (runs["exponent"] == 4.0) & (runs["base_lr"] > 1)
-    found = mean_rate_share(lose(runs, hit & (runs["replicate"] < 2), "stalled"))
-    assert (found.cells, found.lost) == (24, 2)
-    assert found[3:] == mean_rate_share(runs[~hit])[3:]
-    few = mean_rate_share(runs[runs["exponent"].eq(1.0) & (runs["base_lr"] < 0.5)])
-    assert few.cells == 3
-    assert np.isnan(few[3:]).all()
+    found = mean_rate_share(lose(runs, hit & (runs["replicate"] > 0), "stalled"))
+    assert (found.cells, found.untrained) == (24, 4)
+    assert found[3:] == pytest.approx(mean_rate_share(runs[~hit])[3:])
+    unrecorded = runs.assign(mean_lr=runs["mean_lr"].mask(hit))
+    assert mean_rate_share(unrecorded)[3:] == pytest.approx(mean_rate_share(runs[~hit])[3:])
+
+
+@pytest.mark.parametrize(
+    ("known", "expected"),
+    [
+        (lambda runs: runs["replicate"] < 3, (3, 25, 0)),
+        (lambda runs: runs["exponent"].eq(1.0) & (runs["base_lr"] < 0.5), (5, 3, 0)),
+        # Low and high rates have no common seed, so that nothing joins them.
+        (lambda runs: (runs["base_lr"] < 0.5) == (runs["replicate"] < 2), (5, 25, 0)),
+        (lambda runs: runs["replicate"] < 0, (0, 0, 0)),
+    ],
+)
+def test_too_little_has_no_share(
+    known: Callable[[pd.DataFrame], pd.Series], expected: tuple[int, int, int]
+) -> None:
+    runs = noisy(CELLS, surface(0.01)[0], Noise(), 5, np.random.default_rng(14))
+    found = mean_rate_share(runs[known(runs)])
+    assert found[:3] == expected
+    assert np.isnan(found[3:]).all()
+
+
+def test_what_never_trained_has_no_share() -> None:
+    runs = noisy(CELLS, surface(0.01)[0], Noise(), 5, np.random.default_rng(15))
     assert mean_rate_share(lose(runs, runs["value"] > 0))[:3] == (0, 0, 125)

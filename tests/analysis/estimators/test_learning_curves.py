@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from analysis.estimators.intervals import t_interval
+from analysis.estimators.intervals import DIFFERENCE, mean_interval
 from analysis.estimators.learning_curves import epochs_to_target, gap_at_equal_loss
 
 EPOCHS = 10
@@ -73,6 +73,23 @@ def test_median_is_the_product_limit_with_never_censored() -> None:
 def test_a_run_reaches_the_target_before_it_diverges_and_once() -> None:
     row = epochs_to_target(*runs([2, 2, 2], ["diverged"] * 3, [3, 3, 3]), 0.8).iloc[0]
     assert (row["n"], row["reached"], row["median"]) == (3, 3, 2)
+
+
+@pytest.mark.parametrize("state", ["diverged", "stalled"])
+def test_an_untrained_run_stays_at_risk_to_the_end(state: str) -> None:
+    # Were it censored when it stopped, half of the other two would have reached it at epoch 3.
+    states = ["complete", state, "complete"]
+    row = epochs_to_target(*runs([3, math.nan, 7], states, [10, 1, 10]), 0.8).iloc[0]
+    assert (row["n"], row["reached"], row["median"]) == (3, 2, 7)
+
+
+def test_fewer_than_four_runs_have_a_median_and_no_interval() -> None:
+    few, enough = (
+        epochs_to_target(*runs([3] * n, ["complete"] * n, [10] * n), 0.8).iloc[0] for n in (3, 4)
+    )
+    assert few["median"] == enough["median"] == 3
+    assert np.isnan([few["low"], few["high"]]).all()
+    assert not math.isnan(enough["low"])
 
 
 @pytest.mark.parametrize("state", ["complete", "diverged", "pruned"])
@@ -146,10 +163,7 @@ def test_gap_is_read_at_the_loss_that_all_reach() -> None:
     found = gap_at_equal_loss(curves, trials).set_index("family")
     assert found["train_loss"].tolist() == [0.4, 0.4]
     # Run 0 half-way from epoch 1 to 2, run 1 half-way from 0 to 1; norms are 5 (epoch + 1).
-    expected = t_interval([0.04, 0.015])
-    assert tuple(found.loc["a", ["n", "gap", "low", "high"]]) == pytest.approx(
-        (2, expected.mean, expected.low, expected.high)
-    )
+    assert tuple(found.loc["a", ["n", "gap"]]) == pytest.approx((2, 0.0275))
     assert found.loc["a", "weight_norm"] == pytest.approx((12.5 + 7.5) / 2)
     assert (found.loc["b", "n"], found.loc["b", "gap"]) == (1, pytest.approx(0.03))
     assert found.loc["b", "weight_norm"] == pytest.approx(10)
@@ -163,10 +177,29 @@ def test_a_run_that_starts_below_the_loss_is_read_at_its_first_epoch() -> None:
 
 
 def test_runs_of_one_replicate_are_one_observation() -> None:
-    curves = pd.concat([history(trial, [1.0, 0.5], [0, trial / 100]) for trial in range(4)])
-    row = gap_at_equal_loss(curves, trials_of(["a"] * 4, [0, 0, 1, 1])).iloc[0]
-    assert row["n"] == 2
-    assert (row["gap"], row["low"]) == pytest.approx((0.015, t_interval([0.005, 0.025]).low))
+    gaps = [0.0, 0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07]
+    curves = pd.concat([history(trial, [1.0, 0.5], [0, gap]) for trial, gap in enumerate(gaps)])
+    row = gap_at_equal_loss(curves, trials_of(["a"] * 8, [0, 0, 1, 1, 2, 2, 3, 3])).iloc[0]
+    expected = mean_interval([0.005, 0.025, 0.045, 0.065])
+    assert (row["n"], row["gap"]) == (4, pytest.approx(expected.mean))
+    assert (row["low"], row["high"]) == pytest.approx((expected.low, expected.high))
+
+
+def test_a_gap_stays_what_a_difference_of_shares_can_be() -> None:
+    gaps = [-0.9, 0.9, -0.8, 0.8]
+    curves = pd.concat([history(trial, [1.0, 0.5], [0, gap]) for trial, gap in enumerate(gaps)])
+    row = gap_at_equal_loss(curves, trials_of(["a"] * 4, range(4))).iloc[0]
+    assert (row["low"], row["high"]) == DIFFERENCE
+
+
+@pytest.mark.parametrize("state", ["diverged", "stalled"])
+def test_what_did_not_train_has_no_gap(state: str) -> None:
+    curves = pd.concat([history(trial, [1.0, 0.5], [0, trial / 100]) for trial in range(3)])
+    trials = trials_of(["a", "a", "b"], [0, 1, 0])
+    trials.loc[[1, 2], "state"] = state
+    found = gap_at_equal_loss(curves, trials)
+    assert list(found["family"]) == ["a"]
+    assert (found["n"].iloc[0], found["gap"].iloc[0]) == (1, 0)
 
 
 def test_without_validation_there_is_no_gap() -> None:

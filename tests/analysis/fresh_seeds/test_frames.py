@@ -11,7 +11,7 @@ import pytest
 
 from analysis.estimators.intervals import crossed_interval
 from analysis.fresh_seeds import frames as stages
-from analysis.fresh_seeds.frames import by_seed, chosen, confirm_runs, ids
+from analysis.fresh_seeds.frames import chosen, confirm_runs, ids
 from analysis.reading.predictive import WEIGHTS
 from analysis.section import find
 from analysis.sections import gap, test_accuracy
@@ -53,7 +53,9 @@ def test_the_ladder_is_known_by_its_budget(tmp_path: Path) -> None:
     assert sizes == [(False, 10_000, 6), (True, 2_500, 6), (True, 5_000, 6), (True, 10_000, 3)]
 
 
-def test_the_chosen_have_the_highest_mean_of_the_candidates(study: Study) -> None:
+def test_the_chosen_have_the_highest_mean_where_every_candidate_trained_on_every_seed(
+    study: Study,
+) -> None:
     found = confirm_runs(study)
     means = found[found["role"] == "candidate"].groupby(["family", "origin"])["value"].mean()
     best = means.groupby("family").idxmax()
@@ -91,11 +93,13 @@ def lost(tmp_path: Path) -> Study:
     return load_study(plant_stages(path, "fixed_rate", seeds=4, states=states), "fixed_rate")
 
 
-def test_a_diverged_test_run_counts_as_a_guess_and_a_failed_one_is_missing(lost: Study) -> None:
+def test_a_diverged_test_run_is_untrained_and_a_failed_one_is_missing(lost: Study) -> None:
     scores = stages.on_test(lost, "last")
-    assert scores.accuracy["constant"].tolist()[0] == pytest.approx(0.1)
     assert scores.accuracy.index.tolist() == [0, 2, 3]
+    assert scores.accuracy["constant"].isna().tolist() == [True, False, False]
+    assert scores.untrained["constant"].tolist() == [True, False, False]
     row = find(test_accuracy, lost).estimates["accuracies"].iloc[0]
+    assert row["n"] == 2
     assert row["accuracy"] == pytest.approx(scores.accuracy["constant"].mean())
 
 
@@ -117,7 +121,6 @@ def test_before_the_test_nothing_is_said_of_test_images(tmp_path: Path) -> None:
     finding = find(test_accuracy, found)
     assert str(finding.verdict) == "No chosen configuration has met the test images yet."
     assert finding.pictures == []
-    assert str(find(gap, found).verdict).startswith("No chosen configuration has a complete run")
 
 
 def test_one_seed_has_no_interval_and_asks_for_more(tmp_path: Path) -> None:
@@ -125,12 +128,12 @@ def test_one_seed_has_no_interval_and_asks_for_more(tmp_path: Path) -> None:
     plant_study(path, "fixed_rate", 8, everything="complete")
     found = load_study(plant_stages(path, "fixed_rate", seeds=1), "fixed_rate")
     finding = find(test_accuracy, found)
-    assert "(one seed, no interval)" in str(finding.verdict)
+    assert "(too few seeds for an interval)" in str(finding.verdict)
     assert str(finding.caution) == (
-        "Too few to conclude: 1 seed. To add seeds: lrstudy confirm fixed_rate --seeds 3 "
+        "Too few to conclude: 1 seed. To add seeds: lrstudy confirm fixed_rate --seeds 4 "
         f"--storage {found.storage}"
     )
-    assert "(constant, one seed)" in str(find(gap, found).verdict)
+    assert "(constant, too few seeds for an interval)" in str(find(gap, found).verdict)
 
 
 def test_the_gap_is_taken_at_one_loss_that_all_reach(study: Study) -> None:
@@ -145,14 +148,8 @@ def test_the_gap_is_taken_at_one_loss_that_all_reach(study: Study) -> None:
         assert len(used) == row["n"] == 4
 
 
-def test_by_seed_and_ids() -> None:
-    frame = pd.DataFrame(
-        {"trial": [3, 1, 2], "replicate": [0, 1, 0], "rate": [1, 1, 2], "value": [0.5, 0.7, 0.6]}
-    )
-    assert ids(frame) == [1, 2, 3]
-    table = by_seed(frame, "rate")
-    assert table.loc[0].tolist() == [0.5, 0.6]
-    assert np.isnan(table.loc[1, 2])
+def test_ids_are_sorted() -> None:
+    assert ids(pd.DataFrame({"trial": [3, 1, 2]})) == [1, 2, 3]
 
 
 def test_a_later_stage_stands_for_its_search(study: Study, tmp_path: Path) -> None:

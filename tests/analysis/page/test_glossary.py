@@ -35,7 +35,7 @@ def html(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The page of a confirmed study with a stalled run, and of one that is no exercise."""
     folder = tmp_path_factory.mktemp("glossary")
     plant_study(folder / "planted.db", "cosine", 12, states={1: "stalled"})
-    url = plant_stages(folder / "planted.db", "cosine", seeds=2, top=1)
+    url = plant_stages(folder / "planted.db", "cosine", seeds=5, top=1)
     plant_study(folder / "planted.db", "chapter", 10)
     return write_report(url, ["cosine", "chapter"], folder / "out").read_text(encoding="utf-8")
 

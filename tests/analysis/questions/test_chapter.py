@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.estimators.intervals import prediction_interval, t_interval
+from analysis.estimators.intervals import prediction_interval, wilson
 from analysis.questions import chapter
 from analysis.questions.chapter import PUBLISHED, PUBLISHED_N, compare, conclude, draw, estimate
 from analysis.study import Study, load_study
@@ -29,9 +31,9 @@ def test_each_run_and_variant_has_its_interval(study: Study, metric: str) -> Non
     assert (frame["run"] + "/" + frame["variant"]).tolist() == list(FAMILIES)
     for _, row in frame.iterrows():
         own = study.trials[study.trials["family"] == f"{row['run']}/{row['variant']}"][metric]
-        expected = t_interval(own)
         assert (row["n"], row["mean"]) == (3, pytest.approx(own.mean()))
-        assert (row["low"], row["high"]) == pytest.approx((expected.low, expected.high))
+        assert np.isnan(row["low"])  # three seeds are too few
+        assert (row["untrained_low"], row["untrained_high"]) == wilson(0, 3)
         old = PUBLISHED.set_index("run").loc[row["run"]]
         bounds = prediction_interval(old[metric], old[f"{metric}_sd"], PUBLISHED_N, 3)
         assert (row["predicted_low"], row["predicted_high"]) == pytest.approx(bounds)
@@ -64,6 +66,8 @@ def test_a_run_that_learned_nothing_is_counted_not_averaged(study: Study) -> Non
     frame = compare(trials, "test_accuracy").set_index(["run", "variant"])
     row = frame.loc[("cosine", "as-intended")]
     assert (row["n"], row["stalled"], row["diverged"]) == (2, 1, 0)
+    assert (row["runs"], row["untrained"]) == (3, 1)
+    assert (row["untrained_low"], row["untrained_high"]) == wilson(1, 3)
     assert row["mean"] == pytest.approx(trials.loc[own[1:], "test_accuracy"].mean())
     assert frame["stalled"].sum() == 1
     trials.loc[own, "state"] = "diverged"
@@ -81,8 +85,46 @@ def test_the_verdict_holds_its_numbers(study: Study) -> None:
         row = frame[(frame["run"] == run) & (frame["variant"] == "as-published")].iloc[0]
         where = "within" if row["within"] else "outside"
         assert f"test accuracy of {100 * row['mean']:.1f} % ({where} the predicted " in verdict
-    assert verdict.count("n = 3") == 2
-    assert "cosine's test accuracy changes by" in verdict
+    assert verdict.count("n = 3 (0 of 3 untrained, 0 to 56 %)") == 2
+    assert verdict.endswith(
+        "too few seeds to say what the schedule's being one epoch late changes: 3 common seeds "
+        "that trained, and it takes 4; 0 untrained without the delay, 0 with it."
+    )
+
+
+def differences(mean: float, **failed: int) -> dict[str, pd.DataFrame]:
+    """Those of cosine over five seeds."""
+    row = {"run": "cosine", "n": 5, "mean": mean, "low": mean - 0.01, "high": mean + 0.01}
+    frame = pd.DataFrame([row | {"untrained_intended": 0, "untrained_published": 0} | failed])
+    return {f"{metric}_differences": frame for metric in chapter.METRICS}
+
+
+def test_a_difference_is_said_with_the_runs_that_did_not_train() -> None:
+    assert chapter.off_by_one(differences(0.02)) == (
+        "without the delay of one epoch cosine's test accuracy changes by +2.00 points (95 % "
+        "interval +1.00 to +3.00, which excludes 0, over 5 common seeds) and its training loss by "
+        "+0.020; 0 untrained without the delay, 0 with it"
+    )
+    assert "which includes 0" in chapter.off_by_one(differences(0.005, untrained_published=1))
+    open_ = chapter.off_by_one(differences(0.02, untrained_intended=2))
+    assert open_.endswith(
+        "for the runs that did not train: 2 untrained without the delay, 0 with it"
+    )
+    assert "points" not in open_
+
+
+def test_accuracies_stay_within_a_share_and_curves_hold_what_trained(study: Study) -> None:
+    trials = pd.concat([study.trials, study.trials.assign(seed=study.trials["seed"] + 10)])
+    trials["test_accuracy"] = np.where(np.arange(len(trials)) % 3, 0.99, 0.3)
+    frame = compare(trials, "test_accuracy")
+    assert frame["low"].notna().all()
+    assert frame[["low", "predicted_low"]].min(axis=None) >= 0
+    assert frame[["high", "predicted_high"]].max(axis=None) <= 1
+    stalled = study.trials.assign(
+        state=study.trials["state"].where(study.trials.index > 0, "stalled")
+    )
+    found = estimate(replace(study, trials=stalled))["curves"]
+    assert set(found["n"]) == {2, 3}
 
 
 def test_the_rates_drawn_are_one_epoch_late_as_published(study: Study) -> None:
@@ -109,9 +151,7 @@ def test_one_seed_has_means_but_no_intervals(plant: Plant) -> None:
     found = estimate(study)
     assert found["test_accuracy"]["mean"].notna().all()
     assert found["test_accuracy"]["low"].isna().all()
-    assert conclude(found).endswith(
-        "what the schedule's being one epoch late changes needs two common seeds."
-    )
+    assert "too few seeds to say what the schedule's being one epoch late" in conclude(found)
     assert len(draw(found)) == 4
 
 

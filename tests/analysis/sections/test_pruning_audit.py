@@ -17,6 +17,7 @@ from optuna.trial import TrialState
 from scipy import stats
 
 from analysis.answers import sections_of
+from analysis.estimators.intervals import mean_interval
 from analysis.report import write_report
 from analysis.section import find
 from analysis.sections import pruning_audit as audit
@@ -255,24 +256,60 @@ def test_a_bank_holds_the_results_and_nothing_else(plant: Plant) -> None:
         assert one.scores[epochs - 1] == pytest.approx(one.value + 0.002)
 
 
-def test_the_interval_is_students_over_schedules() -> None:
+def test_the_interval_is_over_schedules() -> None:
     regrets = [0.03, 0.02, 0.06, 0.04]
     frame = pd.DataFrame({"rule": "median", "family": list("abcd"), "n": 9})
     frame = frame.assign(**dict.fromkeys(MEASURES, 0.5)).assign(regret_in_accuracy=regrets)
     frame["best_lost_share"] = [0.0, 0.0, 0.0, 0.4]
     means, spread = over_schedules(frame)
     (row,) = means.to_dict("records")
-    expected = stats.t.interval(0.95, 3, np.mean(regrets), stats.sem(regrets))
+    expected = mean_interval(regrets, within=(0.0, 1.0))
     found = (row["regret_in_accuracy_low"], row["regret_in_accuracy_high"])
-    assert found == pytest.approx(expected)
+    assert found == (expected.low, expected.high)
     assert row["schedules"] == 4
     assert row["best_lost_share"] == pytest.approx(0.1)
-    assert row["best_lost_share_low"] == 0  # a share is not below
+    assert 0 < row["best_lost_share_low"] < 0.1 < row["best_lost_share_high"] < 1
     assert spread["regret_in_accuracy_least"].tolist() == [0.02]
     assert spread["best_lost_share_most"].tolist() == [0.4]
-    few = over_schedules(frame[:2])[0]
-    assert few["regret_in_accuracy"].tolist() == [0.025]
+    few = over_schedules(frame[:3])[0]
+    assert few["regret_in_accuracy"].tolist() == pytest.approx([0.11 / 3])
     assert few[[f"{name}_low" for name in MEASURES]].isna().all(axis=None)
+
+
+@pytest.mark.parametrize("lost", [0.03, 0.1, 0.25])
+def test_the_interval_covers_where_most_schedules_lose_nothing(lost: float) -> None:
+    """Six schedules, four orders of each, whose luck is part of what is seen."""
+    rng, most, draws = np.random.default_rng(0), 0.04, 250
+    truth = most / 2 * lost / 2
+    frame = pd.DataFrame({"rule": np.repeat(np.arange(draws), 6), "family": [*"abcdef"] * draws})
+    luck = rng.binomial(4, 0.5, len(frame)) / 4 * rng.uniform(0, most, len(frame))
+    regrets = np.where(rng.random(len(frame)) < lost, luck, 0.0)
+    frame = frame.assign(**dict.fromkeys(MEASURES, 0.5)).assign(regret_in_accuracy=regrets)
+    means = over_schedules(frame, most)[0]
+    low, high = means["regret_in_accuracy_low"], means["regret_in_accuracy_high"]
+    assert ((low <= truth) & (truth <= high)).sum() >= stats.binom.ppf(0.001, draws, 0.93)
+    assert (high > low).all()
+    assert high.max() <= most
+
+
+@pytest.mark.usefixtures("short")
+def test_no_regret_seen_is_not_no_regret() -> None:
+    spec = spec_of("cosine")
+    curves = dict.fromkeys(spec.families, parallel())
+    found = replays(spec, curves, generator=np.random.default_rng(0))
+    assert (found["most_regret"] > 0.1).all()  # best minus median, where no rule lost anything
+    for frame in (found, over_schedules(found, 0.2)[0]):
+        assert (frame["regret_in_accuracy"] == 0).all()
+        assert (frame["regret_in_accuracy_low"] == 0).all()
+        assert frame["regret_in_accuracy_high"].between(0, 0.2, inclusive="neither").all()
+
+
+def test_a_schedules_interval_is_over_its_orders() -> None:
+    found = replays(spec_of(), {FAMILY: late()}, generator=np.random.default_rng(0))
+    assert found["orders"].eq(audit.ORDERS[1]).all()
+    pruned = found[found["rule"].isin(PRUNERS)]
+    assert (pruned["best_lost_share_low"] < pruned["best_lost_share"]).all()
+    assert (pruned["best_lost_share"] < pruned["best_lost_share_high"]).all()
 
 
 def estimates_of(
@@ -341,6 +378,7 @@ def test_the_report_of_a_bank_prints_and_stores_the_audit(plant: Plant, tmp_path
     assert "<td>stop at epoch 1</td>" in page
     assert found["verdict"].startswith("Over 1 schedule, percentile would have saved ")
     assert "interval" not in found["verdict"]
+    assert "too few schedules to bound it" in found["verdict"]
     assert [Path(each).name for each in found["figures"]] == ["fixed_rate-pruning-audit.png"]
 
 

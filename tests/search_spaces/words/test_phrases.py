@@ -46,7 +46,6 @@ def test_no_sentence_of_the_product_makes_its_own_plural() -> None:
     several = (
         "SAME_FAILURES",
         "NEEDS",
-        "N_BOOTSTRAP",
         "_IMAGES[",
         "images}",
         "len(counts)",

@@ -10,6 +10,8 @@ import pytest
 from optuna.trial import BaseTrial
 
 from analysis.answers import ANSWERS, answers_of
+from analysis.estimators.seeds import by_seed
+from analysis.fresh_seeds.frames import chosen_runs
 from analysis.page.links import trial_rows
 from analysis.questions.any_space import confirmed, search
 from analysis.section import find
@@ -20,6 +22,7 @@ from search_spaces.config import Budget, Parameters, Ranges
 from search_spaces.schedules.decays import Constant
 from search_spaces.space import log_range, sample
 from search_spaces.spaces import SPACES
+from study.choosing import choose
 from tests.analysis.conftest import PEAK, plant_stages, plant_study
 
 
@@ -67,7 +70,7 @@ def studies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Stud
         plant_study(path, "mine", 24)
         plant_study(path, "many", 24)
         plant_study(path, "many", 6, name="lost", everything="diverged")
-        url = plant_stages(path, "many", seeds=3, top=2, states={"confirm": {0: "stalled"}})
+        url = plant_stages(path, "many", seeds=5, top=2, states={"confirm": {0: "stalled"}})
         yield {name: load_study(url, name) for name in ("mine", "many", "lost")}
 
 
@@ -103,15 +106,16 @@ def test_fresh_seeds_judge_what_others_chose(studies: dict[str, Study]) -> None:
     found = confirmed.estimate(study)
     rows = found["configurations"]
     assert len(rows) == len(study.stage("confirm").spec.arms)
-    assert rows["in_best_set"].iloc[0]
+    assert rows["standing"].iloc[0] == "best"
     assert (rows["complete"] + rows["stalled"] + rows["diverged"] == rows["n"]).all()
     pairs = found["comparison"]
     assert set(pairs["stage"]) == {"test"}
     assert len(pairs) == 5
     # The first of the pairs stood first on the seeds of the confirm runs, which do not judge it.
-    means = study.stage("confirm").trials.groupby("arm")["value"].mean()
-    arm = study.stage("confirm").spec.arms[int(means.idxmax())]
-    assert pairs["first"].iloc[0] == arm.family
+    outcomes = by_seed(chosen_runs(study), "family")
+    best = choose(outcomes.accuracy, outcomes.untrained).best
+    assert best is not None
+    assert pairs["first"].iloc[0] == outcomes.accuracy.columns[best]
 
 
 def test_without_a_test_the_search_chooses(studies: dict[str, Study]) -> None:
@@ -136,19 +140,24 @@ def test_findings_are_whole(studies: dict[str, Study]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("ties", "words"),
+    ("standings", "words"),
     [
         ([], "it is the only one"),
-        ([True], "the other cannot be told from it"),
-        ([False], "the other can be told from it"),
-        ([True, False, True], "2 of the 3 others cannot be told from it"),
+        (["tied"], "of the other, 1 cannot be told from it"),
+        (["worse"], "of the other, 1 is worse"),
+        (["untrained"], "of the other, 1 never trained"),
+        (
+            ["tied", "worse", "tied", "too few", "more often untrained"],
+            "of the 5 others, 2 cannot be told from it, 1 is worse, 1 has too few common seeds "
+            "with it to tell, 1 is more often untrained",
+        ),
     ],
 )
-def test_ties_with_the_best_are_counted(ties: list[bool], words: str) -> None:
+def test_the_standing_of_each_other_configuration_is_said(standings: list[str], words: str) -> None:
     rows = [
-        {"family": "cosine", "configuration": "", "origin_trial": 1, "n": 3, "complete": 3}
-        | {"in_best_set": tied, "accuracy": 0.8, "accuracy_low": 0.7, "accuracy_high": 0.9}
-        for tied in (True, *ties)
+        {"family": "cosine", "configuration": "", "origin_trial": 1, "n": 5, "complete": 5}
+        | {"standing": standing, "accuracy": 0.8, "accuracy_low": 0.7, "accuracy_high": 0.9}
+        for standing in ("best", *standings)
     ]
     end = {"comparison": pd.DataFrame(), "missing": pd.DataFrame({"missing": []})}
     frames = {"configurations": pd.DataFrame(rows), **end}

@@ -38,8 +38,8 @@ GRID = (0.0, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 
 
 def at_its_rate(hits: int, tries: int, rate: float = 0.95) -> bool:
-    """Whether so many hits are what that rate gives, but for a chance of 1 in 1,000 each side."""
-    return bool(stats.binom.ppf(0.001, tries, rate) <= hits <= stats.binom.ppf(0.999, tries, rate))
+    """Whether so many hits are what at least that rate gives, but for a chance of 1 in 1,000."""
+    return bool(stats.binom.ppf(0.001, tries, rate) <= hits)
 
 
 def judged(rng: np.random.Generator, seeds: int, behind: float = 0.0) -> pd.DataFrame:
@@ -69,14 +69,16 @@ def test_a_planted_lead_in_accuracy_lies_in_its_interval() -> None:
             shares = level[:, None] + difficulty
             correct[family] = (rng.uniform(size=(5, 300)) < shares).astype(float)
         means = {family: bits.mean(axis=1) for family, bits in correct.items()}
-        found = pairs.compare(Scores(pd.DataFrame(means), correct), "sgd", 0.003)
+        accuracy = pd.DataFrame(means)
+        failed = pd.DataFrame(False, accuracy.index, accuracy.columns)
+        found = pairs.compare(Scores(accuracy, failed, correct), "sgd", 0.003)
         low, high = found["difference_accuracy_low"], found["difference_accuracy_high"]
         covered += int(((low < BETTER) & (high > BETTER)).sum())
         better += int((found["verdict"] == "better").sum())
         tried += len(found)
         assert (found["verdict"] != "worse").all()
     assert covered >= 0.92 * tried
-    assert better >= 0.3 * tried
+    assert better >= 0.2 * tried
 
 
 @pytest.mark.parametrize(
@@ -96,7 +98,7 @@ def test_a_planted_difference_of_nll_lies_in_its_interval_at_its_rate(
         for low, high in (
             ("difference_nll_low", "difference_nll_high"),
             ("adjusted_nll_low", "adjusted_nll_high"),
-            ("low90", "high90"),
+            ("equivalence_low", "equivalence_high"),
         ):
             assert (found[low] <= found["difference_nll"]).all()
             assert (found["difference_nll"] <= found[high]).all()
@@ -115,11 +117,11 @@ def test_a_planted_difference_of_nll_lies_in_its_interval_at_its_rate(
 def test_many_seeds_without_a_difference_are_equivalent() -> None:
     found = likelihood(judged(np.random.default_rng(2), 40))
     assert found["verdict"].tolist() == ["equivalent"] * 3
-    assert found["low90"].between(-NATS, found["high90"]).all()
-    assert found["high90"].between(found["low90"], NATS).all()
+    assert found["equivalence_low"].between(-NATS, found["equivalence_high"]).all()
+    assert found["equivalence_high"].between(found["equivalence_low"], NATS).all()
 
 
-def test_less_nll_is_better_and_the_numbers_are_those_of_a_paired_t_test() -> None:
+def test_less_nll_is_better_and_no_interval_is_shorter_than_that_of_a_paired_t_test() -> None:
     runs = judged(np.random.default_rng(3), 6, -SURPRISED)
     wide = runs.pivot_table("calibrated_nll", "replicate", "family")
     found = likelihood(runs).set_index("family")
@@ -131,10 +133,13 @@ def test_less_nll_is_better_and_the_numbers_are_those_of_a_paired_t_test() -> No
         assert row["difference_nll"] == pytest.approx(differences.mean())
         for level, names in (
             (0.95, ("difference_nll_low", "difference_nll_high")),
-            (0.90, ("low90", "high90")),
+            (0.90, ("equivalence_low", "equivalence_high")),
         ):
-            expected = test.confidence_interval(level)
-            assert [row[name] for name in names] == pytest.approx([*expected])
+            low, high = test.confidence_interval(level)
+            assert row[names[0]] <= low + 1e-12
+            assert row[names[1]] >= high - 1e-12
+            reach = row["difference_nll"] - 2 * (row["difference_nll"] - low)
+            assert names[0] == "equivalence_low" or row[names[0]] >= reach - 1e-12
         assert row["difference_nll"] < 0
         assert row["verdict"] == "better"
         assert row["n"] == 6
@@ -150,7 +155,7 @@ def test_the_sign_turns_with_the_roles_of_both_methods() -> None:
         ("difference_nll", "difference_nll"),
         ("difference_nll_low", "difference_nll_high"),
         ("adjusted_nll_low", "adjusted_nll_high"),
-        ("low90", "high90"),
+        ("equivalence_low", "equivalence_high"),
     ):
         assert one[low] == pytest.approx(-other[high])
 
@@ -174,10 +179,10 @@ def test_without_a_pair_there_is_no_row_and_no_word(lost: Any) -> None:
 
 def test_one_seed_and_coarse_numbers_decide_nothing() -> None:
     runs = judged(np.random.default_rng(6), 1, SURPRISED)
-    assert set(likelihood(runs)["verdict"]) == {"unresolved"}
-    assert langevin._likelihood_words(likelihood(runs)) == ""
+    assert set(likelihood(runs)["verdict"]) == {"too few"}
+    assert "it is compared on too few seeds with " in langevin._likelihood_words(likelihood(runs))
     nll = 0.3 + 0.5 * (runs["family"] == "sgd")
-    coarse = pd.concat([runs.assign(calibrated_nll=nll, replicate=seed) for seed in range(3)])
+    coarse = pd.concat([runs.assign(calibrated_nll=nll, replicate=seed) for seed in range(4)])
     words = langevin._likelihood_words(likelihood(coarse))
     assert words == (
         "in calibrated NLL (nats, less is better) it is unresolved against sgld, swa and cyclical"
@@ -215,51 +220,54 @@ def predicted(trials: list[int], **changes: Any) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def test_a_diverged_run_counts_as_a_guess_and_a_missing_number_as_none() -> None:
+def test_an_untrained_run_predicts_nothing_that_counts() -> None:
     runs = finished(["complete", "diverged", "stalled", "complete"], [0.9, 0.1, 0.12, 0.9])
     found = measured(runs, predicted([0, 2]), "val").set_index("trial")[[*MEASURES]]
     known = {"accuracy": 0.9, "calibrated_nll": 0.3, "nll": 0.31, "brier": 0.15, "ece": 0.02}
-    assert found.loc[0].to_dict() == found.loc[2].to_dict() == known
-    assert found.loc[3].isna().all()
-    guess = {"accuracy": 0.1, "calibrated_nll": np.log(10), "nll": np.log(10), "brier": 0.9}
-    assert found.loc[1].to_dict() == pytest.approx(guess | {"ece": 0.0})
+    assert found.loc[0].to_dict() == known
+    assert found.loc[1:].isna().all(axis=None)
     assert measured(runs, predicted([0]), "test")["accuracy"].tolist()[0] == 0.5
 
 
 def test_means_leave_out_what_is_missing_and_bounds_stay_where_values_can_be() -> None:
-    runs = finished(["complete"] * 2 + ["diverged"], [0.9, 0.9, 0.1])
-    found = langevin._methods(measured(runs, predicted([0]), "val"), "test").iloc[0]
-    assert (found["n"], found["diverged"]) == (3, 1)
-    assert found["accuracy"] == pytest.approx((0.9 + 0.1) / 2)  # of two known ones
-    assert found["calibrated_nll"] == pytest.approx((0.3 + np.log(10)) / 2)
+    states = ["complete"] * 5 + ["diverged", "stalled"]
+    runs = finished(states, [0.9] * 5 + [0.1, 0.1])
+    frame = measured(runs, predicted([0, 1, 2, 3]), "val")
+    spread = {"accuracy": [0.0, 1.0], "calibrated_nll": [0.0, 3.0], "brier": [0.0, 2.0]}
+    for name, ends in spread.items():
+        frame.loc[:3, name] = ends * 2
+    found = langevin._methods(frame, "test").iloc[0]
+    assert (found["n"], found["diverged"], found["stalled"]) == (5, 1, 1)
+    assert found["accuracy"] == pytest.approx(0.5)  # of the four that are known
     assert (found["accuracy_low"], found["accuracy_high"]) == (0.0, 1.0)
     assert found["calibrated_nll_low"] == 0.0
-    assert found["calibrated_nll_high"] > np.log(10)
+    assert found["calibrated_nll_high"] > 3.0
     assert (found["brier_low"], found["brier_high"]) == (0.0, 2.0)
-    assert found["test_trials"] == [0, 1, 2]
+    assert found["test_trials"] == list(range(7))
     assert langevin._methods(measured(runs[:0], predicted([]), "val"), "test").empty
 
 
 def test_a_parameter_of_another_program_with_the_name_of_a_measure_is_left_out() -> None:
-    runs = finished(["complete", "diverged"], [0.9, 0.1]).assign(accuracy="<b>", samples="x")
+    runs = finished(["complete", "complete"], [0.9, 0.1]).assign(accuracy="<b>", samples="x")
     found = measured(runs, predicted([0]), "val")
-    assert found["accuracy"].tolist() == [0.9, 0.1]
+    assert found["accuracy"].iloc[0] == 0.9
+    assert np.isnan(found["accuracy"].iloc[1])
     assert found["samples"].iloc[0] == 4.0
 
 
 def test_the_noise_of_minibatches_is_the_mean_over_runs_that_tell_it() -> None:
-    runs = finished(["complete", "complete", "diverged"], [0.9, 0.9, 0.1])
-    told = predicted([0, 1])
-    told["noise_temperature"] = told["noise_temperature"] * (1 + told["trial"])
+    runs = finished(["complete"] * 4 + ["diverged"], [0.9] * 4 + [0.1])
+    told = predicted([0, 1, 2, 3])
+    told["noise_temperature"] = told["noise_temperature"] * 3.0 ** told["trial"]
     found = langevin._noise(measured(runs, told, "val"))
     [row] = found.to_dict("records")
-    assert (row["n"], row["temperature"]) == (2, pytest.approx(1.5e-4))
+    assert (row["n"], row["temperature"]) == (4, pytest.approx(1e-3))
     assert row["temperature_low"] == 0.0  # Student's bound would be below
     words = langevin._noise_words(found)
-    assert "a temperature of 0.00015 (0 to 0.00079) at its last rate" in words
+    assert re.search(r"a temperature of 0\.001 \(0 to 0\.00\d+\) at its last rate", words)
     one = langevin._noise(measured(runs[:1], told, "val"))
     assert "a temperature of 0.0001 at its last rate" in langevin._noise_words(one)
-    assert langevin._noise_words(langevin._noise(measured(runs[2:], told, "val"))) == ""
+    assert langevin._noise_words(langevin._noise(measured(runs[4:], told, "val"))) == ""
 
 
 # ---------------------------------------------------------------- along the temperatures
@@ -319,7 +327,7 @@ def test_without_an_effect_an_interval_seldom_excludes_zero() -> None:
 
 
 def test_a_row_is_the_mean_over_its_runs_and_behind_is_paired_by_seed() -> None:
-    runs = along(np.random.default_rng(2), 4)
+    runs = along(np.random.default_rng(2), 5)
     runs.loc[runs["trial"] == 0, [*MEASURES]] = np.nan  # a seed without a run at temperature 0
     lost = (runs["temperature"] == 1.0) & (runs["replicate"] == 1)
     runs.loc[lost, "state"] = "diverged"
@@ -329,7 +337,7 @@ def test_a_row_is_the_mean_over_its_runs_and_behind_is_paired_by_seed() -> None:
         row = found.loc[temperature]
         assert row["calibrated_nll"] == pytest.approx(wide[temperature].mean())
         assert row["behind_nll"] == pytest.approx((wide[temperature] - wide[0.0]).mean())
-        assert row["n"] == 4
+        assert row["n"] == (4 if temperature == 1.0 else 5)
         own = runs.loc[runs["temperature"] == temperature, "trial"]
         assert row["confirm_trials"] == own.tolist()
     assert found["diverged"].tolist() == [0, 0, 0, 0, 0, 1]
@@ -394,9 +402,6 @@ def test_the_picture_of_temperatures_bears_missing_and_lost_runs() -> None:
             assert ". ." not in picture.alt
             assert "nan" not in picture.alt
     assert by_temperature(temperatures(runs[:0]), others, "") == []
-    # A bootstrap interval of many seeds may leave out their mean.
-    frame = temperatures(runs)
-    assert by_temperature(frame.assign(ece_low=frame["ece"] + 0.01), others, "")
 
 
 # ---------------------------------------------------------------- a whole study
@@ -504,8 +509,9 @@ def test_earlier_stages_and_missing_runs_are_said(study: Study) -> None:
     assert not re.search(r"\bnan\b|None|<NA>", str(some.verdict))
     lost = study.test.trials.assign(state="diverged", value=0.1)
     gone = find(langevin, replace(study, test=replace(study.test, trials=lost)))
-    assert set(gone.estimates["likelihood"]["verdict"]) == {"equivalent"}
-    assert gone.estimates["methods"]["calibrated_nll"].tolist() == pytest.approx([np.log(10)] * 3)
+    assert set(gone.estimates["likelihood"]["verdict"]) == {"too few"}
+    assert gone.estimates["methods"]["calibrated_nll"].isna().all()
+    assert gone.estimates["methods"]["diverged"].tolist() == [4] * 3
     assert not re.search(r"\bnan\b|None|<NA>", str(gone.verdict))
     pairs_gone = {name: no_test.estimates[name][:0] for name in ("comparison", "comparison_nll")}
     words = langevin.conclude(no_test.estimates | pairs_gone)

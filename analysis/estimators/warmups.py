@@ -1,0 +1,116 @@
+"""The shortest warmup that is shown to be as good as any other length."""
+
+from __future__ import annotations
+
+import itertools
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from analysis.estimators.best import Standing, standings
+from analysis.estimators.intervals import DIFFERENCE, LEVEL, mean_interval
+from analysis.estimators.responses import tuned
+from analysis.estimators.seeds import Outcomes, by_seed
+from analysis.reading.states import RESULTS
+from study.choosing import choose
+
+
+class Warmups(NamedTuple):
+    """shortest: the shortest length shown to be as good as every other one, None where none is
+    shown; best: the length that did best, None where no run trained; level: two-sided, of the
+    intervals that decide; lengths: see `shortest_warmup`."""
+
+    shortest: float | None
+    best: float | None
+    level: float
+    lengths: pd.DataFrame
+
+
+def shortest_warmup(runs: pd.DataFrame, delta: float = 0.003, level: float = LEVEL) -> Warmups:
+    """The shortest warmup not inferior within ``delta`` (a share), each length at its tuned rate.
+
+    Lengths are taken at their `tuned` base rate, and the best one is what `choose` finds among
+    these. lengths, a row each: warmup, base_lr, runs and untrained (there), mean (of those that
+    trained), n (seeds on which both it and the best trained), behind (mean difference to the best
+    over these, in general below 0), low and high (its interval; none of the best itself), least
+    (the lowest such bound against any other length), standing (beside the best, see `best_set`),
+    not_inferior.
+
+    not_inferior: the length has at most TOLERATED more untrained runs than the one with the fewest
+    (`study.choosing`), of which the exact test of the shares cannot say that it is more than
+    chance, and over the seeds on which both trained its difference to every other length that can
+    be chosen lies above -delta, one-sided at ``level``. To be shown against all of them is harder
+    than against one, so that this needs no correction (Berger 1982, intersection-union), and no
+    luck of the best one helps. Where k rates of a length cannot be told apart, its tuned one is the
+    luckiest of them, so that the tests are then at 1 - (1 - level) / k, for the largest k of a
+    length that can be chosen. The best is tested, then ever shorter lengths until one is not shown
+    (fixed sequence, Maurer et al. 1995): the error of ``shortest`` stays that of one test.
+
+    Too few seeds on which both trained show nothing; nor does a single length.
+
+    >>> rates, n = np.repeat([0.2, 0.4], 5), np.tile(range(5), 2)
+    >>> runs = pd.DataFrame({"base_lr": rates, "warmup": 0.0, "replicate": n, "state": "complete"})
+    >>> runs["value"] = 0.85 + 0.1 * rates + 0.002 * n
+    >>> longer = runs.assign(warmup=2.0, value=runs["value"] + [0.0, 0.001, 0.001, 0.0, 0.001] * 2)
+    >>> shortest_warmup(pd.concat([runs, longer])).shortest
+    0.0
+    """
+    rates = tuned(runs, "warmup", "base_lr", level)
+    ended = runs[runs["state"].isin(RESULTS)]
+    chosen = ended[ended["base_lr"] == ended["warmup"].map(rates.set_index("warmup")["base_lr"])]
+    outcomes = Outcomes(*(each.sort_index(axis=1) for each in by_seed(chosen, "warmup")))
+    eligible = outcomes.accuracy.columns[choose(*outcomes).eligible]
+    alpha = (1 - level) / _rivals(ended[ended["warmup"].isin(eligible)])
+    tested = not_inferior(outcomes, delta, 1 - alpha)
+    standing = dict(zip(outcomes.accuracy, _standing(outcomes, 1 - alpha), strict=True))
+    frame = rates.assign(runs=rates["n"] + rates["untrained"]).drop(columns="n")
+    frame = frame[["warmup", "base_lr", "runs", "untrained", "mean"]].merge(tested, "left")
+    frame = frame.fillna({"n": 0, "not_inferior": False})
+    frame = frame.astype({"n": int, "not_inferior": bool})
+    frame["standing"] = frame["warmup"].map(standing).astype(object).fillna("untrained")
+    best = next(iter(frame.loc[frame["standing"] == "best", "warmup"]), None)
+    shortest = next(iter(frame.loc[frame["not_inferior"], "warmup"]), None)
+    return Warmups(shortest, best, 1 - 2 * alpha, frame)
+
+
+def _rivals(ended: pd.DataFrame) -> int:
+    """The largest number of rates of one length that cannot be told apart."""
+    sets = [_standing(by_seed(cell, "base_lr")) for _, cell in ended.groupby("warmup")]
+    return max([1, *(sum(each in ("best", "tied", "too few") for each in one) for one in sets)])
+
+
+def _standing(outcomes: Outcomes, level: float = LEVEL) -> list[Standing]:
+    """How each column stands beside the best, as in `best_set`; none without columns."""
+    values, failed = (each.to_numpy() for each in outcomes)
+    return standings(values.astype(np.float64), failed, level).standing if values.size else []
+
+
+def not_inferior(outcomes: Outcomes, delta: float, level: float = LEVEL) -> pd.DataFrame:
+    """The tests of `shortest_warmup`, one-sided at ``level``: warmup, n, behind, low, high, least
+    and not_inferior.
+
+    outcomes: by seed and length (epochs, ascending), each at one base rate.
+
+    >>> scores = pd.DataFrame({0.0: [0.84, 0.86, 0.85, 0.86], 2.0: [0.84, 0.86, 0.85, 0.86]})
+    >>> not_inferior(Outcomes(scores, scores.isna()), 0.003)["not_inferior"].tolist()
+    [True, False]
+    """
+    values = outcomes.accuracy.to_numpy(dtype=np.float64)
+    choice = choose(values, outcomes.untrained)
+    rows = []
+    for place, warmup in enumerate(outcomes.accuracy):
+        against = [
+            mean_interval(values[:, place] - other, 2 * level - 1, DIFFERENCE) for other in values.T
+        ]
+        beside = mean_interval([]) if choice.best is None else against[choice.best]
+        if place == choice.best:
+            beside = beside._replace(low=np.nan, high=np.nan)
+        others = [other for other in np.flatnonzero(choice.eligible) if other != place]
+        lows = np.array([against[other].low for other in others if choice.eligible[place]])
+        least = float(lows.min()) if len(lows) else np.nan  # NaN if any is
+        rows.append((warmup, beside.n, beside.mean, beside.low, beside.high, least))
+    frame = pd.DataFrame(rows, columns=["warmup", "n", "behind", "low", "high", "least"])
+    down = range(-1 if choice.best is None else choice.best, -1, -1)
+    shown = list(itertools.takewhile(lambda place: rows[place][-1] > -delta, down))
+    return frame.assign(not_inferior=frame.index.isin(shown))
