@@ -9,7 +9,7 @@ SEEDS ?= 5
 SEED ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help study answers unit test test-without-numba lint data bench chaos bench-distributed test-wheel clean
+.PHONY: help study answers unit test test-without-numba lint data bench bench-verdicts chaos bench-distributed test-wheel clean
 
 help: ## list these targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
@@ -17,7 +17,7 @@ help: ## list these targets
 study: data ## answer one small question: search, confirm with new seeds, test, report
 	@if $(BIN)/lrstudy status $(STUDY) >/dev/null 2>&1; then $(BIN)/lrstudy resume $(STUDY); \
 	else $(BIN)/lrstudy run fixed_rate --preset quick --trials 8 --epochs 3 --study $(STUDY); fi
-	@$(BIN)/lrstudy confirm $(STUDY) --top 1 --seeds 3
+	@$(BIN)/lrstudy confirm $(STUDY) --top 1 --seeds 5
 	@$(BIN)/lrstudy report $(STUDY)
 	@echo "open reports/$(STUDY)/report.html in a browser; next: $(BIN)/lrstudy --help"
 
@@ -60,6 +60,9 @@ bench: data ## measure both kernels, training against the chapter's own loop, an
 
 chaos: data ## kill, hold and cut off the workers of a study and print its ledger: make chaos SEED=1
 	@$(BIN)/python -W ignore -m tests.chaos --seed $(SEED)
+
+bench-verdicts: $(INSTALLED) ## how often verdicts and intervals are wrong, by simulation: make bench-verdicts SEED=1
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.verdicts --seed $(SEED)
 
 bench-distributed: data ## measure 1 to 64 workers on one PostgreSQL server, as JSON
 	@$(BIN)/python -W ignore -m tests.benchmarks.bench_distributed
