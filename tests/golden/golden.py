@@ -23,9 +23,11 @@ from typing import Any
 import optuna
 
 FOLDER = Path(__file__).parent
-PLANTED, TRAINED, REPORT = (
-    FOLDER / name for name in ("planted.sql.xz", "trained.sql.xz", "report.json.xz")
+PLANTED, EARLIER, TRAINED, REPORT = (
+    FOLDER / name
+    for name in ("planted.sql.xz", "earlier.sql.xz", "trained.sql.xz", "report.json.xz")
 )
+"""EARLIER: small studies that a revision before kernels trained and tested, to go on with."""
 REPORTED = (
     *("fixed_rate", "polynomial", "cosine", "warmup", "langevin"),
     *("chapter", "bank", "only searched", "all diverged"),

@@ -28,7 +28,7 @@ ARMS = 7  # of the confirmed study
 @pytest.mark.timeout(900)
 def test_studies_of_an_earlier_revision_go_on(tmp_path: Path) -> None:
     """Read, resumed, confirmed and reported."""
-    url = golden.restore(golden.TRAINED, tmp_path / "trained.db")
+    url = golden.restore(golden.EARLIER, tmp_path / "earlier.db")
     before = golden.trials(url)
     golden.lrstudy(url, tmp_path, "status", "fixed_rate")
     golden.lrstudy(url, tmp_path, "resume", "open")
