@@ -18,6 +18,7 @@ from scipy import special
 from analysis.estimators.best import standings
 from analysis.estimators.comparison import paired_columns
 from analysis.estimators.intervals import SHARE, crossed_interval, mean_interval
+from tests.verdicts import designs
 from tests.verdicts.distributions import DISTRIBUTIONS, LEVEL, SEEDS, Distribution, Floats
 
 LIMIT = 0.07  # of studies may be told something false
@@ -143,31 +144,42 @@ MEASURES: dict[str, Measure] = {
     "equivalent, -delta": equivalent(False),
     "share untrained": share,
     "best of 8": best,
-    # Add the estimators of responses and of the pruning audit here.
+    "best rate": designs.best_rate,
+    "share of the mean rate": designs.explained,
+    "shortest warmup": designs.shortest,
+    "regret": designs.regret,
 }
-IMAGE_KINDS = ("normal", "left", "all stall 20%", "all stall on hard seeds", "stragglers", "cliff")
-
-BEST_KINDS = ("normal", "left", "unequal skew", "all stall on hard seeds", "stragglers", "cliff")
-"""Kinds for estimators that take one study at a time; rates have stalls of their own."""
+KINDS = {
+    "mean over images": (
+        *("normal", "left", "all stall 20%", "all stall on hard seeds", "stragglers", "cliff"),
+    ),
+    "best of 8": (
+        *("normal", "left", "unequal skew", "all stall on hard seeds", "stragglers", "cliff"),
+    ),
+    "best rate": ("left", "all stall 20%", "cliff"),
+    "share of the mean rate": ("normal", "left"),
+    "shortest warmup": ("normal", "left", "all stall on hard seeds"),
+    "regret": ("normal",),
+}
+"""Kinds for estimators that take one study at a time, which costs; some plant stalls themselves."""
+FEW_AND_SOME = (5, 10)
+"""Seeds for those that take a whole design."""
 
 
 def applies(estimator: str, distribution: Distribution) -> bool:
     """Whether the cell says something that another one does not."""
-    if estimator == "mean over images":
-        return distribution.name in IMAGE_KINDS
     if estimator == "share untrained":
         return distribution.stalls and distribution.equal
-    if estimator == "best of 8":
-        return distribution.name in BEST_KINDS
-    return True
+    return distribution.name in KINDS.get(estimator, (distribution.name,))
 
 
 def every() -> Iterator[tuple[str, str, int]]:
     """Estimator, distribution and number of seeds of each cell."""
-    for estimator in MEASURES:
+    for estimator, made in MEASURES.items():
+        seeds = FEW_AND_SOME if made.__module__ == designs.__name__ else SEEDS
         for distribution in DISTRIBUTIONS:
             if applies(estimator, distribution):
-                yield from ((estimator, distribution.name, n) for n in SEEDS)
+                yield from ((estimator, distribution.name, n) for n in seeds)
 
 
 BATCH = 1000  # studies drawn at once: bounds the memory

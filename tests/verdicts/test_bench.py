@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 
 from analysis.estimators import comparison, skew
+from analysis.estimators.fits import Peak, peak
+from analysis.estimators.intervals import Interval, mean_interval
 from analysis.estimators.multiplicity import Holm
-from tests.verdicts import efficiency
+from tests.verdicts import designs, efficiency
 from tests.verdicts.bench import cell, counts, failed, lines
 from tests.verdicts.cells import LIMIT, MEASURES, Cell, every, measure
 from tests.verdicts.distributions import (
@@ -27,7 +29,8 @@ from tests.verdicts.distributions import (
 from tests.verdicts.unmet import UNMET
 
 SEED, FEW, MANY = 5, 300, 4000
-SLOW = {"best of 8": 100}  # one study at a time
+SLOW = {"best of 8": 100, "best rate": 40, "share of the mean rate": 40, "shortest warmup": 100}
+"""One study at a time."""
 
 
 def test_the_small_bench_holds() -> None:
@@ -117,6 +120,25 @@ def test_students_plain_interval_fails(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_equivalence_by_the_two_sided_tail_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(comparison, "ONE_SIDED", 1.0)
     assert fails(*UNEQUAL) == [False, False, True]
+
+
+def test_regret_by_students_interval_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not any(fails(("regret", "normal", 10)))
+
+    def student(values: np.ndarray, most: float) -> Interval:
+        return mean_interval(values, within=(0.0, most))
+
+    monkeypatch.setattr(designs, "bounded_interval", student)
+    assert all(fails(("regret", "normal", 10)))
+
+
+def test_a_peak_without_its_neighbours_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    def narrow(*asked: Any) -> Peak:
+        found = peak(*asked)
+        return found._replace(low=found.at, high=found.at, open_low=False, open_high=False)
+
+    monkeypatch.setattr(designs, "peak", narrow)
+    assert cell("best rate", "left", 5, 40, SEED).fails
 
 
 def test_pairs_without_a_correction_fail(monkeypatch: pytest.MonkeyPatch) -> None:
