@@ -10,7 +10,7 @@ import pandas as pd
 
 from analysis.estimators.skew import FEWEST
 from analysis.figures.style import spoken
-from analysis.fresh_seeds.pairs import signed_points
+from analysis.fresh_seeds.pairs import further, signed_points
 from analysis.fresh_seeds.untrained import untrained_of
 from analysis.questions.warmup.layers import length
 from analysis.wording import Sentence, Trials, joined, listed, points, sentence
@@ -112,7 +112,7 @@ def _behind(row: Row, facts: Row) -> Sentence | str:
     more = row["further_seeds"]
     if not end and not pd.isna(more) and more > 0:
         low, high = int(row["further_low"]), int(row["further_high"])
-        end = f", and it takes about {count(int(more), 'more seed')} ({low:,} to {high:,}) to tell"
+        end = f", and it takes {further(int(more), low, high)} to tell"
     return sentence(_tuned(row), f" has {_difference(row, facts)}{end}")
 
 

@@ -13,6 +13,7 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
 from analysis.fresh_seeds.missing import missing
+from analysis.fresh_seeds.pairs import further
 from analysis.questions.warmup import confirmed as warmup
 from analysis.questions.warmup import layers
 from analysis.questions.warmup.figures import UNTRAINED, warmup_map
@@ -213,7 +214,7 @@ def test_the_verdict_names_the_seeds_it_takes_and_the_runs_that_are_missing() ->
     more, low, high = (int(row[f"further_{each}"]) for each in ("seeds", "low", "high"))
     verdict = str(warmup.conclude(found))
     assert 0 < low < more < high
-    assert f", and it takes about {more} more seeds ({low} to {high}) to tell; " in verdict
+    assert f", and it takes {further(more, low, high)} to tell; " in verdict
     assert verdict.endswith("; 3 of 80 confirm runs have no result.")
 
 
