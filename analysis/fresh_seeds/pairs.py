@@ -245,7 +245,8 @@ def _beside(row: Row) -> str:
     wins, low, high = (row[f"wins_share{end}"] for end in ("", "_low", "_high"))
     text = str(row["verdict"])
     if text == "unresolved" and not pd.isna(row["further_seeds"]):
-        text += f" (+{rounded(row['further_seeds'])} seeds)"
+        noun = "seed" if row["further_seeds"] == 1 else "seeds"
+        text += f" (+{rounded(row['further_seeds'])} {noun})"
     elif text == "unresolved" and _plan(row) == _NEVER:
         text += " (+∞ seeds)"
     failed = _failures(row)

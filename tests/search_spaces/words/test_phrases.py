@@ -50,6 +50,8 @@ def test_no_sentence_of_the_product_makes_its_own_plural() -> None:
         "images}",
         "len(counts)",
         "len(scores)",
+        "len(values)",
+        "{FEWEST}",
         "images:,}",  # of a written model, as many as the budget has
         "about.stage",
         "steps_per_epoch:,}",
