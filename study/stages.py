@@ -103,12 +103,14 @@ def test_spec(
 ) -> StudySpec:
     """The study that reads the test images: the chosen configuration of each family.
 
-    name: of the search; confirmed, trials: its confirm study. Raises ValueError where no candidate
-    has a result.
+    name: of the search; confirmed, trials: its confirm study. Raises ValueError where no run
+    of it trained.
     """
     found = chosen(confirmed, trials)
     if not found:
-        raise ValueError(f"no candidate of study {name!r} has a result")
+        raise ValueError(
+            f"no run of {sibling(name, 'confirm')!r} trained: there is nothing to test"
+        )
     return _test(name, confirmed, found, seeds, train_on)
 
 

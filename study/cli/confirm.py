@@ -32,6 +32,7 @@ from study.cli.options import (
     StudyName,
     Timeout,
     check_json,
+    failures,
     opened,
     preparing,
     print_json,
@@ -172,7 +173,8 @@ def _test_spec(url: str, name: str, train_on: TrainOn) -> StudySpec:
         with wrong_use():
             if stored is not None:
                 return stored.with_trials(max(stored.trials, len(stored.arms) * seeds))
-            trials = _trials(url, storage, sibling(name, "confirm"), confirmed)
+        trials = _trials(url, storage, sibling(name, "confirm"), confirmed)
+        with failures(ValueError):
             return test_spec(name, confirmed, trials, seeds=seeds, train_on=train_on)
 
 

@@ -387,7 +387,9 @@ def test_a_test_without_a_result_to_choose_from() -> None:
         index: [0.9 if index in grid else None] * 3 for index in range(len(spec.arms))
     }
     for trials in ([], runs(spec, failed)):
-        with pytest.raises(ValueError, match=r"^no candidate of study 'it' has a result$"):
+        with pytest.raises(
+            ValueError, match=r"^no run of 'it-confirm' trained: there is nothing to test$"
+        ):
             stages.test_spec("it", spec, trials, seeds=2, train_on="train")
 
 

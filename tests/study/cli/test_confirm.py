@@ -20,6 +20,7 @@ from study.storage import studies
 from study.storage.slots import NoFreeSlot
 from study.storage.studies import load_spec, set_spec
 from study.tasks.task import TASKS, Task
+from study.trials import objective
 from study.trials.objective import run_trial, suggest_config
 from study.workers import local, worker
 from study.workers.worker import Worker
@@ -78,6 +79,8 @@ def launches(monkeypatch: pytest.MonkeyPatch, tiny_task: Task) -> Launches:
     monkeypatch.setattr(worker, "run_trial", made.run_trial)
     monkeypatch.setattr(fixed_rate, "_FACTORS", (1.0, 2.0))
     monkeypatch.setitem(TASKS, "tiny", tiny_task)
+    # An epoch of 40 images teaches nothing.
+    monkeypatch.setattr(objective, "stalled", lambda _records, _classes: False)
     return made
 
 
@@ -157,6 +160,19 @@ def test_both_stages_run_and_only_the_chosen_meets_the_test_images(
     assert last.train_on == "train"
     assert all("test" not in trial.user_attrs for trial in trials_of("it-confirm"))
     assert all("best_accuracy" in trial.user_attrs["test"] for trial in trials_of("it-test"))
+
+
+def test_where_no_run_trained_there_is_nothing_to_test(
+    confirm: Confirm, launches: Launches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launches.score = None
+    monkeypatch.setattr(objective, "stalled", lambda _records, _classes: True)
+    done = confirm("--seeds", "1")
+    assert (done.status, without_warnings(done)) == (
+        1,
+        "lrstudy: no run of 'it-confirm' trained: there is nothing to test\n",
+    )
+    assert launches.names == ["it-confirm"]
 
 
 def test_two_configurations_and_five_seeds_unless_said(confirm: Confirm) -> None:
