@@ -207,7 +207,7 @@ def _more_trials(study: Study, reason: str, lacking: int) -> Caution:
 
 
 def _few_seeds(study: Study, needs: int) -> Caution | None:
-    seeds = study.spec.turn(study.spec.trials)
+    seeds = study.spec.seeds
     if study.left:
         reason = f"Not finished: {study.left} of {count(study.spec.trials, 'run')} are left."
         return Caution(reason, "To go on", study.command("confirm"))

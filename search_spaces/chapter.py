@@ -29,6 +29,7 @@ PRESETS: dict[str, Preset] = {
     "quick": Preset(1, Budget(epochs=30, train_size=6_000), replicates=None),
     "standard": Preset(3, STANDARD_BUDGET, replicates=None),
 }
+REFERENCE: str | None = None
 DESIGNED = True
 SAMPLES_WEIGHTS = False
 # The rate that the optimizer was made with; it trains the first epoch of a custom scheduler's run.

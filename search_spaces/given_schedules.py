@@ -19,6 +19,7 @@ EXERCISE: int | None = None
 QUESTION = "Which of the given schedules trains best?"
 FAMILIES: tuple[str, ...] = ()  # those of --schedule alone
 PRESETS: dict[str, Preset] = {"quick": quick(8), "standard": standard(30)}
+REFERENCE: str | None = None
 DESIGNED = False
 SAMPLES_WEIGHTS = False
 
@@ -56,6 +57,7 @@ class Joined:
         self.space, self.given = space, given
         self.EXERCISE, self.QUESTION = space.EXERCISE, space.QUESTION
         self.FAMILIES = (*space.FAMILIES, *given)
+        self.REFERENCE = space.REFERENCE
         self.PRESETS = space.PRESETS
         if not all(each.searched for each in given.values()):
             # With nothing left to sample, trials of one seed would all be the same.

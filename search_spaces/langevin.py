@@ -24,6 +24,7 @@ PRESETS: dict[str, Preset] = {
     ),
     "standard": Preset(30, STANDARD_BUDGET),
 }
+REFERENCE: str | None = "sgd"
 DESIGNED = False
 SAMPLES_WEIGHTS = True
 CYCLES = 3

@@ -59,6 +59,7 @@ class SearchSpace(Protocol):
     QUESTION: what the space is there to answer.
     FAMILIES: schedule families; each gets the same number of trials.
     PRESETS: trials and budget by preset name.
+    REFERENCE: the family that is compared with each other one; None: none.
     DESIGNED: whether the runs are fixed beforehand, so that nothing is sampled but the seed; the
         runs then use all training images and read the test images once, at the end.
     SAMPLES_WEIGHTS: whether runs sample weights and are judged by what these predict together.
@@ -68,6 +69,7 @@ class SearchSpace(Protocol):
     QUESTION: str
     FAMILIES: tuple[str, ...]
     PRESETS: dict[str, Preset]
+    REFERENCE: str | None
     DESIGNED: bool
     SAMPLES_WEIGHTS: bool
 

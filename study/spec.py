@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal, Self
 
 import numpy as np
@@ -25,6 +25,7 @@ from search_spaces.spaces import find_space
 from search_spaces.tries import try_of
 from search_spaces.words.phrases import count
 from search_spaces.words.unknown import unknown
+from study.plan import Looks, Plan
 from study.records import Kernel
 
 # Of a sampler or pruner in the registries of `study.trials`, which a worker needs and a reader of
@@ -33,6 +34,18 @@ Method = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 Stage = Literal["search", "confirm", "test"]
 TrainOn = Literal["train", "all"]
 SPEC_ATTR = "lrstudy_spec"
+
+
+class Round(BaseModel):
+    """Seeds that some arms of a later stage are trained on, after those of the rounds before.
+
+    arms: their places among the study's arms. seeds: how many new ones each gets.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    arms: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)]
+    seeds: Annotated[int, Field(ge=1)]
 
 
 class StudySpec(BaseModel):
@@ -54,7 +67,14 @@ class StudySpec(BaseModel):
     stage: a search samples; confirm trains given arms on fresh seeds and judges them on validation
         images; test trains the chosen ones on other fresh seeds and reads the test images.
     arms: what the trials of the later stages train (slot s has arm s modulo their number).
-    source: name of the search that a later stage goes back to.
+    rounds: where arms stop early, which of them are trained on how many seeds, one round after
+        another; within a round arms take turns. Without them every arm has every seed.
+    looks: of a test, after how many seeds its pairs are judged, rising: decided when it is made.
+        Seeds beyond the last one decide nothing. Without them: once, on the seeds that there are.
+    source: name of the search that a later stage goes back to; a test without one compares arms
+        that the user gave.
+    all_pairs: whether every two of these are compared, not the first with each other one.
+    plan: of a search, what follows it, where one command does it all.
     train_on: images of the test stage: those of the search, or all of them (no validation then).
     Worker count, device and storage are not part of it: they do not change what is asked.
     """
@@ -79,8 +99,12 @@ class StudySpec(BaseModel):
     max_retries: Annotated[int, Field(ge=0)] = 2
     stage: Stage = "search"
     arms: tuple[Arm, ...] = ()
+    rounds: tuple[Round, ...] = ()
+    looks: Looks = ()
     source: str | None = None
+    all_pairs: bool = False
     train_on: TrainOn = "train"
+    plan: Plan | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -104,8 +128,14 @@ class StudySpec(BaseModel):
     @model_validator(mode="after")
     def _stage_fits(self) -> Self:
         later = self.stage != "search"
-        if later != bool(self.arms) or later != (self.source is not None):
+        if later != bool(self.arms) or (self.source is None) != (not later or self.compares):
             raise ValueError("a search samples; a later stage has arms and a source")
+        if self.all_pairs and not self.compares:
+            raise ValueError("only a comparison of given configurations has all pairs")
+        if self.looks and self.stage != "test":
+            raise ValueError("only a test has looks")
+        if self.plan is not None and later:
+            raise ValueError("only a search has a plan of what follows it")
         if self.train_on == "all" and self.stage != "test":
             raise ValueError("only the test stage trains on all images")
         for arm in self.arms:
@@ -117,7 +147,9 @@ class StudySpec(BaseModel):
 
     @model_validator(mode="after")
     def _equal_shares(self) -> Self:
-        if self.trials % self.shares:
+        if self.rounds:
+            self._check_rounds()
+        elif self.trials % self.shares:
             good = -(-self.trials // self.shares) * self.shares
             unit = "configuration" if self.arms else "schedule family"
             raise ValueError(
@@ -125,6 +157,13 @@ class StudySpec(BaseModel):
                 f"{count(self.shares, unit)}; the next good number is {good}"
             )
         return self
+
+    def _check_rounds(self) -> None:
+        if any(place >= len(self.arms) for each in self.rounds for place in each.arms):
+            raise ValueError("a round has an arm that the study does not have")
+        planned = sum(len(each.arms) * each.seeds for each in self.rounds)
+        if planned != self.trials:
+            raise ValueError(f"the rounds have {count(planned, 'trial')}, the study {self.trials}")
 
     @model_validator(mode="after")
     def _tries_fit(self) -> Self:
@@ -232,9 +271,57 @@ class StudySpec(BaseModel):
         """How many families or arms share the trials equally."""
         return len(self.arms) or len(self.families)
 
+    @property
+    def compares(self) -> bool:
+        """Whether it compares configurations that the user gave, without a search."""
+        return self.stage == "test" and self.source is None and bool(self.arms)
+
+    @property
+    def seeds(self) -> int:
+        """Seeds of the arms that have most, or trials of each family."""
+        return sum(each.seeds for each in self.rounds) or self.trials // self.shares
+
+    def with_seeds(self, seeds: int) -> StudySpec:
+        """This later stage with that many seeds of the arms of its last round. Raises ValueError
+        where these are fewer than it has."""
+        if seeds < self.seeds:
+            raise ValueError(f"the study has {count(self.seeds, 'seed')}; {seeds} are fewer")
+        arms = self.rounds[-1].arms if self.rounds else tuple(range(len(self.arms)))
+        return self.with_round(arms, seeds - self.seeds)
+
+    def with_round(self, arms: Sequence[int], seeds: int) -> StudySpec:
+        """This later stage with so many more seeds (0 or more) of the arms at those places."""
+        if not seeds:
+            return self
+        rounds = (*self._rounds, Round(arms=tuple(arms), seeds=seeds))
+        if all(len(each.arms) == len(self.arms) for each in rounds):
+            rounds = ()
+        values = {"rounds": rounds, "trials": self.trials + len(arms) * seeds}
+        return StudySpec.model_validate(self.model_dump() | values)
+
+    @property
+    def _rounds(self) -> tuple[Round, ...]:
+        everyone = tuple(range(len(self.arms)))
+        return self.rounds or (Round(arms=everyone, seeds=self.seeds),)
+
+    def arm_place(self, slot: int) -> int | None:
+        """The place of a slot's arm; None in a search."""
+        return self._place(slot)[0] if self.arms else None
+
+    def _place(self, slot: int) -> tuple[int, int]:
+        """The place of a slot's arm or family, and how many slots of it come before."""
+        before = 0
+        for each in self.rounds:
+            size = len(each.arms)
+            if slot < size * each.seeds:
+                return each.arms[slot % size], before + slot // size
+            slot -= size * each.seeds
+            before += each.seeds
+        return slot % self.shares, before + slot // self.shares
+
     def arm(self, slot: int) -> Arm | None:
         """What a slot of a later stage trains; None in a search."""
-        return self.arms[slot % len(self.arms)] if self.arms else None
+        return self.arms[self._place(slot)[0]] if self.arms else None
 
     def family(self, slot: int) -> str:
         """The schedule family of a slot: round robin, so that all get the same number."""
@@ -248,7 +335,7 @@ class StudySpec(BaseModel):
 
     def turn(self, slot: int) -> int:
         """How many slots of the same family, or arm, come before this one."""
-        return slot // self.shares
+        return self._place(slot)[1]
 
     def replicate(self, slot: int) -> int:
         """The replicate of a slot: trials of one replicate share weights at the start and order."""

@@ -179,7 +179,7 @@ def results(confirmed: StudySpec, trials: Iterable[FrozenTrial]) -> list[Result]
     for trial in trials:
         record = _record(trial)
         if trial.state == TrialState.COMPLETE and record.slot is not None:
-            arm, replicate = record.slot % len(confirmed.arms), confirmed.replicate(record.slot)
+            arm, replicate = confirmed.arm_place(record.slot) or 0, confirmed.replicate(record.slot)
             score = float(trial.value or 0) if record.outcome == "finished" else np.nan
             found.append(Result(arm, replicate, score))
     return found

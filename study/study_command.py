@@ -55,7 +55,7 @@ def _size(spec: StudySpec) -> list[str]:
     """The option that says how large the study is."""
     if spec.source is None:
         return ["--trials", str(spec.trials)]
-    return ["--seeds", str(spec.turn(spec.trials))]
+    return ["--seeds", str(spec.seeds)]
 
 
 def _kernel(spec: StudySpec) -> list[str]:

@@ -26,8 +26,8 @@ from study.spec import StudySpec
 from study.terminal import printable
 
 SUFFIX = ".toml"
-_LATER = ("stage", "arms", "source", "train_on")
-"""Fields of the later stages, which `lrstudy confirm` makes from a search: no file has them."""
+_LATER = ("stage", "arms", "rounds", "looks", "source", "all_pairs", "train_on", "plan")
+"""Fields of what follows a search, which other commands make: no file has them."""
 _COMMENTS = {
     "study": "its name in the database",
     "space": "one of `lrstudy spaces`",

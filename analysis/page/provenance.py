@@ -58,7 +58,7 @@ def _versions(spec: StudySpec) -> list[str]:
 
 def _shared(spec: StudySpec) -> dict[str, str]:
     """What shares the trials equally."""
-    each = spec.turn(spec.trials)
+    each = spec.seeds
     if not spec.arms:
         return {"Schedules": f"{len(spec.families)}, each with {count(each, 'trial')}"}
     candidates = sum(arm.role == "candidate" for arm in spec.arms)

@@ -55,7 +55,7 @@ class StudyReport(Part):
     def budget(self) -> str:
         """What the search that tuned them spent."""
         spec = self.study.spec
-        each = count(spec.turn(spec.trials), "trial")
+        each = count(spec.seeds, "trial")
         return f"{each} of {count(spec.budget.epochs, 'epoch')} for each schedule"
 
     def attempts(self, stage: str) -> str:

@@ -161,7 +161,7 @@ def _as_its_slot(trials: pd.DataFrame, spec: StudySpec) -> npt.NDArray[np.bool_]
 
 
 def _decided(spec: StudySpec, slot: int) -> tuple[str | int | None, ...]:
-    arm = slot % len(spec.arms) if spec.arms else None
+    arm = spec.arm_place(slot)
     length = spec.slot_budget(slot).epochs
     return spec.family(slot), spec.replicate(slot), spec.training_seed(slot), arm, length
 

@@ -129,10 +129,10 @@ def _confirm_spec(url: str, name: str, top: int | None, seeds: int | None, crew:
         search = load_spec(storage, name)
         _check_search(storage, name, search, command(url, "resume", name))
         stored = _stored(storage, sibling(name, "confirm"), name)
-        count = seeds or (SEEDS if stored is None else stored.turn(stored.trials))
+        count = seeds or (SEEDS if stored is None else stored.seeds)
         with wrong_use():
             if stored is not None and top is None:
-                return stored.with_trials(len(stored.arms) * count)
+                return stored.with_seeds(count)
             check(search, crew)
             wanted = confirm_spec(
                 name,
@@ -169,10 +169,10 @@ def _test_spec(url: str, name: str, train_on: TrainOn) -> StudySpec:
     with opened(url) as storage:
         confirmed = load_spec(storage, sibling(name, "confirm"))
         stored = _stored(storage, sibling(name, "test"), name)
-        seeds = confirmed.turn(confirmed.trials)
+        seeds = confirmed.seeds
         with wrong_use():
             if stored is not None:
-                return stored.with_trials(max(stored.trials, len(stored.arms) * seeds))
+                return stored.with_seeds(max(stored.seeds, seeds))
         trials = _trials(url, storage, sibling(name, "confirm"), confirmed)
         with failures(ValueError):
             return test_spec(name, confirmed, trials, seeds=seeds, train_on=train_on)
@@ -222,7 +222,7 @@ def _same_arms(stored: StudySpec, wanted: StudySpec, name: str) -> StudySpec:
             "all; without --top it continues with them",
             2,
         )
-    return stored.with_trials(wanted.trials)
+    return stored.with_seeds(wanted.seeds)
 
 
 def _trials(url: str, storage: SlotStorage, name: str, spec: StudySpec) -> list[FrozenTrial]:
@@ -264,7 +264,7 @@ def _cost(
     """What both stages cost; which configurations the second one tests is not known before."""
     from study.stages import likely_test_spec
 
-    second = likely_test_spec(name, spec, spec.turn(spec.trials), train_on)
+    second = likely_test_spec(name, spec, spec.seeds, train_on)
     stages = {"confirm": spec, "test": second}
     preparing(TIMING, logged=True)
     costs = {stage: estimated(each, places, crew) for stage, each in stages.items()}

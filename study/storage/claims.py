@@ -119,7 +119,7 @@ def _slot_trial(
         replicate=spec.replicate(slot),
         seed=spec.training_seed(slot),
         baseline=spec.baseline(slot) is not None,
-        **({"arm": slot % len(spec.arms)} if spec.arms else {}),
+        **({"arm": spec.arm_place(slot)} if spec.arms else {}),
         host=liveness.process_space(),
         pid=os.getpid(),
         born=liveness.born(os.getpid()),

@@ -35,6 +35,7 @@ QUESTION = "How much should the rate fall in one step, half-way through training
 FAMILIES = ("constant", "multi_factor")
 EXERCISE = None  # of the chapter
 DESIGNED = False  # its trials are sampled
+REFERENCE: str | None = None
 SAMPLES_WEIGHTS = False
 SMALL = Preset(
     trials_per_family=2,

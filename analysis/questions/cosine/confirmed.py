@@ -12,7 +12,7 @@ from analysis.study import Study
 from analysis.table import Table
 from search_spaces import cosine as space
 
-FIRST = "cosine"
+FIRST = str(space.REFERENCE)
 ABOUT = on_fresh_seeds(
     "Cosine against each other schedule",
     space.QUESTION,

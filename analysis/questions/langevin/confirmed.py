@@ -39,7 +39,7 @@ from search_spaces import langevin as space
 from search_spaces.config import Arm
 from study.spec import Stage
 
-FIRST = "sgd"
+FIRST = str(space.REFERENCE)
 NATS = 0.01
 """Differences of calibrated NLL within +- this do not matter."""
 _QUALITY = (
