@@ -30,6 +30,7 @@ PRESETS: dict[str, Preset] = {
     "standard": Preset(3, STANDARD_BUDGET, replicates=None),
 }
 REFERENCE: str | None = None
+COMPARED: str | None = None
 DESIGNED = True
 SAMPLES_WEIGHTS = False
 # The rate that the optimizer was made with; it trains the first epoch of a custom scheduler's run.

@@ -26,6 +26,7 @@ FAMILIES: tuple[str, ...] = (
 )
 PRESETS: dict[str, Preset] = {"quick": quick(4), "standard": standard(30)}
 REFERENCE: str | None = "cosine"
+COMPARED: str | None = None
 DESIGNED = False
 SAMPLES_WEIGHTS = False
 # multi-factor halves of training, as in the chapter (15 of 30 epochs) and in common recipes.

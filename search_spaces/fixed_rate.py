@@ -15,6 +15,7 @@ QUESTION = "What is the best model that a fixed learning rate can give?"
 FAMILIES: tuple[str, ...] = ("constant",)
 PRESETS: dict[str, Preset] = {"quick": quick(16), "standard": standard(60)}
 REFERENCE: str | None = None
+COMPARED: str | None = None
 DESIGNED = False
 SAMPLES_WEIGHTS = False
 # Half octaves near the best rate, where its peak is measured; wider apart towards divergence.

@@ -20,6 +20,7 @@ QUESTION = "Which of the given schedules trains best?"
 FAMILIES: tuple[str, ...] = ()  # those of --schedule alone
 PRESETS: dict[str, Preset] = {"quick": quick(8), "standard": standard(30)}
 REFERENCE: str | None = None
+COMPARED: str | None = None
 DESIGNED = False
 SAMPLES_WEIGHTS = False
 
@@ -57,7 +58,7 @@ class Joined:
         self.space, self.given = space, given
         self.EXERCISE, self.QUESTION = space.EXERCISE, space.QUESTION
         self.FAMILIES = (*space.FAMILIES, *given)
-        self.REFERENCE = space.REFERENCE
+        self.REFERENCE, self.COMPARED = space.REFERENCE, space.COMPARED
         self.PRESETS = space.PRESETS
         if not all(each.searched for each in given.values()):
             # With nothing left to sample, trials of one seed would all be the same.

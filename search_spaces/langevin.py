@@ -25,6 +25,7 @@ PRESETS: dict[str, Preset] = {
     "standard": Preset(30, STANDARD_BUDGET),
 }
 REFERENCE: str | None = "sgd"
+COMPARED: str | None = None
 DESIGNED = False
 SAMPLES_WEIGHTS = True
 CYCLES = 3

@@ -16,6 +16,7 @@ QUESTION = "How does convergence change with the exponent of the decay?"
 FAMILIES: tuple[str, ...] = ("polynomial", "inverse_power")
 PRESETS: dict[str, Preset] = {"quick": quick(12), "standard": standard(60)}
 REFERENCE: str | None = None
+COMPARED: str | None = None
 DESIGNED = False
 SAMPLES_WEIGHTS = False
 _EXPONENTS = (0.5, 1.0, 2.0, 4.0)

@@ -17,6 +17,7 @@ QUESTION = "How long should warmup last?"
 FAMILIES: tuple[str, ...] = ("constant", "polynomial", "cosine")
 PRESETS: dict[str, Preset] = {"quick": quick(8), "standard": standard(60)}
 REFERENCE: str | None = None
+COMPARED: str | None = "warmup"
 DESIGNED = False
 SAMPLES_WEIGHTS = False
 _SHARES = (0.0, 0.25, 0.5, 1.0)  # of the longest warmup

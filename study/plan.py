@@ -8,6 +8,8 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 MOST_LOOKS = 3
+FEWEST_JUDGED = 4
+"""Seeds that a verdict needs at least (`analysis.estimators.skew`)."""
 FEWEST_AT_A_LOOK = 5
 """Seeds below which no planned look judges: fewer show too little of how seeds differ."""
 

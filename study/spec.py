@@ -25,7 +25,7 @@ from search_spaces.spaces import find_space
 from search_spaces.tries import try_of
 from search_spaces.words.phrases import count
 from search_spaces.words.unknown import unknown
-from study.plan import Looks, Plan
+from study.plan import FEWEST_JUDGED, Looks, Plan
 from study.records import Kernel
 
 # Of a sampler or pruner in the registries of `study.trials`, which a worker needs and a reader of
@@ -69,7 +69,7 @@ class StudySpec(BaseModel):
     arms: what the trials of the later stages train (slot s has arm s modulo their number).
     rounds: where arms stop early, which of them are trained on how many seeds, one round after
         another; within a round arms take turns. Without them every arm has every seed.
-    looks: of a test, after how many seeds its pairs are judged, rising: decided when it is made.
+    looks: of a later stage, after how many seeds it is judged, rising: decided when it is made.
         Seeds beyond the last one decide nothing. Without them: once, on the seeds that there are.
     source: name of the search that a later stage goes back to; a test without one compares arms
         that the user gave.
@@ -132,8 +132,8 @@ class StudySpec(BaseModel):
             raise ValueError("a search samples; a later stage has arms and a source")
         if self.all_pairs and not self.compares:
             raise ValueError("only a comparison of given configurations has all pairs")
-        if self.looks and self.stage != "test":
-            raise ValueError("only a test has looks")
+        if self.looks and not later:
+            raise ValueError("only a later stage has looks")
         if self.plan is not None and later:
             raise ValueError("only a search has a plan of what follows it")
         if self.train_on == "all" and self.stage != "test":
@@ -170,7 +170,7 @@ class StudySpec(BaseModel):
         if self.tries and (self.bank or self.designed or self.arms):
             raise ValueError("a bank, a fixed design or a later stage has no trials of your own")
         for family in self.families:
-            tried = self._tried(family)
+            tried = self.tried(family)
             for values in tried:
                 self._check_try(family, values)
             if len(tried) > self.trials // self.shares:
@@ -282,12 +282,18 @@ class StudySpec(BaseModel):
         return sum(each.seeds for each in self.rounds) or self.trials // self.shares
 
     def with_seeds(self, seeds: int) -> StudySpec:
-        """This later stage with that many seeds of the arms of its last round. Raises ValueError
-        where these are fewer than it has."""
+        """This later stage with that many seeds of the arms of its last round. Those beyond its
+        looks decide nothing, unless the looks were too few for any verdict. Raises ValueError where
+        these are fewer than it has."""
         if seeds < self.seeds:
-            raise ValueError(f"the study has {count(self.seeds, 'seed')}; {seeds} are fewer")
+            raise ValueError(
+                f"the study has {count(self.seeds, 'seed')}; a total of {seeds} is fewer"
+            )
         arms = self.rounds[-1].arms if self.rounds else tuple(range(len(self.arms)))
-        return self.with_round(arms, seeds - self.seeds)
+        more = self.with_round(arms, seeds - self.seeds)
+        if self.looks and self.looks[-1] < FEWEST_JUDGED:
+            more = more.model_copy(update={"looks": (seeds,)})
+        return more
 
     def with_round(self, arms: Sequence[int], seeds: int) -> StudySpec:
         """This later stage with so many more seeds (0 or more) of the arms at those places."""
@@ -364,7 +370,7 @@ class StudySpec(BaseModel):
         if self.bank or self.arms:
             return None
         known = [
-            *self._tried(self.family(slot)),
+            *self.tried(self.family(slot)),
             *self.search_space.baselines(self.family(slot), self.budget),
         ]
         if self.turn(slot) >= len(known):
@@ -374,7 +380,7 @@ class StudySpec(BaseModel):
             for name, value in known[self.turn(slot)].items()
         }
 
-    def _tried(self, family: str) -> list[Parameters]:
+    def tried(self, family: str) -> list[Parameters]:
         """What the user wants tried first of a family."""
         tries = [try_of(text, self.families, self.ranges) for text in self.tries]
         return [values for families, values in tries if family in families]

@@ -8,6 +8,7 @@ that chose it judges it. Both stages are studies of their own in the same storag
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search_spaces.config import Arm, Budget, Parameters, Range, Ranges
 from study.choosing import choose
+from study.plan import Looks
 from study.records import ClaimRecord, family_of
 from study.spec import StudySpec, TrainOn
 
@@ -33,17 +35,43 @@ def confirm_spec(
     top: int,
     seeds: int,
     train_images: int,
+    margin: float | None = None,
 ) -> StudySpec:
     """The study that trains the ``top`` best configurations of each family, and the space's grid.
 
     trials: of the search. seeds: runs of each configuration. train_images: how many the search
-    trains on. Raises ValueError where it is no search, or has no complete trial.
+    trains on. margin: see `candidates`. Raises ValueError where it is no search, or has no complete
+    trial.
     """
     if spec.stage != "search" or spec.designed:
         raise ValueError(f"{name!r} is no search: only the result of a search can be confirmed")
-    found = candidates(spec, trials, top)
+    found = candidates(spec, trials, top, margin)
     if not found:
         raise ValueError(f"study {name!r} has no complete trial, so that nothing can be confirmed")
+    return _confirm(name, spec, found, seeds, train_images)
+
+
+def likely_confirm_spec(
+    name: str, spec: StudySpec, *, top: int, seeds: int, train_images: int
+) -> StudySpec:
+    """The confirm study if the middle of the ranges were best: what it costs is known before the
+    search."""
+    middle = {
+        name: math.sqrt(each.low * each.high) if each.log else (each.low + each.high) / 2
+        for name, each in spec.ranges.items()
+    }
+    found = [
+        Arm(family=family, parameters=middle, role="candidate")
+        for family in spec.families
+        for _ in range(top)
+    ]
+    return _confirm(name, spec, found, seeds, train_images)
+
+
+def _confirm(
+    name: str, spec: StudySpec, found: Sequence[Arm], seeds: int, train_images: int
+) -> StudySpec:
+    """The candidates and the grid around the best of them, each with every seed."""
     best: dict[str, Parameters] = {}
     for arm in found:
         best.setdefault(arm.family, arm.parameters)
@@ -53,18 +81,23 @@ def confirm_spec(
         for arm in spec.search_space.grid(best, budget)
         if not any(arm.same_run(each) for each in found)
     ]
-    return _stage(name, spec, "confirm", [*found, *grid], seeds)
+    return _stage(name, spec, "confirm", [*found, *grid], seeds, looks=(seeds,))
 
 
-def candidates(spec: StudySpec, trials: Iterable[FrozenTrial], top: int) -> list[Arm]:
+def candidates(
+    spec: StudySpec, trials: Iterable[FrozenTrial], top: int, margin: float | None = None
+) -> list[Arm]:
     """The ``top`` best complete trials of each family by validation accuracy, as arms, best first.
 
-    Pruned, failed, diverged and stalled trials are none; a configuration is taken once.
+    Pruned, failed, diverged and stalled trials are none; a configuration is taken once. margin:
+    those whose accuracy (a share) is further behind their family's best are left out: seeds do not
+    make up for that much.
     """
     ranked = sorted(_complete(trials), key=lambda trial: (-float(trial.value or 0), trial.number))
     found: list[Arm] = []
     for family in spec.families:
         mine: list[Arm] = []
+        best: float | None = None
         for trial in ranked:
             arm = Arm(
                 family=family,
@@ -76,7 +109,10 @@ def candidates(spec: StudySpec, trials: Iterable[FrozenTrial], top: int) -> list
             )
             is_new = not any(arm.same_run(each) for each in mine)
             if family_of(trial.user_attrs) == family and is_new and len(mine) < top:
-                mine.append(arm)
+                score = float(trial.value or 0)
+                best = score if best is None else best
+                if margin is None or score >= best - margin:
+                    mine.append(arm)
         found += mine
     return found
 
@@ -98,20 +134,20 @@ def test_spec(
     confirmed: StudySpec,
     trials: Sequence[FrozenTrial],
     *,
-    seeds: int,
+    looks: Looks,
     train_on: TrainOn,
 ) -> StudySpec:
     """The study that reads the test images: the chosen configuration of each family.
 
-    name: of the search; confirmed, trials: its confirm study. Raises ValueError where no run
-    of it trained.
+    name: of the search; confirmed, trials: its confirm study. looks: seeds after which it is
+    judged; it begins with those of the first. Raises ValueError where no run of it trained.
     """
     found = chosen(confirmed, trials)
     if not found:
         raise ValueError(
             f"no run of {sibling(name, 'confirm')!r} trained: there is nothing to test"
         )
-    return _test(name, confirmed, found, seeds, train_on)
+    return _test(name, confirmed, found, looks, train_on)
 
 
 def likely_test_spec(name: str, confirmed: StudySpec, seeds: int, train_on: TrainOn) -> StudySpec:
@@ -120,14 +156,16 @@ def likely_test_spec(name: str, confirmed: StudySpec, seeds: int, train_on: Trai
     firsts: dict[str, Arm] = {}
     for arm in confirmed.arms:
         firsts.setdefault(arm.family, arm)
-    return _test(name, confirmed, list(firsts.values()), seeds, train_on)
+    return _test(name, confirmed, list(firsts.values()), (seeds,), train_on)
 
 
 def _test(
-    name: str, confirmed: StudySpec, arms: Sequence[Arm], seeds: int, train_on: TrainOn
+    name: str, confirmed: StudySpec, arms: Sequence[Arm], looks: Looks, train_on: TrainOn
 ) -> StudySpec:
     budget = Budget(epochs=confirmed.budget.epochs) if train_on == "all" else confirmed.budget
-    return _stage(name, confirmed, "test", arms, seeds, budget=budget, train_on=train_on)
+    return _stage(
+        name, confirmed, "test", arms, looks[0], budget=budget, train_on=train_on, looks=looks
+    )
 
 
 class Result(NamedTuple):
@@ -201,6 +239,7 @@ def _stage(
         "replicates": None,
         "bank": False,
         "tries": (),
+        "plan": None,
     }
     return StudySpec.model_validate(values | changes)
 

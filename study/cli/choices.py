@@ -7,8 +7,9 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+import typer
 from pydantic import ValidationError
 
 from search_spaces.config import Budget, Range, Ranges, TrialConfig
@@ -17,39 +18,104 @@ from search_spaces.schedules.problems import first_problem
 from search_spaces.schedules.text import field_name
 from search_spaces.spaces import GIVEN, find_space
 from search_spaces.words.unknown import unknown
+from study.cli.bundles import Decorator, with_bundle
+from study.cli.completion import complete_plot
+from study.cli.options import one_of
 from study.names import check_new_name
 from study.spec import StudySpec
 from study.study_file import SUFFIX, read_study
+from study.trials.pruners import PRUNERS
+from study.trials.sampler import SAMPLERS
 
 OPTIMIZER = ("momentum", "nesterov", "weight_decay", "init", "batch_size")
 
 
 @dataclass(frozen=True)
 class Choices:
-    """What the user said; None where the preset or the space decides.
+    """What the user said; None where the preset or the space decides. Each field but the first is
+    an option.
 
     space: name of a search space, or file of a study's definition.
     """
 
     space: str
-    preset: str | None
-    trials: int | None
-    epochs: int | None
-    train_size: int | None
-    sampler: str | None
-    pruner: str | None
-    seed: int | None
-    bank: bool
-    fixed: Sequence[str]
-    bounds: Sequence[str]
-    schedules: Sequence[str] = ()
-    tries: Sequence[str] = ()
-    kernel: Literal["auto", "torch", "numba"] | None = None
+    preset: Annotated[
+        Literal["quick", "standard"] | None,
+        typer.Option(
+            "--preset", help="Size of the study: trials, epochs, images; default: standard."
+        ),
+    ] = None
+    trials: Annotated[int | None, typer.Option("--trials", min=1, help="Number of trials.")] = None
+    epochs: Annotated[int | None, typer.Option("--epochs", min=1, help="Epochs of each trial.")] = (
+        None
+    )
+    train_size: Annotated[
+        int | None, typer.Option("--train-size", min=1, help="Training images of each trial.")
+    ] = None
+    sampler: Annotated[
+        str | None, one_of("--sampler", SAMPLERS, "What draws the trials; default: tpe.")
+    ] = None
+    pruner: Annotated[
+        str | None,
+        one_of("--pruner", PRUNERS, "What stops bad trials early; default: percentile."),
+    ] = None
+    seed: Annotated[
+        int | None, typer.Option("--seed", min=0, help="Seed of sampling and training; default: 0.")
+    ] = None
+    kernel: Annotated[
+        Literal["auto", "torch", "numba"] | None,
+        typer.Option(
+            "--kernel",
+            help="What computes LeNet's convolutions in all of the study; default: auto, which is "
+            "numba on a CPU where it is installed, else torch; torch with --workers 0.",
+        ),
+    ] = None
+    bank: Annotated[
+        bool,
+        typer.Option(
+            "--bank",
+            help="Independent random trials without pruning; the report needs them for tuning "
+            "curves and to compare pruners.",
+        ),
+    ] = False
+    fixed: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Fix a parameter; may be repeated."),
+    ] = None
+    bounds: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--range", metavar="NAME=LOW:HIGH", help="Sample a parameter between these bounds."
+        ),
+    ] = None
+    schedules: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--schedule",
+            metavar="SPEC",
+            help="Add a schedule, written as for `lrstudy plot`; what it leaves out is sampled.",
+            autocompletion=complete_plot,
+        ),
+    ] = None
+    tries: Annotated[
+        list[str] | None,
+        typer.Option("--try", metavar="NAME=VALUE,...", help="Train this configuration first."),
+    ] = None
 
     @property
     def leaves_kernel_open(self) -> bool:
         """Whether the devices decide which kernel the study has; a file has decided."""
         return self.kernel in (None, "auto") and not self.space.endswith(SUFFIX)
+
+
+NO_CHOICES = Choices("")
+"""Stands in a command's signature where `with_choices` puts the options."""
+
+
+def with_choices(*without: str) -> Decorator:
+    """Gives a command the options of Choices, but for some, in the place of its parameter
+    ``choices``. The command declares the space itself."""
+    return with_bundle("choices", Choices, *without)
 
 
 def define(choices: Choices, study: str | None) -> tuple[str, StudySpec]:
@@ -91,21 +157,21 @@ def _check_design(space: str, sampler: str | None, pruner: str | None) -> None:
 
 def make_spec(choices: Choices) -> StudySpec:
     """The study that the options ask for."""
-    space = find_space(choices.space, choices.schedules)
+    space = find_space(choices.space, choices.schedules or ())
     _check_design(choices.space, choices.sampler, choices.pruner)
     _check_bank(choices)
     preset = space.PRESETS[choices.preset or "standard"]
     budget = _budget(preset.budget, choices)
-    fixed = _pairs(choices.fixed, "--set", "NAME=VALUE")
-    bounds = _pairs(choices.bounds, "--range", "NAME=LOW:HIGH")
+    fixed = _pairs(choices.fixed or (), "--set", "NAME=VALUE")
+    bounds = _pairs(choices.bounds or (), "--range", "NAME=LOW:HIGH")
     if both := set(map(field_name, fixed)) & set(map(field_name, bounds)):
         raise ValueError(f"{min(both)} is given to both --set and --range")
-    families = _families(space.FAMILIES, fixed.pop("schedule", None), len(choices.schedules))
+    families = _families(space.FAMILIES, fixed.pop("schedule", None), len(choices.schedules or ()))
     optimizer = {name: fixed.pop(name) for name in OPTIMIZER if name in fixed}
     return StudySpec(
         space=choices.space,
         families=families,
-        schedules=tuple(choices.schedules),
+        schedules=tuple(choices.schedules or ()),
         trials=choices.trials or preset.trials_per_family * len(families),
         budget=budget,
         ranges=_ranges(space.ranges(budget), fixed, bounds, choices.space),
@@ -114,7 +180,7 @@ def make_spec(choices: Choices) -> StudySpec:
         pruner=choices.pruner or ("none" if space.DESIGNED or choices.bank else "percentile"),
         kernel="numba" if choices.kernel == "numba" else "torch",
         seed=choices.seed or 0,
-        tries=tuple(choices.tries),
+        tries=tuple(choices.tries or ()),
         replicates=None if choices.bank else preset.replicates,
         bank=choices.bank,
     )
@@ -131,7 +197,7 @@ def _check_bank(choices: Choices) -> None:
     """Raises ValueError where a bank is asked for with what it cannot have."""
     if not choices.bank:
         return
-    if find_space(choices.space, choices.schedules).DESIGNED:
+    if find_space(choices.space, choices.schedules or ()).DESIGNED:
         raise ValueError(f"{choices.space} is a fixed design: it cannot be a bank")
     if choices.sampler not in (None, "random") or choices.pruner not in (None, "none"):
         raise ValueError("--bank samples at random and prunes nothing")

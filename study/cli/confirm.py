@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from search_spaces.words.phrases import count
 from study.cli.crew import USUAL_CREW, Crew, with_crew
 from study.cli.foresee import Foreseen, foresee
+from study.cli.later_stages import (
+    carry_out,
+    check_search,
+    create_or_extend,
+    say_exploratory,
+    stored_stage,
+    trials_of,
+)
 from study.cli.launching import (
     TIMING,
     check,
-    create,
     estimated,
     in_words,
-    launch,
     prepare,
     report_failures,
-    stop,
-    why_left,
 )
 from study.cli.on_ray import check_ray
 from study.cli.options import (
@@ -36,16 +39,10 @@ from study.cli.options import (
     opened,
     preparing,
     print_json,
-    say_left_out,
     wrong_use,
 )
 from study.spec import StudySpec, TrainOn
 from study.storage.hints import command, with_command
-
-if TYPE_CHECKING:
-    from optuna.trial import FrozenTrial
-
-    from study.storage.claims import SlotStorage
 
 TOP, SEEDS = 2, 5
 _ELSEWHERE = " (options of a new `lrstudy run`)"
@@ -79,7 +76,8 @@ def confirm(
 ) -> None:
     """Train the best of a finished search with new seeds, then test one of each schedule.
 
-    The same command continues where it stopped; a larger --seeds adds runs.
+    The same command continues where it stopped. A larger --seeds adds runs; the verdicts stay those
+    of the seeds that were planned, because results that one has seen must not decide when to stop.
 
     Example: lrstudy confirm cosine --top 2 --seeds 5
     """
@@ -95,23 +93,19 @@ def confirm(
         _cost(name, specs["confirm"], ahead, images, places, crew, as_json)
         return
     prepare(storage, crew)
+    options = [] if images == "train" else ["--train-on", images]
+    going_on = command(storage, "confirm", name, *options, *crew.options())
     for stage in ("confirm", "test"):
         made = sibling(name, stage)
         if stage == "test":
             specs[stage] = _test_spec(storage, name, images)
             check(specs[stage], crew)
         spec = specs[stage]
-        is_new = _create_or_extend(storage, made, spec)
+        is_new = create_or_extend(storage, made, spec)
         if is_new and stage == "confirm":
             ahead.warn(_ELSEWHERE)
-        if not _left(storage, made, spec):
-            continue
-        left, ending = launch(storage, made, spec, places, crew, timeout)
-        if left:
-            options = [] if images == "train" else ["--train-on", images]
-            going_on = command(storage, "confirm", name, *options, *crew.options())
-            stop(left, why_left(storage, made, ending), going_on)
-            return
+        say_exploratory(spec)
+        carry_out(storage, made, spec, places, crew, timeout, going_on)
     for stage, spec in specs.items():
         report_failures(storage, sibling(name, stage), spec)
     show = command(storage, "report", name)
@@ -127,8 +121,8 @@ def _confirm_spec(url: str, name: str, top: int | None, seeds: int | None, crew:
 
     with opened(url) as storage:
         search = load_spec(storage, name)
-        _check_search(storage, name, search, command(url, "resume", name))
-        stored = _stored(storage, sibling(name, "confirm"), name)
+        check_search(storage, name, search, command(url, "resume", name))
+        stored = stored_stage(storage, sibling(name, "confirm"), name)
         count = seeds or (SEEDS if stored is None else stored.seeds)
         with wrong_use():
             if stored is not None and top is None:
@@ -137,7 +131,7 @@ def _confirm_spec(url: str, name: str, top: int | None, seeds: int | None, crew:
             wanted = confirm_spec(
                 name,
                 search,
-                _trials(url, storage, name, search),
+                trials_of(url, storage, name, search),
                 top=top or TOP,
                 seeds=count,
                 train_images=len(load_data(search, resolve("cpu")).train.labels),
@@ -152,7 +146,7 @@ def _train_on(url: str, name: str, train_on: TrainOn | None) -> TrainOn:
 
     made = sibling(name, "test")
     with opened(url) as storage:
-        stored = _stored(storage, made, name)
+        stored = stored_stage(storage, made, name)
     if stored is None:
         return train_on or "train"
     if train_on not in (None, stored.train_on):
@@ -168,50 +162,14 @@ def _test_spec(url: str, name: str, train_on: TrainOn) -> StudySpec:
 
     with opened(url) as storage:
         confirmed = load_spec(storage, sibling(name, "confirm"))
-        stored = _stored(storage, sibling(name, "test"), name)
+        stored = stored_stage(storage, sibling(name, "test"), name)
         seeds = confirmed.seeds
         with wrong_use():
             if stored is not None:
                 return stored.with_seeds(max(stored.seeds, seeds))
-        trials = _trials(url, storage, sibling(name, "confirm"), confirmed)
+        trials = trials_of(url, storage, sibling(name, "confirm"), confirmed)
         with failures(ValueError):
-            return test_spec(name, confirmed, trials, seeds=seeds, train_on=train_on)
-
-
-def _left(url: str, name: str, spec: StudySpec) -> int:
-    """How many of a study's trials are left."""
-    from study.storage.claims import attempts
-    from study.storage.slots import slots_left
-
-    with opened(url) as storage:
-        return slots_left(spec, attempts(storage, name))
-
-
-def _check_search(storage: SlotStorage, name: str, spec: StudySpec, going_on: str) -> None:
-    """Raises Failure where it is no search, or not finished and has to go on first."""
-    from study.storage.claims import attempts
-    from study.storage.slots import slots_left
-
-    if spec.source is not None:
-        raise Failure(f"study {name!r} is a later stage of {spec.source!r}: confirm that one", 2)
-    left = slots_left(spec, attempts(storage, name))
-    if left:
-        raise Failure(
-            f"study {name!r} is not finished: {left} of {count(spec.trials, 'trial')} are left; "
-            f"`{going_on}` continues it"
-        )
-
-
-def _stored(storage: SlotStorage, made: str, name: str) -> StudySpec | None:
-    """The spec of the later stage where it exists. Raises Failure if it is something else."""
-    from study.storage.studies import load_spec
-
-    if made not in [each.study_name for each in storage.get_all_studies()]:
-        return None
-    spec = load_spec(storage, made)
-    if spec.source != name:
-        raise Failure(f"study {made!r} exists already and is no stage of {name!r}", 2)
-    return spec
+            return test_spec(name, confirmed, trials, looks=(seeds,), train_on=train_on)
 
 
 def _same_arms(stored: StudySpec, wanted: StudySpec, name: str) -> StudySpec:
@@ -223,33 +181,6 @@ def _same_arms(stored: StudySpec, wanted: StudySpec, name: str) -> StudySpec:
             2,
         )
     return stored.with_seeds(wanted.seeds)
-
-
-def _trials(url: str, storage: SlotStorage, name: str, spec: StudySpec) -> list[FrozenTrial]:
-    """The trials of a stage that are somebody's result; says which are not."""
-    import optuna
-
-    from analysis.reading.frames import load
-    from analysis.reading.plausible import UNUSABLE, left_out, marked
-
-    judged = marked(load(url, name)[0], spec)
-    say_left_out(left_out(judged))
-    unusable = set(judged.loc[judged["state"] == UNUSABLE, "trial"])
-    study = optuna.load_study(study_name=name, storage=storage)
-    return [each for each in study.get_trials(deepcopy=False) if each.number not in unusable]
-
-
-def _create_or_extend(url: str, made: str, spec: StudySpec) -> bool:
-    """Whether the stage is new."""
-    from study.storage.studies import set_spec, set_stopping
-
-    with opened(url) as storage:
-        if made in [each.study_name for each in storage.get_all_studies()]:
-            set_spec(storage, made, spec)
-            set_stopping(storage, made, False)
-            return False
-    create(url, made, spec)
-    return True
 
 
 def _cost(

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, get_type_hints
+from typing import Annotated, Literal
 
 import typer
 
+from study.cli.bundles import Decorator, with_bundle
 from study.cli.options import Device
 
 CHECKPOINTS_VARIABLE = "LRSTUDY_CHECKPOINTS"
@@ -108,51 +106,6 @@ class Crew:
 USUAL_CREW = Crew()
 
 
-def with_crew(*without: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Gives a command the options of Crew, but for some, in the place of its parameter ``crew``.
-
-    An option that the command declares itself keeps its place and its words, and counts for the
-    crew, too.
-    """
-
-    def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        declared = inspect.signature(command, eval_str=True)
-        names = [each.name for each in fields(Crew) if each.name not in without]
-
-        signature = _with_options(declared, names)
-
-        @functools.wraps(command)
-        def with_options(*args: object, **options: object) -> None:
-            given = signature.bind(*args, **options)
-            given.apply_defaults()
-            values = given.arguments
-            crew = Crew(**{name: values[name] for name in names})
-            rest = {name: values[name] for name in declared.parameters if name != "crew"}
-            command(**rest, crew=crew)
-
-        # typer reads names, order and defaults in the one, and kinds and help in the other.
-        with_options.__signature__ = signature  # type: ignore[attr-defined]
-        with_options.__annotations__ = {
-            each.name: each.annotation for each in signature.parameters.values()
-        }
-        return with_options
-
-    return decorate
-
-
-def _with_options(declared: inspect.Signature, names: Sequence[str]) -> inspect.Signature:
-    """The signature with the crew's options where ``crew`` stands."""
-    added = [_option(name) for name in names if name not in declared.parameters]
-    parameters = [
-        each
-        for parameter in declared.parameters.values()
-        for each in (added if parameter.name == "crew" else [parameter])
-    ]
-    return declared.replace(parameters=parameters)
-
-
-def _option(name: str) -> inspect.Parameter:
-    """A field of Crew as a command's parameter."""
-    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-    annotation = get_type_hints(Crew, include_extras=True)[name]
-    return inspect.Parameter(name, kind, default=getattr(USUAL_CREW, name), annotation=annotation)
+def with_crew(*without: str) -> Decorator:
+    """Gives a command the options of Crew, but for some, in the place of its parameter ``crew``."""
+    return with_bundle("crew", Crew, *without)

@@ -35,7 +35,8 @@ class Display:
     """Follows the events of a study's workers.
 
     found: the study's attempts before they start. best: the best score so far and the trial that
-    has it, where there is one. workers: how many start. clock: seconds that never go back.
+    has it, where there is one. workers: how many start. above: lines that stand over it. clock:
+    seconds that never go back.
     """
 
     def __init__(
@@ -47,9 +48,11 @@ class Display:
         *,
         best: tuple[float, str] | None,
         workers: int,
+        above: Sequence[str] = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._console, self._name, self._spec, self._best = console, name, spec, best
+        self._above = above
         self._clock, self._began, self._said = clock, clock(), clock()
         self._outcomes = outcomes(spec, found)
         self._epochs = [spec.slot_budget(slot).epochs for slot in range(spec.trials)]
@@ -65,6 +68,8 @@ class Display:
         if self._console.is_terminal:
             self._live.start()
         else:
+            for line in self._above:
+                self._print(line)
             self._print(f"{self._done()} {self._name}: {_number(len(self._workers))} starting")
         return self
 
@@ -176,7 +181,9 @@ class Display:
         workers = [_worker_row(index, event) for index, event in sorted(self._workers.items())]
         table = [Grid(_HEADINGS, workers, right=("trial", "epoch"))] if workers else []
         # The workers last: a terminal that is not high enough for all shows the first.
-        return Group(Text(printable(self._name), "bold"), self._bar(), self._summary(), *table)
+        above = [Text(printable(line)) for line in self._above]
+        heading = Text(printable(self._name), "bold")
+        return Group(*above, heading, self._bar(), self._summary(), *table)
 
     def _bar(self) -> Table:
         row = Table.grid(padding=(0, 1), expand=True)

@@ -195,10 +195,16 @@ def create(url: str, name: str, spec: StudySpec) -> None:
 
 
 def launch(
-    url: str, name: str, spec: StudySpec, places: Sequence[str], crew: Crew, timeout: float | None
+    url: str,
+    name: str,
+    spec: StudySpec,
+    places: Sequence[str],
+    crew: Crew,
+    timeout: float | None,
+    above: Sequence[str] = (),
 ) -> tuple[int, Ending]:
     """Run the workers with a display: how many trials are left, and why it ended. timeout: seconds
-    after which they stop, None: no limit."""
+    after which they stop, None: no limit. above: lines that stand over the display."""
     from study.cli.display import Display
     from study.storage.claims import attempts
     from study.storage.dashboard import annotate
@@ -214,7 +220,10 @@ def launch(
         best = _best(url, name, spec, found)
         ready_kernel(spec)
         typer.echo(f"The convolutions are computed by {_KERNELS[spec.kernel]}.")
-        with Display(console, name, spec, found, best=best, workers=len(places)) as display:
+        workers = len(places)
+        with Display(
+            console, name, spec, found, best=best, workers=workers, above=above
+        ) as display:
             ending = _run_workers(crew, places)(
                 url,
                 name,

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-from study.cli.choices import Choices, define
-from study.cli.completion import complete_plot, complete_space
+from study.cli.choices import NO_CHOICES, Choices, define, with_choices
+from study.cli.completion import complete_space
 from study.cli.crew import USUAL_CREW, Crew, with_crew
 from study.cli.foresee import Foreseen, foresee
 from study.cli.launching import (
@@ -34,7 +34,6 @@ from study.cli.options import (
     Timeout,
     check_json,
     checked_name,
-    one_of,
     preparing,
     print_json,
     wrong_use,
@@ -43,11 +42,10 @@ from study.cli.unfinished import say, unfinished_runs
 from study.spec import StudySpec
 from study.storage.hints import command, with_command
 from study.study_file import write_study
-from study.trials.pruners import PRUNERS
-from study.trials.sampler import SAMPLERS
 
 
 @with_crew()
+@with_choices()
 def run(
     space: Annotated[
         str,
@@ -65,13 +63,7 @@ def run(
             callback=checked_name,
         ),
     ] = None,
-    trials: Annotated[int | None, typer.Option("--trials", min=1, help="Number of trials.")] = None,
-    epochs: Annotated[
-        int | None, typer.Option("--epochs", min=1, help="Epochs of each trial.")
-    ] = None,
-    train_size: Annotated[
-        int | None, typer.Option("--train-size", min=1, help="Training images of each trial.")
-    ] = None,
+    choices: Choices = NO_CHOICES,
     workers: Annotated[
         int | None,
         typer.Option(
@@ -82,62 +74,7 @@ def run(
         ),
     ] = None,
     crew: Crew = USUAL_CREW,
-    sampler: Annotated[
-        str | None, one_of("--sampler", SAMPLERS, "What draws the trials; default: tpe.")
-    ] = None,
-    pruner: Annotated[
-        str | None,
-        one_of("--pruner", PRUNERS, "What stops bad trials early; default: percentile."),
-    ] = None,
-    seed: Annotated[
-        int | None, typer.Option("--seed", min=0, help="Seed of sampling and training; default: 0.")
-    ] = None,
-    kernel: Annotated[
-        Literal["auto", "torch", "numba"] | None,
-        typer.Option(
-            "--kernel",
-            help="What computes LeNet's convolutions in all of the study; default: auto, which is "
-            "numba on a CPU where it is installed, else torch; torch with --workers 0.",
-        ),
-    ] = None,
-    bank: Annotated[
-        bool,
-        typer.Option(
-            "--bank",
-            help="Independent random trials without pruning; the report needs them for tuning "
-            "curves and to compare pruners.",
-        ),
-    ] = False,
     timeout: Timeout = None,
-    preset: Annotated[
-        Literal["quick", "standard"] | None,
-        typer.Option(
-            "--preset", help="Size of the study: trials, epochs, images; default: standard."
-        ),
-    ] = None,
-    fixed: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="Fix a parameter; may be repeated."),
-    ] = None,
-    bounds: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--range", metavar="NAME=LOW:HIGH", help="Sample a parameter between these bounds."
-        ),
-    ] = None,
-    schedules: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--schedule",
-            metavar="SPEC",
-            help="Add a schedule, written as for `lrstudy plot`; what it leaves out is sampled.",
-            autocompletion=complete_plot,
-        ),
-    ] = None,
-    tries: Annotated[
-        list[str] | None,
-        typer.Option("--try", metavar="NAME=VALUE,...", help="Train this configuration first."),
-    ] = None,
     save: Annotated[
         Path | None,
         typer.Option(
@@ -166,22 +103,6 @@ def run(
     Example: lrstudy run study.toml --workers 2
     """
     check_json(as_json, dry_run)
-    choices = Choices(
-        space=space,
-        preset=preset,
-        trials=trials,
-        epochs=epochs,
-        train_size=train_size,
-        sampler=sampler,
-        pruner=pruner,
-        seed=seed,
-        bank=bank,
-        fixed=fixed or (),
-        bounds=bounds or (),
-        schedules=schedules or (),
-        tries=tries or (),
-        kernel=kernel,
-    )
     with wrong_use():
         name, spec = define(choices, study)
     check_ray(storage, crew)

@@ -36,6 +36,7 @@ FAMILIES = ("constant", "multi_factor")
 EXERCISE = None  # of the chapter
 DESIGNED = False  # its trials are sampled
 REFERENCE: str | None = None
+COMPARED: str | None = None
 SAMPLES_WEIGHTS = False
 SMALL = Preset(
     trials_per_family=2,

@@ -71,7 +71,7 @@ def test_more_seeds_go_to_the_arms_of_the_last_round():
     assert spec.rounds[-1].arms == (0, 1)
     assert a_test(2).with_seeds(2) == a_test(2)
     assert a_test(2).with_seeds(4) == a_test(4)
-    with pytest.raises(ValueError, match="5 seeds; 3 are fewer"):
+    with pytest.raises(ValueError, match="5 seeds; a total of 3 is fewer"):
         spec.with_seeds(3)
 
 

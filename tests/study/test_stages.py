@@ -362,7 +362,7 @@ def test_trials_that_were_added_by_other_means_count_for_nothing() -> None:
 def test_the_test_study_trains_the_chosen_on_the_searchs_images() -> None:
     spec = confirmed()
     trials = runs(spec, {1: [0.9] * 3})
-    made = stages.test_spec("it", spec, trials, seeds=4, train_on="train")
+    made = stages.test_spec("it", spec, trials, looks=(4,), train_on="train")
     assert made.arms == tuple(chosen(spec, trials)) == (spec.arms[1], spec.arms[2])
     assert (made.stage, made.source, made.trials) == ("test", "it", 8)
     assert (made.budget, made.validates, made.reads_test) == (spec.budget, True, True)
@@ -374,7 +374,7 @@ def test_the_test_study_trains_the_chosen_on_the_searchs_images() -> None:
 
 def test_the_test_study_on_all_images_keeps_none_for_validation() -> None:
     spec = confirmed()
-    made = stages.test_spec("it", spec, runs(spec, {}), seeds=2, train_on="all")
+    made = stages.test_spec("it", spec, runs(spec, {}), looks=(2,), train_on="all")
     assert made.budget == Budget(epochs=4)
     assert (made.train_on, made.validates, made.reads_test) == ("all", False, True)
     assert {made.slot_budget(slot) for slot in range(made.trials)} == {made.budget}
@@ -390,7 +390,7 @@ def test_a_test_without_a_result_to_choose_from() -> None:
         with pytest.raises(
             ValueError, match=r"^no run of 'it-confirm' trained: there is nothing to test$"
         ):
-            stages.test_spec("it", spec, trials, seeds=2, train_on="train")
+            stages.test_spec("it", spec, trials, looks=(2,), train_on="train")
 
 
 @pytest.mark.parametrize("train_on", ["train", "all"])
@@ -398,5 +398,5 @@ def test_the_cost_is_that_of_the_searchs_favourites(train_on: Any) -> None:
     spec = confirmed()
     favourites = runs(spec, {0: [0.9] * 3, 2: [0.9] * 3})
     assert likely_test_spec("it", spec, 5, train_on) == stages.test_spec(
-        "it", spec, favourites, seeds=5, train_on=train_on
+        "it", spec, favourites, looks=(5,), train_on=train_on
     )
