@@ -37,6 +37,16 @@ def advice(error: OSError) -> str:
     return f"{reason(error)}; {what}" if what else reason(error)
 
 
+def read_text(path: Path) -> str:
+    """The text of a file that a person named. Raises ValueError, in one line that names it."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ValueError(f"cannot read {path}: {reason(error)}") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"{path}: it is not a text in UTF-8") from None
+
+
 @contextmanager
 def draft(path: Path) -> Iterator[Path]:
     """A path beside ``path`` to write to; it takes its place at the end, or nothing changes.

@@ -13,14 +13,14 @@ from typing import Literal, NamedTuple
 
 from search_spaces.words.phrases import count
 from study.durations import duration
-from study.plan import FEWEST_AT_A_LOOK, Plan
+from study.plan import FEWEST_AT_A_LOOK, FEWEST_JUDGED, Plan
 from study.spec import StudySpec
 
 SEARCH_SHARE = 1 / 3
 FEWEST_TRIALS, MOST_TRIALS = 4, 24
 """Of each family. More than the most of two or three parameters hardly finds better rates."""
 TOP = 2
-FEW_SEEDS = 5
+FEW_SEEDS = FEWEST_JUDGED
 """Of each candidate, where another stage decides."""
 START = 10.0
 """Seconds in which a stage's workers start and leave."""
@@ -63,10 +63,10 @@ def make_plan(spec: StudySpec, decided: DecidedOn, budget: float, costs: Costs) 
     for each in range(min(max(shared, fewest), MOST_TRIALS), fewest - 1, -1):
         trials = families * each
         seeds, tested = _seeds(decided, _seconds(budget, costs) - trials * costs.trial, costs)
-        if min(seeds, tested) >= FEWEST_AT_A_LOOK:
+        if tested >= FEWEST_AT_A_LOOK:
             break
     else:
-        least = duration(60 * math.ceil(least_budget(spec, costs) / 60))
+        least = duration(60 * math.ceil(least_budget(spec, decided, costs) / 60))
         raise ValueError(
             f"{duration(budget)} are too few for {count(families, 'schedule')} of this size here: "
             f"it takes about {least}, or fewer --epochs, a smaller --train-size, fewer schedules "
@@ -105,10 +105,11 @@ def _fewest_trials(spec: StudySpec) -> int:
     return max(FEWEST_TRIALS, tries)
 
 
-def least_budget(spec: StudySpec, costs: Costs) -> float:
+def least_budget(spec: StudySpec, decided: DecidedOn, costs: Costs) -> float:
     """Seconds below which `make_plan` refuses."""
     trials = _fewest_trials(spec) * len(spec.families) * costs.trial
-    seeds = FEWEST_AT_A_LOOK * (costs.confirm + costs.test)
+    confirmed = FEWEST_AT_A_LOOK if decided == "confirm" else FEW_SEEDS
+    seeds = confirmed * costs.confirm + FEWEST_AT_A_LOOK * costs.test
     return ((trials + seeds) / costs.at_once + 3 * START + REPORT) / (1 - MARGIN)
 
 

@@ -20,7 +20,7 @@ from tomlkit.items import Table
 
 from search_spaces.schedules.problems import first_problem
 from search_spaces.words.unknown import unknown
-from study.files import advice, draft, reason
+from study.files import advice, draft, read_text
 from study.names import check_new_name
 from study.spec import StudySpec
 from study.terminal import printable
@@ -124,12 +124,9 @@ def from_toml(text: str) -> tuple[str, StudySpec]:
 def read_study(path: Path) -> tuple[str, StudySpec]:
     """Name and spec of the study that a file defines. Raises ValueError, in one line that names
     the file, where it cannot be read or is no study."""
+    text = read_text(path)
     try:
-        return from_toml(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ValueError(f"cannot read {path}: {reason(error)}") from None
-    except UnicodeDecodeError:
-        raise ValueError(f"{path}: it is not a text in UTF-8") from None
+        return from_toml(text)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
 

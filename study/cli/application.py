@@ -16,6 +16,7 @@ from typer.exceptions import TyperException
 
 from search_spaces.schedules.problems import sentence
 from study.cli import data
+from study.cli.answer import answer
 from study.cli.best import best
 from study.cli.confirm import confirm
 from study.cli.dashboard import dashboard
@@ -46,7 +47,7 @@ data_app = typer.Typer(no_args_is_help=True, help="Find or get the Fashion-MNIST
 data_app.command()(data.fetch)
 data_app.command()(data.where)
 _COMMANDS: tuple[Callable[..., None], ...] = (
-    *(spaces, schedules, run_study, resume, worker, stop, confirm),
+    *(answer, spaces, schedules, run_study, resume, worker, stop, confirm),
     *(status, best),
     *(plot, sample, report, export, dashboard),
 )

@@ -15,6 +15,7 @@ from study.cli.later_stages import (
     create_or_extend,
     say_exploratory,
     stored_stage,
+    train_images,
     trials_of,
 )
 from study.cli.launching import (
@@ -114,10 +115,8 @@ def confirm(
 
 def _confirm_spec(url: str, name: str, top: int | None, seeds: int | None, crew: Crew) -> StudySpec:
     """The confirm study's spec: the stored one with the seeds asked for, or a new one."""
-    from study.devices import resolve
     from study.stages import confirm_spec, sibling
     from study.storage.studies import load_spec
-    from study.trials.objective import load_data
 
     with opened(url) as storage:
         search = load_spec(storage, name)
@@ -134,7 +133,7 @@ def _confirm_spec(url: str, name: str, top: int | None, seeds: int | None, crew:
                 trials_of(url, storage, name, search),
                 top=top or TOP,
                 seeds=count,
-                train_images=len(load_data(search, resolve("cpu")).train.labels),
+                train_images=train_images(search),
             )
             return wanted if stored is None else _same_arms(stored, wanted, name)
 

@@ -39,6 +39,14 @@ def carry_out(
         stop(remaining, why_left(url, made, ending), going_on)
 
 
+def train_images(spec: StudySpec) -> int:
+    """How many images a search trains on."""
+    from study.devices import resolve
+    from study.trials.objective import load_data
+
+    return len(load_data(spec, resolve("cpu")).train.labels)
+
+
 def say_exploratory(spec: StudySpec) -> None:
     """One line where a stage has more seeds than it was planned with."""
     planned = spec.looks[-1] if spec.looks else spec.seeds

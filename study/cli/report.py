@@ -51,6 +51,23 @@ def report(
 
     Example: lrstudy report cosine warmup --out reports/both
     """
+    directory = write_page(storage, names, out, delta / 100, latex=latex, force=force)
+    if latex:
+        typer.echo(f"tables for LaTeX are in {directory / 'tables'}, figures as PDF beside the PNG")
+
+
+def write_page(
+    storage: str,
+    names: list[str],
+    out: Path | None,
+    delta: float | None = None,
+    *,
+    latex: bool = False,
+    force: bool = False,
+) -> Path:
+    """Write the report of studies into a directory, reports/NAME without one, say where its page
+    is, and return the directory. delta: a share; the usual one without it."""
+    from analysis.estimators.comparison import DELTA
     from analysis.other_programs.study import direction_of, is_of_another_program
     from analysis.page.naming import folder
     from analysis.reading.database import split_name
@@ -70,10 +87,9 @@ def report(
             refuse_foreign(foreign(directory), "--out", force)
             existed = is_report(directory)
             preparing("reading the trials, drawing the figures")
-            page = write_report(storage, names, directory, delta / 100, latex)
+            page = write_report(storage, names, directory, DELTA if delta is None else delta, latex)
     typer.echo(f"{wrote(existed)} {page}")
-    if latex:
-        typer.echo(f"tables for LaTeX are in {directory / 'tables'}, figures as PDF beside the PNG")
+    return directory
 
 
 def _refuse_password(name: str) -> None:

@@ -41,6 +41,17 @@ def connect(url: str) -> Iterator[sa.Connection]:
         yield connection
 
 
+def is_filled(url: str) -> bool:
+    """Whether there is a database with tables; nothing is written. Raises StorageError where the
+    URL is wrong, or nothing answers."""
+    parsed = parse_url(url)
+    file = database_file(parsed)
+    if file is not None and not file.exists():
+        return False
+    with opening_errors(parsed), _reading(parsed) as connection:
+        return bool(schema.look(connection).names)
+
+
 def check_before_filling(parsed: sa.URL) -> None:
     """Raises StorageError where Optuna's tables cannot be made: there is something else, or the
     file cannot be. Nothing is written."""
