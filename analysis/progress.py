@@ -37,6 +37,7 @@ def progress(trials: pd.DataFrame, spec: StudySpec) -> dict[str, Any]:
     return {
         "space": spec.space,
         "question": spec.search_space.QUESTION,
+        "plan": None if spec.plan is None else spec.plan.model_dump(mode="json"),
         "trials": spec.trials,
         "states": counts,
         "best": _best(final_attempts(judged[with_slot]), spec),

@@ -74,7 +74,7 @@ class StudySpec(BaseModel):
     source: name of the search that a later stage goes back to; a test without one compares arms
         that the user gave.
     all_pairs: whether every two of these are compared, not the first with each other one.
-    plan: of a search, what follows it, where one command does it all.
+    plan: of a search and its later stages, where one command does it all.
     train_on: images of the test stage: those of the search, or all of them (no validation then).
     Worker count, device and storage are not part of it: they do not change what is asked.
     """
@@ -134,7 +134,7 @@ class StudySpec(BaseModel):
             raise ValueError("only a comparison of given configurations has all pairs")
         if self.looks and not later:
             raise ValueError("only a later stage has looks")
-        if self.plan is not None and later:
+        if self.plan is not None and self.compares:
             raise ValueError("only a search has a plan of what follows it")
         if self.train_on == "all" and self.stage != "test":
             raise ValueError("only the test stage trains on all images")

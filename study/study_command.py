@@ -21,10 +21,10 @@ def making_words(spec: StudySpec) -> list[str] | None:
     ``run cosine --preset standard --trials 60 ...``; those of a later stage name its search.
 
     None where no preset has the spec's replicates and validation images, which only a file or a
-    program can choose.
+    program can choose, and for a later stage of a plan, which its search's command makes.
     """
     if spec.source is not None:
-        return [*_head(spec), *_confirming(spec)]
+        return None if spec.plan else [*_head(spec), *_confirming(spec)]
     preset = _preset(spec)
     return None if preset is None else [*_head(spec), *_running(spec, preset)]
 
@@ -48,11 +48,15 @@ def kept_words(spec: StudySpec, stored: Any) -> list[str] | None:
 
 def _head(spec: StudySpec) -> list[str]:
     """Which command, and of what."""
-    return ["run", spec.space] if spec.source is None else ["confirm", spec.source]
+    if spec.source is not None:
+        return ["confirm", spec.source]
+    return ["answer" if spec.plan else "run", spec.space]
 
 
 def _size(spec: StudySpec) -> list[str]:
     """The option that says how large the study is."""
+    if spec.plan is not None:
+        return ["--plan", spec.plan.model_dump_json()]
     if spec.source is None:
         return ["--trials", str(spec.trials)]
     return ["--seeds", str(spec.seeds)]

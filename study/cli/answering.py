@@ -16,13 +16,12 @@ from study.cli.later_stages import (
     train_images,
     trials_of,
 )
-from study.cli.launching import check, report_failures
+from study.cli.launching import answer_command, check, report_failures
 from study.cli.options import failures, opened
 from study.cli.plans import plan_in_words
 from study.durations import duration
 from study.plan import Plan
 from study.spec import StudySpec
-from study.storage.hints import command
 
 LATE = 1.2
 """A stage that took that many times what was planned is told."""
@@ -44,14 +43,17 @@ class Answer:
     ) -> None:
         self.url, self.name, self.spec, self.plan = url, name, spec, plan
         self.places, self.crew = places, crew
-        another = [] if name == spec.space else ["--study", name]
-        self.going_on = command(url, "answer", spec.space, *another, *crew.options())
+        self.going_on = answer_command(url, name, spec, *crew.options())
 
     def carry_out(self) -> None:
         """Search, confirm, test. Raises typer.Exit, naming the command, where trials are left."""
+        from study.storage.studies import set_answered
+
         self._stage("search", self.name, self.spec)
         self._stage("confirm", *self._confirm())
         self._test()
+        with opened(self.url) as storage:
+            set_answered(storage, self.name)
         for line in self._verdicts():
             typer.echo(line)
 
@@ -122,7 +124,7 @@ class Answer:
             stored = stored.with_round(going, stored.looks[at] - stored.seeds)
 
     def _open_arms(self) -> list[int]:
-        from analysis.fresh_seeds.pairs import open_arms
+        from analysis.fresh_seeds.looks import open_arms
         from analysis.study import load_study
 
         return open_arms(load_study(self.url, self.name))

@@ -20,6 +20,7 @@ from study.cli.later_stages import (
 )
 from study.cli.launching import (
     TIMING,
+    answer_command,
     check,
     estimated,
     in_words,
@@ -116,10 +117,13 @@ def confirm(
 def _confirm_spec(url: str, name: str, top: int | None, seeds: int | None, crew: Crew) -> StudySpec:
     """The confirm study's spec: the stored one with the seeds asked for, or a new one."""
     from study.stages import confirm_spec, sibling
-    from study.storage.studies import load_spec
+    from study.storage.studies import is_answered, load_spec
 
     with opened(url) as storage:
         search = load_spec(storage, name)
+        if search.plan is not None and not is_answered(storage, name):
+            going_on = answer_command(url, search.source or name, search)
+            raise Failure(f"study {name!r} follows a plan; `{going_on}` continues it", 2)
         check_search(storage, name, search, command(url, "resume", name))
         stored = stored_stage(storage, sibling(name, "confirm"), name)
         count = seeds or (SEEDS if stored is None else stored.seeds)

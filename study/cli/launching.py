@@ -295,7 +295,10 @@ def say_how_to_go_on(
         report_failures(url, name, spec)
         show = command(url, "report", name)
         typer.echo(with_command(f"study {name!r} is complete; show it:", show))
-        if spec.stage == "search" and not spec.designed:
+        if spec.plan is not None:
+            going_on = answer_command(url, name, spec)
+            typer.echo(with_command("it has a plan; what follows it:", going_on))
+        elif spec.stage == "search" and not spec.designed:
             best = command(url, "confirm", name)
             typer.echo(with_command("to train its best on fresh seeds, for an answer:", best))
         return
@@ -303,6 +306,12 @@ def say_how_to_go_on(
     if ending == "asked":
         going_on = command(url, "resume", name)  # nothing else undoes a stop
     stop(left, ending, going_on, asked=asked)
+
+
+def answer_command(url: str, name: str, spec: StudySpec, *options: str) -> str:
+    """The command that carries out the plan of a search, whose name that is."""
+    another = [] if name == spec.space else ["--study", name]
+    return command(url, "answer", spec.space, *another, *options)
 
 
 def why_left(url: str, name: str, ending: Ending) -> Ending:

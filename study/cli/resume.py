@@ -10,7 +10,15 @@ from search_spaces.words.phrases import count
 from study.cli.crew import USUAL_CREW, Crew, with_crew
 from study.cli.launching import check, launch, prepare, report_failures, say_how_to_go_on
 from study.cli.on_ray import check_ray
-from study.cli.options import DEFAULT_STORAGE, Storage, StudyName, Timeout, opened, wrong_use
+from study.cli.options import (
+    DEFAULT_STORAGE,
+    Failure,
+    Storage,
+    StudyName,
+    Timeout,
+    opened,
+    wrong_use,
+)
 from study.storage.hints import command
 
 
@@ -35,6 +43,8 @@ def resume(
     check_ray(storage, crew)
     with opened(storage) as found:
         spec = load_spec(found, name)
+        if spec.plan is not None and trials not in (None, spec.trials):
+            raise Failure(f"study {name!r} has a plan, in which its number of trials is fixed", 2)
         with wrong_use():
             spec = spec.with_trials(trials or spec.trials)
         if not slots_left(spec, attempts(found, name)):

@@ -25,7 +25,9 @@ from study.cli.options import (
     print_json,
     storage_failures,
 )
+from study.cli.plans import plan_in_words
 from study.durations import duration
+from study.plan import Plan
 from study.storage.hints import command
 from study.storage.states import ENDED
 
@@ -153,6 +155,7 @@ def _status_table(name: str, facts: dict[str, Any]) -> Grid:
     )
     rows = [
         (name, facts["question"]),
+        *([("plan", plan_in_words(Plan.model_validate(facts["plan"])))] if facts["plan"] else []),
         ("trials", _trials_in_words(facts["trials"], facts["states"])),
         *_meaning(facts["states"]).items(),
         ("best", _best_in_words(facts["best"], facts["slots_left"])),

@@ -36,6 +36,7 @@ from study.study_command import COMMAND_ATTR, making_words
 
 IDENTITY_ATTR = "lrstudy_identity"
 STOPPING_ATTR = "lrstudy_stopping"
+ANSWERED_ATTR = "lrstudy_answered"
 SAMPLED_ATTR = "lrstudy_sampled_"  # and the name of a problem of `study.training.exact`
 _IDENTITY = re.compile(r"[0-9a-f]{32}")
 # SQLite waits so long for a lock by itself; then `study.storage.outages` does, and says so.
@@ -204,6 +205,17 @@ def set_stopping(storage: SlotStorage, name: str, stopping: bool) -> None:
 def is_stopping(storage: SlotStorage, study_id: int) -> bool:
     """Whether the workers of a study are asked to leave."""
     return storage.get_study_user_attrs(study_id).get(STOPPING_ATTR) is True
+
+
+def set_answered(storage: SlotStorage, name: str) -> None:
+    """Note on a planned search that its plan was carried out."""
+    storage.set_study_user_attr(storage.get_study_id_from_name(name), ANSWERED_ATTR, True)
+
+
+def is_answered(storage: SlotStorage, name: str) -> bool:
+    """Whether the plan of a search was carried out."""
+    attrs = storage.get_study_user_attrs(storage.get_study_id_from_name(name))
+    return attrs.get(ANSWERED_ATTR) is True
 
 
 def keep_samples(storage: SlotStorage, name: str, problem: str, found: dict[str, Any]) -> None:

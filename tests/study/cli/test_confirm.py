@@ -4,90 +4,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import optuna
 import pytest
-import torch
 from optuna.trial import TrialState
 
-from search_spaces import fixed_rate
 from search_spaces.config import Budget, Range
-from study.spec import StudySpec
 from study.stages import chosen
 from study.storage import studies
-from study.storage.slots import NoFreeSlot
 from study.storage.studies import load_spec, set_spec
-from study.tasks.task import TASKS, Task
+from study.tasks.task import TASKS
 from study.trials import objective
-from study.trials.objective import run_trial, suggest_config
-from study.workers import local, worker
-from study.workers.worker import Worker
 from tests.security.hostile import set_attribute, writing
+from tests.study.cli.launches import Launches, write_result
 from tests.study.conftest import Command, Outcome, assert_one_line, without_warnings
 
 URL = "sqlite:///study.db"
 IN_ALL = 3  # two candidates and the grid's two rates, one of which is the best candidate's
 
 pytestmark = pytest.mark.integration
-
-
-class Launches:
-    """A stand-in for `runner.launch`: one worker, here.
-
-    names: the studies, as they were launched. most: trials after which it is stopped, None for
-    never. broken: study and slot of trials that fail, each time. score: of a study and slot, None
-    to train.
-    """
-
-    def __init__(self) -> None:
-        self.names: list[str] = []
-        self.most: int | None = None
-        self.broken: set[tuple[str, int]] = set()
-        self.score: Callable[[str, int], float] | None = lambda _name, _slot: 0.5
-
-    def __call__(self, url: str, name: str, **_options: Any) -> str:
-        self.names.append(name)
-        working = Worker(studies.open_storage(url), name, torch.device("cpu"), lambda _: None)
-        while True:
-            if self.most == 0:
-                return "stopped"
-            try:
-                trial = working.study.ask()
-            except NoFreeSlot:
-                return "done"
-            working._run(trial)
-            self.most = None if self.most is None else self.most - 1
-
-    def run_trial(self, trial: optuna.Trial, *arguments: Any, **options: Any) -> float:
-        name, slot = trial.study.study_name, trial.user_attrs["slot"]
-        if (name, slot) in self.broken:
-            raise OSError("the disk is full")
-        if self.score is not None:
-            write_result(trial, arguments[0])
-            return self.score(name, slot)
-        return run_trial(trial, *arguments, **options)
-
-
-@pytest.fixture
-def launches(monkeypatch: pytest.MonkeyPatch, tiny_task: Task) -> Launches:
-    made = Launches()
-    # Opening a database takes longer than what the tests do with it.
-    monkeypatch.setattr(studies, "open_storage", cache(studies.open_storage))
-    monkeypatch.setattr(local, "launch", made)
-    monkeypatch.setattr(worker, "run_trial", made.run_trial)
-    monkeypatch.setattr(fixed_rate, "_FACTORS", (1.0, 2.0))
-    monkeypatch.setitem(TASKS, "tiny", tiny_task)
-    # An epoch of 40 images teaches nothing.
-    monkeypatch.setattr(objective, "stalled", lambda _records, _classes: False)
-    return made
-
-
-def write_result(trial: optuna.Trial, spec: StudySpec, outcome: str = "finished") -> None:
-    """What a trial that ran to its end keeps, but for its history."""
-    trial.set_user_attr("config", suggest_config(trial, spec).model_dump(mode="json"))
-    trial.set_user_attr("outcome", outcome)
 
 
 Confirm = Callable[..., Outcome]
