@@ -80,7 +80,8 @@ class Finding:
 class About:
     """What a section is about.
 
-    tables: estimates to print, by name. stage: the one that it rests on. uses: states of the trials
+    tables: estimates to print, by name. stage: the one that it rests on. judge: which stage its
+    verdict rests on, where that depends on how far the study came. uses: states of the trials
     that it counts. needs: so many of them each family must have, or so many seeds each
     configuration of a later stage. concerned: the schedule families that it is about; all without
     it. shows: sections whose figure this answer has, so that they are left out beside it. applies:
@@ -96,11 +97,17 @@ class About:
     concerned: Callable[[StudySpec], Sequence[str]] = lambda spec: spec.families
     shows: tuple[Section, ...] = ()
     applies: Callable[[StudySpec], bool] = lambda spec: not spec.designed
+    judge: Callable[[Study], Stage] | None = None
 
 
-def on_fresh_seeds(title: str, question: str, tables: Mapping[str, Table]) -> About:
+def on_fresh_seeds(
+    title: str,
+    question: str,
+    tables: Mapping[str, Table],
+    judge: Callable[[Study], Stage] | None = None,
+) -> About:
     """What a section of the confirm stage is about."""
-    return About(title, question, tables, stage="confirm", needs=FEWEST_SEEDS)
+    return About(title, question, tables, stage="confirm", needs=FEWEST_SEEDS, judge=judge)
 
 
 class Drawn(Protocol):
@@ -125,8 +132,10 @@ class Section(Drawn, Protocol):
 def find(section: Section, study: Study) -> Finding:
     """Estimate, draw and conclude."""
     about = section.ABOUT
-    rests_on = basis(study.stage(about.stage), about.uses)
-    return finding(section, section.estimate(study), rests_on, _caution(about, study))
+    stage = about.stage if about.judge is None else about.judge(study)
+    rests_on = basis(study.stage(stage), about.uses)
+    limits = _caution(about, stage, study)
+    return replace(finding(section, section.estimate(study), rests_on, limits), stage=stage)
 
 
 def finding(
@@ -169,10 +178,10 @@ def counted(study: Study, without: Sequence[str] = ()) -> list[str]:
     return counts + ([f"{count(alien, 'attempt')} at no trial of the study"] if alien else [])
 
 
-def _caution(about: About, study: Study) -> Caution | None:
-    stage = study.stage(about.stage)
-    if stage.spec.stage != about.stage:
-        words = f"Not finished: the {about.stage} runs were not begun."
+def _caution(about: About, name: Stage, study: Study) -> Caution | None:
+    stage = study.stage(name)
+    if stage.spec.stage != name:
+        words = f"Not finished: the {name} runs were not begun."
         return Caution(words, "To go on", study.command("confirm"))
     return caution(stage, about.uses, about.needs, about.concerned(stage.spec))
 

@@ -11,7 +11,7 @@ import pandas as pd
 from analysis.estimators.intervals import SHARE, Interval, mean_by
 from analysis.estimators.responses import response
 from analysis.estimators.seeds import by_seed
-from analysis.fresh_seeds.frames import ids, represented_runs
+from analysis.fresh_seeds.frames import ids, represented_runs, tested_runs
 from analysis.questions.langevin.confirmed import means
 from analysis.reading.predictive import measured
 from analysis.reading.states import RESULTS
@@ -62,8 +62,8 @@ def settled(study: Study, stage: Stage = "search") -> Settled | None:
     if runs.empty:
         return None
     if test is not None and stage != "confirm" and (stage == "test" or not test.left):
-        ended = test.ended(RESULTS)
-        tested = ended[ended["family"] == runs["family"].iloc[0]]
+        tested = tested_runs(study)
+        tested = tested[tested["family"] == runs["family"].iloc[0]]
         on_test = _summary(study, "test", tested, runs["origin"].iloc[0])
         if on_test is not None or stage == "test":
             return on_test

@@ -60,7 +60,8 @@ class SearchSpace(Protocol):
     FAMILIES: schedule families; each gets the same number of trials.
     PRESETS: trials and budget by preset name.
     REFERENCE: the family that is compared with each other one; None: none.
-    COMPARED: the parameter of the grid whose values are tested, each at its best; None: none.
+    COMPARED: a parameter of its grid. The test stage also trains each of its values, with the other
+        parameters at their best there on validation images; None: the families alone are tested.
     DESIGNED: whether the runs are fixed beforehand, so that nothing is sampled but the seed; the
         runs then use all training images and read the test images once, at the end.
     SAMPLES_WEIGHTS: whether runs sample weights and are judged by what these predict together.

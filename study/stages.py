@@ -3,14 +3,15 @@
 A search ranks single runs. `confirm` trains the best of every family again on fresh seeds, the same
 for each, beside a small design for the question, and judges them on validation images. Then the
 one that each family is represented by meets the test images, on other fresh seeds, so that nothing
-that chose it judges it. Both stages are studies of their own in the same storage.
+that chose it judges it; and so does the best of each value of the parameter that the question is
+about. Both stages are studies of their own in the same storage.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from optuna.trial import FrozenTrial, TrialState
@@ -20,6 +21,8 @@ from study.choosing import choose
 from study.plan import Looks
 from study.records import ClaimRecord, family_of
 from study.spec import StudySpec, TrainOn
+
+Key = TypeVar("Key", str, float)
 
 
 def sibling(name: str, stage: str) -> str:
@@ -137,31 +140,50 @@ def test_spec(
     looks: Looks,
     train_on: TrainOn,
 ) -> StudySpec:
-    """The study that reads the test images: the chosen configuration of each family.
+    """The study that reads the test images: the chosen configuration of each family, then those of
+    `compared_arms`.
 
     name: of the search; confirmed, trials: its confirm study. looks: seeds after which it is
     judged; it begins with those of the first. Raises ValueError where no run of it trained.
     """
-    found = chosen(confirmed, trials)
-    if not found:
+    runs = results(confirmed, trials)
+    best = best_arms(confirmed, runs)
+    if not best:
         raise ValueError(
             f"no run of {sibling(name, 'confirm')!r} trained: there is nothing to test"
         )
-    return _test(name, confirmed, found, looks, train_on)
+    compared = compared_arms(confirmed, runs)
+    return _test(name, confirmed, best.values(), compared.values(), looks, train_on)
 
 
 def likely_test_spec(name: str, confirmed: StudySpec, seeds: int, train_on: TrainOn) -> StudySpec:
-    """The test study if the search's best of each family were chosen: what it costs is known
-    before the choice."""
-    firsts: dict[str, Arm] = {}
-    for arm in confirmed.arms:
-        firsts.setdefault(arm.family, arm)
-    return _test(name, confirmed, list(firsts.values()), (seeds,), train_on)
+    """The test study if the search's best of each family, and the first of each value compared,
+    were chosen: what it costs is known before the choice."""
+    compared = [places[0] for places in _by_value(confirmed).values()]
+    return _test(name, confirmed, firsts(confirmed).values(), compared, (seeds,), train_on)
+
+
+def firsts(spec: StudySpec) -> dict[str, int]:
+    """Of each family the place of its first arm: of a test the one that represents it."""
+    found: dict[str, int] = {}
+    for place, arm in enumerate(spec.arms):
+        found.setdefault(arm.family, place)
+    return found
 
 
 def _test(
-    name: str, confirmed: StudySpec, arms: Sequence[Arm], looks: Looks, train_on: TrainOn
+    name: str,
+    confirmed: StudySpec,
+    represent: Collection[int],
+    compared: Iterable[int],
+    looks: Looks,
+    train_on: TrainOn,
 ) -> StudySpec:
+    """The test of the arms at those places: what represents the families first, then what is
+    compared, unless it is among these."""
+    arms = [confirmed.arms[place] for place in represent]
+    others = [confirmed.arms[place] for place in compared if place not in represent]
+    arms += [arm.model_copy(update={"role": "grid"}) for arm in others]
     budget = Budget(epochs=confirmed.budget.epochs) if train_on == "all" else confirmed.budget
     return _stage(
         name, confirmed, "test", arms, looks[0], budget=budget, train_on=train_on, looks=looks
@@ -190,20 +212,80 @@ def best_arms(confirmed: StudySpec, runs: Sequence[Result]) -> dict[str, int]:
     size compete as well; among several they would give one family more attempts than the others. A
     family of which no arm trained on any seed has none.
     """
-    best: dict[str, int] = {}
-    for family in confirmed.families:
-        places = [n for n, arm in enumerate(confirmed.arms) if _competes(confirmed, arm, family)]
-        seeds = sorted({run.replicate for run in runs})
-        scores = np.full((len(seeds), len(places)), np.nan)
-        untrained = np.zeros(scores.shape, dtype=bool)
-        for run in runs:
-            if run.arm in places:
-                at = seeds.index(run.replicate), places.index(run.arm)
-                scores[at], untrained[at] = run.score, np.isnan(run.score)
-        choice = choose(scores, untrained)
-        if choice.best is not None:
-            best[family] = places[choice.best]
-    return best
+    competing = {
+        family: [n for n, arm in enumerate(confirmed.arms) if _competes(confirmed, arm, family)]
+        for family in confirmed.families
+    }
+    return _bests(competing, runs)
+
+
+def compared_arms(confirmed: StudySpec, runs: Sequence[Result]) -> dict[float, int]:
+    """Of each value of the space's COMPARED parameter on its grid the index of the arm that
+    `choose` finds best over common seeds; empty where it has none.
+
+    The rest of these arms' parameters is so fixed by validation images before test images are read.
+    A value of which no arm trained on any seed has none.
+    """
+    return _bests(_by_value(confirmed), runs)
+
+
+def _bests(places: Mapping[Key, Sequence[int]], runs: Sequence[Result]) -> dict[Key, int]:
+    """Of each key the best of the arms at its places, where any trained."""
+    best = {key: _best(each, runs) for key, each in places.items()}
+    return {key: place for key, place in best.items() if place is not None}
+
+
+def _best(places: Sequence[int], runs: Sequence[Result]) -> int | None:
+    seeds = sorted({run.replicate for run in runs})
+    scores = np.full((len(seeds), len(places)), np.nan)
+    untrained = np.zeros(scores.shape, dtype=bool)
+    for run in runs:
+        if run.arm in places:
+            at = seeds.index(run.replicate), places.index(run.arm)
+            scores[at], untrained[at] = run.score, np.isnan(run.score)
+    best = choose(scores, untrained).best
+    return None if best is None else places[best]
+
+
+def _by_value(confirmed: StudySpec) -> dict[float, list[int]]:
+    """The arms on the grid by their value of the space's COMPARED parameter, in rising order."""
+    name, found = confirmed.search_space.COMPARED, dict[float, list[int]]()
+    for place in grid_places(confirmed) if name is not None else ():
+        found.setdefault(confirmed.arms[place].parameters[str(name)], []).append(place)
+    return dict(sorted(found.items()))
+
+
+def grid_places(confirmed: StudySpec) -> list[int]:
+    """The places of the arms on the search-sized grid of a confirm study, which is of one family:
+    the grid's own, and candidates that have the parameters of a cell and stand for it."""
+    grid = [arm for arm in confirmed.arms if arm.role == "grid" and arm.budget is None]
+    if not grid:
+        return []
+    axes = {name: {arm.parameters[name] for arm in grid} for name in grid[0].parameters}
+    return [
+        place
+        for place, arm in enumerate(confirmed.arms)
+        if (arm.family, arm.budget) == (grid[0].family, None)
+        and all(arm.parameters.get(name) in values for name, values in axes.items())
+    ]
+
+
+def compared_places(tested: StudySpec, confirmed: StudySpec) -> dict[float, int]:
+    """Of each value of the COMPARED parameter that a test judges the place of its arm there, in
+    rising order; empty of a test that was made without.
+
+    These are the arms that represent no family. A family's representative stands for the value that
+    has none of its own, where it is on the grid.
+    """
+    name, represent = confirmed.search_space.COMPARED, set(firsts(tested).values())
+    others = [n for n in range(len(tested.arms)) if n not in represent]
+    if name is None or not others:
+        return {}
+    grid = [confirmed.arms[place] for place in grid_places(confirmed)]
+    on_grid = [n for n in represent if any(tested.arms[n].same_run(each) for each in grid)]
+    # An arm of a value's own comes last, and replaces a representative that is not its best.
+    found = {tested.arms[n].parameters[name]: n for n in (*on_grid, *others)}
+    return dict(sorted(found.items()))
 
 
 def _competes(confirmed: StudySpec, arm: Arm, family: str) -> bool:
@@ -239,6 +321,7 @@ def _stage(
         "replicates": None,
         "bank": False,
         "tries": (),
+        "plan": None,
     }
     return StudySpec.model_validate(values | changes)
 

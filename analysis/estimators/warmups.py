@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import itertools
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from analysis.estimators.best import Standing, standings
-from analysis.estimators.intervals import DIFFERENCE, LEVEL, mean_interval
+from analysis.estimators.best import Floats, Standing, standings
+from analysis.estimators.intervals import (
+    DIFFERENCE,
+    LEVEL,
+    CrossedInterval,
+    Interval,
+    crossed_interval,
+    mean_interval,
+)
 from analysis.estimators.responses import tuned
 from analysis.estimators.seeds import Outcomes, by_seed
 from analysis.reading.states import RESULTS
@@ -62,16 +71,59 @@ def shortest_warmup(runs: pd.DataFrame, delta: float = 0.003, level: float = LEV
     outcomes = Outcomes(*(each.sort_index(axis=1) for each in by_seed(chosen, "warmup")))
     eligible = outcomes.accuracy.columns[choose(*outcomes).eligible]
     alpha = (1 - level) / _rivals(ended[ended["warmup"].isin(eligible)])
-    tested = not_inferior(outcomes, delta, 1 - alpha)
-    standing = dict(zip(outcomes.accuracy, _standing(outcomes, 1 - alpha), strict=True))
-    frame = rates.assign(runs=rates["n"] + rates["untrained"]).drop(columns="n")
-    frame = frame[["warmup", "base_lr", "runs", "untrained", "mean"]].merge(tested, "left")
+    frame = rates.assign(runs=rates["n"] + rates["untrained"])
+    frame = frame[["warmup", "base_lr", "runs", "untrained", "mean"]]
+    return _warmups(frame, outcomes, delta, 1 - alpha)
+
+
+def shortest_at(
+    outcomes: Outcomes,
+    rates: Mapping[Any, float],
+    delta: float = 0.003,
+    level: float = LEVEL,
+    *,
+    correct: Mapping[Any, npt.ArrayLike] | None = None,
+) -> Warmups:
+    """`shortest_warmup` where other runs chose the rate of each length: these rates were no luck of
+    the scores, so that no test needs its level lowered.
+
+    outcomes: by seed and length (epochs, ascending); rates: the base rate of each length. correct:
+    see `not_inferior`; standings and the best rest on seeds alone.
+
+    >>> scores = pd.DataFrame({0.0: [0.84, 0.86, 0.85, 0.86], 2.0: [0.84, 0.86, 0.85, 0.86]})
+    >>> found = shortest_at(Outcomes(scores, scores.isna()), {0.0: 0.2, 2.0: 0.4})
+    >>> found.shortest, round(found.level, 3)
+    (0.0, 0.9)
+    """
+    trained, untrained = outcomes.accuracy.notna().sum(), outcomes.untrained.sum()
+    frame = pd.DataFrame(
+        {
+            "warmup": list(outcomes.accuracy),
+            "base_lr": [rates[each] for each in outcomes.accuracy],
+            "runs": (trained + untrained).to_numpy(),
+            "untrained": untrained.to_numpy(),
+            "mean": outcomes.accuracy.mean().to_numpy(),
+        }
+    )
+    return _warmups(frame, outcomes, delta, level, correct)
+
+
+def _warmups(
+    rates: pd.DataFrame,
+    outcomes: Outcomes,
+    delta: float,
+    level: float,
+    correct: Mapping[Any, npt.ArrayLike] | None = None,
+) -> Warmups:
+    """What the tests at ``level`` say of lengths at those rates."""
+    standing = dict(zip(outcomes.accuracy, _standing(outcomes, level), strict=True))
+    frame = rates.merge(not_inferior(outcomes, delta, level, correct=correct), "left")
     frame = frame.fillna({"n": 0, "not_inferior": False})
     frame = frame.astype({"n": int, "not_inferior": bool})
     frame["standing"] = frame["warmup"].map(standing).astype(object).fillna("untrained")
     best = next(iter(frame.loc[frame["standing"] == "best", "warmup"]), None)
     shortest = next(iter(frame.loc[frame["not_inferior"], "warmup"]), None)
-    return Warmups(shortest, best, 1 - 2 * alpha, frame)
+    return Warmups(shortest, best, 2 * level - 1, frame)
 
 
 def _rivals(ended: pd.DataFrame) -> int:
@@ -86,22 +138,35 @@ def _standing(outcomes: Outcomes, level: float = LEVEL) -> list[Standing]:
     return standings(values.astype(np.float64), failed, level).standing if values.size else []
 
 
-def not_inferior(outcomes: Outcomes, delta: float, level: float = LEVEL) -> pd.DataFrame:
+def not_inferior(
+    outcomes: Outcomes,
+    delta: float,
+    level: float = LEVEL,
+    *,
+    correct: Mapping[Any, npt.ArrayLike] | None = None,
+) -> pd.DataFrame:
     """The tests of `shortest_warmup`, one-sided at ``level``: warmup, n, behind, low, high, least
     and not_inferior.
 
-    outcomes: by seed and length (epochs, ascending), each at one base rate.
+    outcomes: by seed and length (epochs, ascending), each at one base rate. correct: of each length
+    the (seeds, images) correctness behind its scores, row for row; the bounds then also carry the
+    sampling of the images that all runs share (`crossed_interval`).
 
     >>> scores = pd.DataFrame({0.0: [0.84, 0.86, 0.85, 0.86], 2.0: [0.84, 0.86, 0.85, 0.86]})
     >>> not_inferior(Outcomes(scores, scores.isna()), 0.003)["not_inferior"].tolist()
     [True, False]
     """
-    values = outcomes.accuracy.to_numpy(dtype=np.float64)
+    values, names = outcomes.accuracy.to_numpy(dtype=np.float64), list(outcomes.accuracy)
     choice = choose(values, outcomes.untrained)
     rows = []
-    for place, warmup in enumerate(outcomes.accuracy):
+    for place, warmup in enumerate(names):
         against = [
-            mean_interval(values[:, place] - other, 2 * level - 1, DIFFERENCE) for other in values.T
+            _interval(
+                values[:, place] - values[:, n],
+                None if correct is None else (correct[warmup], correct[other]),
+                2 * level - 1,
+            )
+            for n, other in enumerate(names)
         ]
         beside = mean_interval([]) if choice.best is None else against[choice.best]
         if place == choice.best:
@@ -114,3 +179,14 @@ def not_inferior(outcomes: Outcomes, delta: float, level: float = LEVEL) -> pd.D
     down = range(-1 if choice.best is None else choice.best, -1, -1)
     shown = list(itertools.takewhile(lambda place: rows[place][-1] > -delta, down))
     return frame.assign(not_inferior=frame.index.isin(shown))
+
+
+def _interval(
+    differences: Floats, images: tuple[npt.ArrayLike, npt.ArrayLike] | None, level: float
+) -> Interval | CrossedInterval:
+    """The mean difference of two lengths over the seeds on which both trained; images: the
+    correctness of both, where their sampling counts."""
+    if images is None:
+        return mean_interval(differences, level, DIFFERENCE)
+    first, second = (np.asarray(each, dtype=np.float64) for each in images)
+    return crossed_interval((first - second)[~np.isnan(differences)], level, DIFFERENCE)

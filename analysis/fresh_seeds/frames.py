@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -11,16 +11,18 @@ import pandas as pd
 
 from analysis.reading.states import RESULTS
 from analysis.study import Study
-from study.stages import Result, best_arms
+from search_spaces.config import Arm
+from study.stages import Result, best_arms, compared_places, firsts
 
 
 class Scores(NamedTuple):
-    """`Outcomes` on the test images, a column for each family; correct: of each family the (seeds,
-    images) correctness behind its accuracies, row for row."""
+    """`Outcomes` on the test images, a column for each configuration, named for its family or the
+    value that it is compared for; correct: of each the (seeds, images) correctness behind its
+    accuracies, row for row."""
 
     accuracy: pd.DataFrame
     untrained: pd.DataFrame
-    correct: Mapping[str, npt.NDArray[np.float64]]
+    correct: Mapping[Any, npt.NDArray[np.float64]]
 
 
 def confirm_runs(study: Study) -> pd.DataFrame:
@@ -62,7 +64,7 @@ def _results(runs: pd.DataFrame) -> Iterator[Result]:
 def chosen(study: Study) -> pd.DataFrame:
     """What each family is represented by on the test images: family, origin (the search's trial)
     and its parameters; empty where the test was not begun."""
-    arms = () if study.test is None else study.test.spec.arms
+    arms = _represent(study)
     rows = [{"family": arm.family, "origin": arm.origin, **arm.parameters} for arm in arms]
     return pd.DataFrame(rows, columns=None if rows else ["family", "origin"])
 
@@ -71,36 +73,78 @@ def represented_runs(study: Study) -> pd.DataFrame:
     """The confirm runs of what each family is represented by on the test images, or will be."""
     if study.test is None or study.confirm is None:
         return chosen_runs(study)
-    tested, arms = study.test.spec.arms, study.confirm.spec.arms
-    places = [n for n, arm in enumerate(arms) if any(arm.same_run(each) for each in tested)]
+    represent, arms = _represent(study), study.confirm.spec.arms
+    places = [n for n, arm in enumerate(arms) if any(arm.same_run(each) for each in represent)]
     runs = confirm_runs(study)
     return runs[runs["arm"].isin(places)]
+
+
+def _represent(study: Study) -> list[Arm]:
+    """What represents the families on the test images."""
+    if study.test is None:
+        return []
+    return [study.test.spec.arms[place] for place in firsts(study.test.spec).values()]
+
+
+def tested_runs(study: Study) -> pd.DataFrame:
+    """The test runs with a result of what represents each family, none before the test. What the
+    question compares besides is left out: see `compared_runs`."""
+    stage = study.test
+    if stage is None:
+        return study.trials.iloc[:0]
+    ended = stage.ended(RESULTS)
+    return ended[ended["arm"].isin(firsts(stage.spec).values())]
 
 
 def on_test(study: Study, weights: str) -> Scores:
     """Test accuracy of the chosen configurations by seed and family, from the weights that
     `analysis.reading.predictive.WEIGHTS` names. Runs whose correctness was not kept are missing."""
-    stage = study.test
-    if stage is None or stage.correct[weights].empty:
-        return Scores(pd.DataFrame(), pd.DataFrame(), {})
-    bits = stage.correct[weights]
-    ended = stage.ended(RESULTS)
-    families = list(dict.fromkeys(arm.family for arm in stage.spec.arms))
+    if study.test is None:
+        return _NO_SCORES
+    return _scores(study.test, tested_runs(study), "family", firsts(study.test.spec), weights)
+
+
+def compared_runs(study: Study) -> pd.DataFrame:
+    """The test runs with a result of the space's COMPARED parameter, in a column ``value``: each
+    value with the rest as validation images chose it; empty where none was tested."""
+    if study.test is None or study.confirm is None:
+        return study.trials.iloc[:0].assign(value=np.nan)
+    places = compared_places(study.test.spec, study.confirm.spec)
+    ended = study.test.ended(RESULTS)
+    values = ended["arm"].map({place: value for value, place in places.items()})
+    return ended.assign(value=values.astype(float)).dropna(subset=["value"])
+
+
+def compared_on_test(study: Study) -> Scores:
+    """`on_test` of `compared_runs`, a column for each value in rising order; the last weights."""
+    runs = compared_runs(study)
+    if study.test is None:
+        return _NO_SCORES
+    return _scores(study.test, runs, "value", sorted(runs["value"].unique()), "last")
+
+
+_NO_SCORES = Scores(pd.DataFrame(), pd.DataFrame(), {})
+
+
+def _scores(
+    stage: Study, ended: pd.DataFrame, column: str, names: Iterable[Hashable], weights: str
+) -> Scores:
+    """Of runs of the test stage, by seed and their ``column``, which has those names."""
+    bits, names = stage.correct[weights], list(names)
+    if bits.empty or not names:
+        return _NO_SCORES
     seeds = sorted(ended["replicate"].unique())
-    rows = {
-        family: np.full((len(seeds), bits.shape[1]), np.nan, dtype=np.float64)
-        for family in families
-    }
+    rows = {name: np.full((len(seeds), bits.shape[1]), np.nan, dtype=np.float64) for name in names}
     index = pd.Index(seeds, name="replicate")
-    untrained = pd.DataFrame(False, index, families)
+    untrained = pd.DataFrame(False, index, names)
     for run in ended.to_dict("records"):
         if run["state"] != "complete":
-            untrained.loc[run["replicate"], run["family"]] = True
+            untrained.loc[run["replicate"], run[column]] = True
         elif run["trial"] in bits.index:
-            rows[run["family"]][seeds.index(run["replicate"])] = bits.loc[run["trial"]].to_numpy(
+            rows[run[column]][seeds.index(run["replicate"])] = bits.loc[run["trial"]].to_numpy(
                 dtype=np.float64
             )
-    means = {family: correct.mean(axis=1) for family, correct in rows.items()}
+    means = {name: correct.mean(axis=1) for name, correct in rows.items()}
     return Scores(pd.DataFrame(means, index=index), untrained, rows)
 
 

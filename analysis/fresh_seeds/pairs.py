@@ -25,8 +25,14 @@ from analysis.figures.style import (
     style,
     told_apart,
 )
-from analysis.fresh_seeds.frames import Scores, chosen_runs, confirm_runs, ids, on_test
-from analysis.reading.states import RESULTS
+from analysis.fresh_seeds.frames import (
+    Scores,
+    chosen_runs,
+    confirm_runs,
+    ids,
+    on_test,
+    tested_runs,
+)
 from analysis.study import Study
 from analysis.table import (
     PERCENT,
@@ -93,7 +99,7 @@ def judged(study: Study, weights: str = "last") -> tuple[Scores, pd.DataFrame, S
     """Both outcomes of what represents each family, the runs behind them and their stage."""
     scores = on_test(study, weights)
     if study.test is not None and not scores.accuracy.empty:
-        return scores, study.test.ended(RESULTS), "test"
+        return scores, tested_runs(study), "test"
     used = chosen_runs(study)
     return Scores(*by_seed(used, "family"), {}), used, "confirm"
 

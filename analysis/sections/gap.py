@@ -14,7 +14,7 @@ from analysis.estimators.intervals import DIFFERENCE, mean_interval
 from analysis.estimators.learning_curves import gap_at_equal_loss
 from analysis.figures.axes import percent_ticks
 from analysis.figures.style import INK, Picture, canvas, picture, spoken, style
-from analysis.fresh_seeds.frames import ids, represented_runs
+from analysis.fresh_seeds.frames import ids, represented_runs, tested_runs
 from analysis.section import Estimates, on_fresh_seeds
 from analysis.study import Study
 from analysis.table import LOSS, PERCENT, RUNS, SCHEDULE, TEST_RUNS, Column, N, Table, bounded
@@ -57,8 +57,8 @@ def estimate(study: Study) -> Estimates:
 
 def _at_end(study: Study, family: object) -> dict[str, object]:
     """Test minus training error after the last epoch of the family's complete test runs."""
-    tested = study.stage("test").ended(["complete"])
-    family_runs = tested[tested["family"] == family]
+    tested = tested_runs(study)
+    family_runs = tested[(tested["family"] == family) & (tested["state"] == "complete")]
     gap = mean_interval(
         family_runs["train_accuracy"] - family_runs["test_accuracy"], within=DIFFERENCE
     )
@@ -66,7 +66,7 @@ def _at_end(study: Study, family: object) -> dict[str, object]:
         "test_gap_accuracy": gap.mean,
         "test_gap_accuracy_low": gap.low,
         "test_gap_accuracy_high": gap.high,
-        "test_trials": ids(family_runs) if study.test is not None else [],
+        "test_trials": ids(family_runs),
     }
 
 

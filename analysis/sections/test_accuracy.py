@@ -12,9 +12,8 @@ from analysis.estimators.intervals import crossed_interval
 from analysis.figures.axes import percent_ticks
 from analysis.figures.fitting import outside_legend
 from analysis.figures.style import Picture, canvas, picture, spoken, style
-from analysis.fresh_seeds.frames import chosen, ids, on_test
+from analysis.fresh_seeds.frames import chosen, ids, on_test, tested_runs
 from analysis.reading.predictive import WEIGHTS
-from analysis.reading.states import RESULTS
 from analysis.section import FEWEST_SEEDS, About, Estimates
 from analysis.study import Study
 from analysis.table import ORIGIN, PERCENT, SCHEDULE, TEST_RUNS, Column, N, Table, bounded
@@ -79,8 +78,7 @@ def _wide(study: Study, frame: pd.DataFrame) -> pd.DataFrame:
     and the runs."""
     rows = []
     for arm in chosen(study).to_dict("records"):
-        assert study.test is not None  # noqa: S101 - it has the chosen ones
-        tested = study.test.ended(RESULTS)
+        tested = tested_runs(study)
         row = {"family": arm["family"], "origin_trial": arm["origin"]}
         for score in frame[frame["family"] == arm["family"]].to_dict("records"):
             name = f"{score['weights']}_accuracy"

@@ -19,7 +19,7 @@ from analysis.estimators.responses import response
 from analysis.estimators.seeds import by_seed
 from analysis.estimators.skew import FEWEST
 from analysis.figures.style import Picture
-from analysis.fresh_seeds.frames import chosen, confirm_runs, ids
+from analysis.fresh_seeds.frames import chosen, confirm_runs, ids, tested_runs
 from analysis.fresh_seeds.missing import missing, missing_words
 from analysis.fresh_seeds.untrained import untrained_of
 from analysis.questions.fixed_rate.figures import gap_figure, learning_figure, response_figure
@@ -147,7 +147,7 @@ def _half_untrained(runs: pd.DataFrame, best: float) -> pd.DataFrame:
 def _tested(study: Study) -> pd.DataFrame:
     """family, origin_trial, base_lr, n (runs), untrained and its share, trained, accuracy with its
     crossed interval (NaN where none trained), test_trials; empty before the first test run."""
-    runs = study.stage("test").ended(RESULTS) if study.test is not None else pd.DataFrame()
+    runs = tested_runs(study)
     arms = chosen(study).rename(columns={"origin": "origin_trial"})
     if runs.empty or arms.empty:
         return pd.DataFrame(columns=ABOUT.tables["tested"].names)

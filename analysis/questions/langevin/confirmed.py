@@ -13,12 +13,11 @@ from analysis.estimators.intervals import ANYWHERE, mean_interval
 from analysis.estimators.seeds import by_seed
 from analysis.figures.style import Picture, spoken
 from analysis.fresh_seeds import pairs
-from analysis.fresh_seeds.frames import chosen_runs, confirm_runs, ids
+from analysis.fresh_seeds.frames import chosen_runs, confirm_runs, ids, tested_runs
 from analysis.fresh_seeds.missing import missing, missing_words
 from analysis.questions.langevin import known_posteriors
 from analysis.questions.langevin.figures import by_temperature
 from analysis.reading.predictive import MEASURES, SAMPLED, measured
-from analysis.reading.states import RESULTS
 from analysis.section import Estimates, on_fresh_seeds
 from analysis.study import Study
 from analysis.table import (
@@ -126,8 +125,9 @@ def estimate(study: Study) -> Estimates:
 def _judged(study: Study) -> tuple[pd.DataFrame, Stage]:
     """The runs of the configuration that represents each method, with MEASURES on test images, else
     (those of the best candidates) on validation images; and their stage."""
-    if study.test is not None and len(study.test.ended(RESULTS)):
-        return measured(study.test.ended(RESULTS), study.test.predictive, "test"), "test"
+    tested = tested_runs(study)
+    if study.test is not None and len(tested):
+        return measured(tested, study.test.predictive, "test"), "test"
     return _candidates(study), "confirm"
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import matplotlib as mpl
@@ -10,6 +11,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from analysis.figures.axes import accuracy_axis, cut_off
@@ -129,52 +131,79 @@ def usable(frame: pd.DataFrame, rates: pd.Series, verdict: str) -> list[Picture]
 
 
 def by_length(scores: pd.DataFrame, seeds: pd.DataFrame, verdict: str) -> list[Picture]:
-    """Accuracy against length, at the tuned rates and at one that is too high."""
+    """Validation accuracy against length, at the tuned rates and at one that is too high."""
     if seeds.empty:
         return []
-    lengths = sorted(scores["warmup"].unique())
-    gap = min(np.diff(lengths)) if len(lengths) > 1 else 1.0
-    with canvas(height=3.5) as (figure, axes):
-        one = axes[0, 0]
-        accuracy_axis(one, cut_off(seeds["accuracy"], scores[list(_BOUNDS)]))
-        for shift, (at, (colour, mark)) in zip((-0.07, 0.07), _LOOKS.items(), strict=True):
-            means, singles = (each[each["at"] == at] for each in (scores, seeds))
-            if means.empty:
-                continue
-            one.plot(
-                singles["warmup"] + 2.3 * shift * gap,
-                singles["accuracy"],
-                mark,
-                color=colour,
-                ms=3.5,
-                alpha=0.5,
-            )
-            x = means["warmup"] + shift * gap
-            one.vlines(x, means["accuracy_low"], means["accuracy_high"], colors=colour)
-            part = means[means["untrained"] > 0]
-            one.plot(x[part.index], part["accuracy"], mark, color=colour, ms=7, mfc="white")
-            whole = means[means["untrained"] == 0]
-            label = "each at its tuned rate"
-            if at != "tuned":
-                label = f"all at {means['base_lr'].iloc[0]:.2g}, too high"
-            one.plot(x[whole.index], whole["accuracy"], f"-{mark}", color=colour, ms=7, label=label)
-            _untrained(one, part, x, colour)
-        one.set_xticks(lengths, [f"{each:.2g}" for each in lengths])
-        one.set_xlabel("warmup (epochs)")
-        outside_legend(figure, ncols=2)
+    with _lengths(scores, seeds, "validation") as figure:
         return [
             picture(
                 figure,
                 "score-by-warmup",
                 "Validation accuracy against the length of warmup at the tuned rate of each length "
                 "and at one that is too high. " + verdict,
-                "Small marks: single seeds that trained; large ones: their means with 95 % "
-                "intervals, cut off where they leave the picture; hollow and outside the line "
-                "where a run is untrained, whose mean is not comparable with the others. Numbers "
-                "below: untrained runs (diverged or stalled) of all. The accuracy axis is "
-                "logarithmic in the error.",
+                _CAPTION,
             )
         ]
+
+
+def tested(lengths: pd.DataFrame, seeds: pd.DataFrame, verdict: str) -> list[Picture]:
+    """Test accuracy against length, at the rate that validation images chose for each."""
+    if seeds.empty:
+        return []
+    scores = lengths.rename(columns=lambda name: str(name).removeprefix("mean_"))
+    with _lengths(scores.assign(at="tuned"), seeds.assign(at="tuned"), "test") as figure:
+        return [
+            picture(
+                figure,
+                "test-score-by-warmup",
+                "Test accuracy against the length of warmup, each length at the rate that "
+                "validation images chose. " + verdict,
+                f"{_CAPTION} The intervals are for new seeds and new test images.",
+            )
+        ]
+
+
+_CAPTION = (
+    "Small marks: single seeds that trained; large ones: their means with 95 % intervals, cut off "
+    "where they leave the picture; hollow and outside the line where a run is untrained, whose "
+    "mean is not comparable with the others. Numbers below: untrained runs (diverged or stalled) "
+    "of all. The accuracy axis is logarithmic in the error."
+)
+
+
+@contextmanager
+def _lengths(scores: pd.DataFrame, seeds: pd.DataFrame, images: str) -> Iterator[Figure]:
+    """A figure of accuracy against length, a line for each ``at``."""
+    lengths = sorted(scores["warmup"].unique())
+    gap = min(np.diff(lengths)) if len(lengths) > 1 else 1.0
+    with canvas(height=3.5) as (figure, axes):
+        one = axes[0, 0]
+        accuracy_axis(one, cut_off(seeds["accuracy"], scores[list(_BOUNDS)]))
+        one.set_ylabel(f"{images} accuracy (%)")
+        for shift, at in zip((-0.07, 0.07), _LOOKS, strict=True):
+            means, singles = (each[each["at"] == at] for each in (scores, seeds))
+            if len(means):
+                _line(one, means, singles, at, shift * gap)
+        one.set_xticks(lengths, [f"{each:.2g}" for each in lengths])
+        one.set_xlabel("warmup (epochs)")
+        outside_legend(figure, ncols=2)
+        yield figure
+
+
+def _line(one: Axes, means: pd.DataFrame, singles: pd.DataFrame, at: str, shift: float) -> None:
+    """Means with intervals and single seeds, so far (epochs) beside their lengths."""
+    (colour, mark), x = _LOOKS[at], means["warmup"] + shift
+    beside = singles["warmup"] + 2.3 * shift
+    one.plot(beside, singles["accuracy"], mark, color=colour, ms=3.5, alpha=0.5)
+    one.vlines(x, means["accuracy_low"], means["accuracy_high"], colors=colour)
+    part = means[means["untrained"] > 0]
+    one.plot(x[part.index], part["accuracy"], mark, color=colour, ms=7, mfc="white")
+    whole = means[means["untrained"] == 0]
+    label = "each at its tuned rate"
+    if at != "tuned":
+        label = f"all at {means['base_lr'].iloc[0]:.2g}, too high"
+    one.plot(x[whole.index], whole["accuracy"], f"-{mark}", color=colour, ms=7, label=label)
+    _untrained(one, part, x, colour)
 
 
 def _untrained(one: mpl.axes.Axes, lengths: pd.DataFrame, x: pd.Series, colour: str) -> None:

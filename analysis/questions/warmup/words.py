@@ -15,6 +15,7 @@ from analysis.fresh_seeds.untrained import untrained_of
 from analysis.questions.warmup.layers import length
 from analysis.wording import Sentence, Trials, joined, listed, points, sentence
 from search_spaces.words.phrases import count, percent
+from study.spec import Stage
 
 Row = Mapping[Hashable, Any]
 
@@ -32,7 +33,7 @@ def answer(facts: Row, lengths: pd.DataFrame) -> Sentence | str:
         head += f"takes {FEWEST}): {length(best['warmup'])} did best on them, "
         return sentence(head, _reached(best), _left_out(rows))
     if best["warmup"] == min(rows) and not _ties(rows):
-        head = f"The best of {len(rows)} lengths, each at its best base rate under {_decay(facts)},"
+        head = f"The best of {len(rows)} lengths, {_judged(facts)},"
         found = sentence(f"{head} is the shortest: {length(best['warmup'])}, ", _reached(best))
     elif np.isnan(facts["shortest"]):
         found = _none_shown(facts, rows, best)
@@ -48,7 +49,7 @@ def _shown(facts: Row, rows: Mapping[float, Row], best: Row) -> Sentence:
         parts = [_tuned(shortest), f", {_difference(shortest, facts)} to "]
     return sentence(
         f"Shortest warmup shown to be not inferior within {points(facts['delta'])} to any other "
-        f"length, each at its best base rate under {_decay(facts)}: ",
+        f"length, {_judged(facts)}: ",
         *parts,
         f"{length(best['warmup'])}, which did best{_ties(rows)}, ",
         _reached(best),
@@ -62,7 +63,7 @@ def _none_shown(facts: Row, rows: Mapping[float, Row], best: Row) -> Sentence:
     tied = [each for each in sorted(rows) if rows[each]["standing"] in ("tied", "too few")]
     return sentence(
         f"No length of warmup is shown to be not inferior within {points(facts['delta'])} to all "
-        f"others under {_decay(facts)}: {length(best['warmup'])} did best{_ties(rows)}, ",
+        f"others{_under(facts)}: {length(best['warmup'])} did best{_ties(rows)}, ",
         _reached(best),
         _open(facts, rows, shorter or tied[:1]),
     )
@@ -120,6 +121,18 @@ def _tuned(row: Row) -> Sentence:
     return sentence(f"{length(row['warmup'])} at {row['base_lr']:.2g}", _runs(row))
 
 
+def _judged(facts: Row) -> str:
+    """At which rates lengths are compared, and, where these are not theirs, on which images."""
+    if facts["stage"] == "test":
+        images = f"over {count(facts['seeds'], 'seed')} and the test images"
+        return f"{images} at the base rate that validation images chose{_under(facts)}"
+    return f"each at its best base rate{_under(facts)}"
+
+
+def _under(facts: Row) -> str:
+    return f" under {_decay(facts)}"
+
+
 def _decay(facts: Row) -> str:
     family = spoken(str(facts["family"]))
     return "a constant rate" if family == "constant" else f"{family} decay"
@@ -127,7 +140,7 @@ def _decay(facts: Row) -> str:
 
 def _reached(row: Row) -> Sentence:
     value, low, high = (row[f"mean_accuracy{end}"] for end in ("", "_low", "_high"))
-    text = f"{percent(value)} validation accuracy at {row['base_lr']:.2g}"
+    text = f"{percent(value)} {row['images']} accuracy at {row['base_lr']:.2g}"
     if not np.isnan(low):
         text += f" (95 % interval {percent(low)} to {percent(high)})"
     return sentence(text, _runs(row))
@@ -135,7 +148,8 @@ def _reached(row: Row) -> Sentence:
 
 def _runs(row: Row) -> Sentence:
     """A row's shares untrained and its runs, in brackets."""
-    return sentence(f" ({untrained_of(row)}; ", Trials(row["confirm_trials"], "confirm"), ")")
+    stage: Stage = "test" if row["images"] == "test" else "confirm"
+    return sentence(f" ({untrained_of(row)}; ", Trials(row[f"{stage}_trials"], stage), ")")
 
 
 def _difference(row: Row, facts: Row) -> str:

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from analysis.estimators.intervals import mean_interval
+from analysis.estimators.intervals import DIFFERENCE, crossed_interval, mean_interval
 from analysis.estimators.seeds import Outcomes
 from analysis.estimators.shares import mcnemar
-from analysis.estimators.warmups import not_inferior, shortest_warmup
+from analysis.estimators.warmups import not_inferior, shortest_at, shortest_warmup
 from study.choosing import TOLERATED
 from tests.analysis.estimators.grids import grid, lose
 
@@ -121,6 +121,37 @@ def test_rates_that_cannot_be_told_apart_widen_the_tests() -> None:
     scores = np.repeat([0.88, 0.88, 0.88, 0.88], 3) - np.tile([0.0, 0.0, 0.1], 4)
     runs = grid(PAIRS, scores, 10, np.random.default_rng(9))
     assert shortest_warmup(runs).level == pytest.approx(1 - 2 * 0.05 / 2)
+
+
+def test_rates_that_other_runs_chose_cost_no_level() -> None:
+    """Of equal rates the luckiest stands for its length; one that was fixed before is no luck."""
+    runs = grid(PAIRS, np.full(12, 0.88), 10, np.random.default_rng(9))
+    picked = shortest_warmup(runs)
+    rates = picked.lengths.set_index("warmup")["base_lr"]
+    kept = runs[runs["base_lr"] == runs["warmup"].map(rates)]
+    wide = kept.pivot_table("value", "replicate", "warmup")
+    fixed = shortest_at(Outcomes(wide, wide.isna()), rates.to_dict())
+    assert picked.level > fixed.level == pytest.approx(0.9)
+    pd.testing.assert_frame_equal(
+        fixed.lengths.drop(columns="standing"),
+        shortest_warmup(kept).lengths.drop(columns="standing"),
+    )
+    assert (fixed.lengths["least"] > picked.lengths["least"]).all()
+
+
+def test_shared_images_widen_the_bounds_as_crossed_intervals_do() -> None:
+    rng = np.random.default_rng(12)
+    easy = np.clip(rng.normal(0.8, 0.3, 200), 0, 1)
+    correct = {each: (rng.random((6, 200)) < easy).astype(float) for each in (0.0, 1.0)}
+    correct[1.0][2] = np.nan  # did not train
+    accuracy = pd.DataFrame({each: bits.mean(axis=1) for each, bits in correct.items()})
+    drawn = Outcomes(accuracy, accuracy.isna())
+    found = not_inferior(drawn, DELTA, correct=correct).set_index("warmup")
+    both = [0, 1, 3, 4, 5]
+    difference = correct[0.0][both] - correct[1.0][both]
+    expected = crossed_interval(difference, 0.9, DIFFERENCE)
+    assert found.loc[0.0, "least"] == expected.low
+    assert found.loc[1.0, "least"] == pytest.approx(-expected.high)
 
 
 def test_what_cannot_be_said_is_not() -> None:

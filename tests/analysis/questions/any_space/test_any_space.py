@@ -48,7 +48,7 @@ def no_grid(best: Mapping[str, Parameters], budget: Budget) -> list[object]:
 
 
 COMMON = {"EXERCISE": None, "QUESTION": "Why?", "PRESETS": cosine.PRESETS, "grid": no_grid}
-COMMON |= {"DESIGNED": False, "SAMPLES_WEIGHTS": False}
+COMMON |= {"COMPARED": None, "DESIGNED": False, "SAMPLES_WEIGHTS": False}
 MINE = SimpleNamespace(
     **COMMON, FAMILIES=("constant",), ranges=ranges, suggest=suggest, baselines=no_baselines
 )

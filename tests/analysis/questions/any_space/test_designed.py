@@ -44,6 +44,7 @@ TABLEAU = SimpleNamespace(
     QUESTION="Which of four runs is best?",
     FAMILIES=("constant/low", "constant/high", "factor/low", "factor/high"),
     PRESETS={"quick": SMALL, "standard": SMALL},
+    COMPARED=None,
     DESIGNED=True,
     SAMPLES_WEIGHTS=False,
     ranges=no_ranges,
