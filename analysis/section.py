@@ -110,6 +110,13 @@ def on_fresh_seeds(
     return About(title, question, tables, stage="confirm", needs=FEWEST_SEEDS, judge=judge)
 
 
+def allows(spec: StudySpec, needs: int = ENOUGH) -> bool:
+    """Whether a search may be asked for what takes so many trials of each family. One that follows
+    a plan of its own may be smaller on purpose: then that is not shown, instead of called too few.
+    """
+    return spec.plan is None or spec.seeds >= needs
+
+
 class Drawn(Protocol):
     """What a section makes of its estimates."""
 
@@ -183,6 +190,8 @@ def _caution(about: About, name: Stage, study: Study) -> Caution | None:
     if stage.spec.stage != name:
         words = f"Not finished: the {name} runs were not begun."
         return Caution(words, "To go on", study.command("confirm"))
+    if study.spec.plan is not None:  # its numbers are what its budget allows, not too few
+        return _unfinished(stage) if about.needs else None
     return caution(stage, about.uses, about.needs, about.concerned(stage.spec))
 
 
@@ -218,13 +227,21 @@ def _more_trials(study: Study, reason: str, lacking: int) -> Caution:
 def _few_seeds(study: Study, needs: int) -> Caution | None:
     seeds = study.spec.seeds
     if study.left:
-        reason = f"Not finished: {study.left} of {count(study.spec.trials, 'run')} are left."
-        return Caution(reason, "To go on", study.command("confirm"))
+        return _unfinished(study)
     if seeds < needs:
         reason = f"Too few to conclude: {count(seeds, 'seed')}."
         more = study.command("confirm", "--seeds", str(needs))
         return Caution(reason, "To add seeds", more, needs - seeds)
     return None
+
+
+def _unfinished(study: Study) -> Caution | None:
+    """That runs of a stage are left, and how to go on."""
+    if not study.left:
+        return None
+    verb, noun = ("resume", "trial") if study.spec.stage == "search" else ("confirm", "run")
+    reason = f"Not finished: {study.left} of {count(study.spec.trials, noun)} are left."
+    return Caution(reason, "To go on", study.command(verb))
 
 
 def agreeing(findings: Sequence[Finding], study: Study) -> list[Finding]:

@@ -77,6 +77,8 @@ def report_study(study: Study, slug: str, label: str) -> StudyReport:
         title = f"The search: {title[0].lower()}{title[1:]}"
         answers[-1] = replace(answers[-1], title=title)
     others = [find(section, study) for section in sections_of(study)]
+    if study.spec.plan is not None:  # made smaller than some sections need
+        others = [each for each in others if each.pictures or each.printed]
     answer, *sections = agreeing([*answers, *others], study)
     begun = stages(study)
     return StudyReport(

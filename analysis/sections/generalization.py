@@ -8,7 +8,7 @@ from scipy import stats
 
 from analysis.figures.axes import scatter_families
 from analysis.figures.style import INK, Picture, canvas, family_legend, picture, spoken
-from analysis.section import About, Estimates
+from analysis.section import About, Estimates, allows
 from analysis.study import Study
 from analysis.table import LOSS, SCHEDULE, Column, N, Table
 
@@ -26,6 +26,8 @@ ABOUT = About(
         )
     },
     uses=("complete",),
+    # Few trials of mixed rates say little of it, and a plan goes on to fresh seeds (`gap`).
+    applies=lambda spec: not spec.designed and allows(spec),
 )
 
 

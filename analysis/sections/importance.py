@@ -53,9 +53,11 @@ ABOUT = About(
 
 
 def estimate(study: Study) -> Estimates:
-    """importance: see `importance`."""
+    """importance: see `importance`; without the families that have too few trials where a plan
+    wanted no more."""
     ranges = {column_of(name): each for name, each in study.spec.ranges.items()}
-    return {"importance": importance(study.trials, ranges)}
+    frame = importance(study.trials, ranges)
+    return {"importance": frame if study.spec.plan is None else frame.dropna(ignore_index=True)}
 
 
 def draw(estimates: Estimates) -> list[Picture]:

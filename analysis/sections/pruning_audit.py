@@ -25,7 +25,7 @@ from optuna.trial import TrialState, create_trial
 from analysis.estimators.bounded import bounded_interval
 from analysis.figures.fitting import outside_legend
 from analysis.figures.style import INK, Picture, canvas, picture
-from analysis.section import About, Estimates
+from analysis.section import About, Estimates, allows
 from analysis.study import Study
 from analysis.table import PERCENT, SCHEDULE, Column, N, Table, bounded
 from search_spaces.words.phrases import count, percent
@@ -63,7 +63,7 @@ ABOUT = About(
             ),
         ),
     },
-    applies=lambda spec: spec.bank,
+    applies=lambda spec: spec.bank and allows(spec),
 )
 MOST = 40  # trials of a schedule in one order; of a larger bank each order draws other ones
 WORK = 10_000  # epochs to replay with each pruner, 2 to 3 s for all of them

@@ -21,7 +21,7 @@ from analysis.figures.style import (
 from analysis.questions import tuning
 from analysis.reading.frames import column_of
 from analysis.reading.states import TERMINAL
-from analysis.section import About, Estimates
+from analysis.section import About, Estimates, allows
 from analysis.sections.by_rate import SUMMARY, close_call, families
 from analysis.study import Study
 from analysis.table import (
@@ -89,7 +89,8 @@ def estimate(study: Study) -> Estimates:
     """trials: family, trial, state, accuracy and the sampled parameters; best: `summary` of each
     family with its best run's configuration, best first; responses: `binned` by each parameter in
     BINS ranges, even on the parameter's scale; scales: parameter, log, unit of each that was
-    sampled; curves: `tuning.curves`, none of a fixed design."""
+    sampled; curves: `tuning.curves`, none of a fixed design. A small planned search has too few
+    trials for responses and curves."""
     trials = scored(study.ended(ABOUT.uses))
     ranges = sampled(study.spec, trials)
     best = families(study).sort_values("best_accuracy", ascending=False, ignore_index=True)
@@ -99,16 +100,17 @@ def estimate(study: Study) -> Estimates:
         for each in best["best_trial"]
     ]
     best.insert(1, "configuration", words)
-    curves = tuning.curves(study)
+    curves, responses = tuning.curves(study), _responses(trials, ranges)
+    enough = allows(study.spec)
     return {
         "trials": trials[["family", "trial", "state", "accuracy", *ranges]].reset_index(drop=True),
         "best": best,
-        "responses": _responses(trials, ranges),
+        "responses": responses if enough else responses.iloc[:0],
         "scales": pd.DataFrame(
             [(name, each.log, each.unit) for name, each in ranges.items()],
             columns=["parameter", "log", "unit"],
         ),
-        "curves": curves.iloc[:0] if study.spec.designed else curves,
+        "curves": curves if enough and not study.spec.designed else curves.iloc[:0],
     }
 
 

@@ -20,7 +20,7 @@ from analysis.figures.style import (
     told_apart,
 )
 from analysis.reading.states import TERMINAL
-from analysis.section import About, Estimates
+from analysis.section import About, Estimates, allows
 from analysis.sections.by_rate import families
 from analysis.study import Study
 from analysis.table import (
@@ -59,14 +59,17 @@ ABOUT = About(
 
 def estimate(study: Study) -> Estimates:
     """trials: family, trial, base_lr, exponent, state, accuracy; exponents: `binned` by exponent in
-    BINS bins of equal ratio; families: their `summary`."""
+    BINS bins of equal ratio, in one without its mean for a small planned search; families: their
+    `summary`."""
     trials = _with_exponent(study.ended(ABOUT.uses))
     columns = ["family", "trial", "base_lr", "exponent", "state", "accuracy", "value"]
-    return {
-        "trials": trials[columns],
-        "exponents": _exponents(trials),
-        "families": families(study),
-    }
+    exponents = _exponents(trials)
+    if not allows(study.spec):
+        exponents = _exponents(trials, 1).drop(columns=_MEAN)
+    return {"trials": trials[columns], "exponents": exponents, "families": families(study)}
+
+
+_MEAN = ["mean_accuracy", "mean_accuracy_low", "mean_accuracy_high"]
 
 
 def _with_exponent(trials: pd.DataFrame) -> pd.DataFrame:
@@ -75,10 +78,11 @@ def _with_exponent(trials: pd.DataFrame) -> pd.DataFrame:
     return trials.assign(exponent=exponent_of(trials)).dropna(subset=["exponent"])
 
 
-def _exponents(trials: pd.DataFrame) -> pd.DataFrame:
-    """`binned` by exponent within each family."""
+def _exponents(trials: pd.DataFrame, n: int = BINS) -> pd.DataFrame:
+    """`binned` by exponent within each family, in ``n`` bins."""
     bins = [
-        _bins(group).assign(family=family) for family, group in trials.groupby("family", sort=False)
+        _bins(group, n).assign(family=family)
+        for family, group in trials.groupby("family", sort=False)
     ]
     columns = ABOUT.tables["exponents"].names
     frame = pd.concat(bins, ignore_index=True) if bins else pd.DataFrame(columns=columns)
@@ -91,9 +95,9 @@ def exponent_of(trials: pd.DataFrame) -> pd.Series:
     return trials["exponent"].astype(float) if "exponent" in trials else missing
 
 
-def _bins(trials: pd.DataFrame) -> pd.DataFrame:
+def _bins(trials: pd.DataFrame, n: int) -> pd.DataFrame:
     low, high = trials["exponent"].min(), trials["exponent"].max()
-    edges = np.geomspace(low, high, BINS + 1) if low < high else np.array([low, low])
+    edges = np.geomspace(low, high, n + 1) if low < high else np.array([low, low])
     edges[0], edges[-1] = low, high  # not off by a rounding error
     return binned(trials, "exponent", edges.tolist()).rename(
         columns={
@@ -108,10 +112,12 @@ def _bins(trials: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw(estimates: Estimates) -> list[Picture]:
-    """Accuracy against exponent, and the map of rate and exponent."""
+    """Accuracy against exponent where its ranges have a mean; the map of rate and exponent."""
     trials = estimates["trials"]
     if trials["accuracy"].isna().all():
         return []
+    if _MEAN[0] not in estimates["exponents"]:
+        return [_map(trials)]
     return [_by_exponent(trials, estimates["exponents"], str(conclude(estimates))), _map(trials)]
 
 
