@@ -333,7 +333,7 @@ def plant_stages(
             spec = confirm_spec(name, spec, trials, top=top, seeds=seeds, train_images=images)
         else:
             trials = optuna.load_study(study_name=sibling(name, "confirm"), storage=url).trials
-            spec = spec_of_test(name, spec, trials, seeds=seeds, train_on=train_on)
+            spec = spec_of_test(name, spec, trials, looks=(seeds,), train_on=train_on)
         rng = np.random.default_rng([spec.seed, len(stage)])
         plant_spec(path, spec, sibling(name, stage), rng, (states or {}).get(stage), noise=noise)
     return url

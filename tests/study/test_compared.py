@@ -28,7 +28,7 @@ def confirmed(cosine: Parameters | None = None) -> StudySpec:
 
 
 def judged(spec: StudySpec, trials: list[FrozenTrial]) -> StudySpec:
-    return stages.test_spec("it", spec, trials, seeds=4, train_on="train")
+    return stages.test_spec("it", spec, trials, looks=(4,), train_on="train")
 
 
 def cell(spec: StudySpec, warmup: float, base_lr: float) -> int:

@@ -10,6 +10,8 @@ import numpy as np
 import optuna
 import pytest
 
+from study.cli import answer as command
+from study.cli.report import write_page
 from study.plan import Plan
 from study.storage import studies
 from study.storage.studies import is_answered, load_spec
@@ -19,7 +21,7 @@ from tests.study.conftest import Command, Outcome, without_warnings
 
 URL = "sqlite:///study.db"
 PLAN = Plan(budget=600, trials=8, top=1, seeds=4, looks=(5, 8, 12))
-SIZE = ("--preset", "standard", "--epochs", "1", "--train-size", "40", "--set", "batch_size=16", "--kernel", "torch")
+SIZE = ("--preset", "standard", "--epochs", "1", "--train-size", "40", "--kernel", "torch")
 FAMILIES = ("--set", "schedule=cosine,constant,factor,polynomial")
 BEST = {"cosine": 0.80, "constant": 0.60, "factor": 0.797, "polynomial": 0.65}
 
@@ -28,7 +30,9 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch: pytest.MonkeyPatch, launches: Launches) -> None:
+    """Tiny data, planned scores, and no page, which takes longer than all the rest."""
     monkeypatch.setitem(TASKS, "fashion_mnist", TASKS["tiny"])
+    monkeypatch.setattr(command, "write_page", lambda *_arguments: None)
     launches.score = score
 
 
@@ -68,8 +72,9 @@ def verdict(outcome: Outcome) -> str:
 
 
 def test_one_command_searches_confirms_tests_and_reports(
-    lrstudy: Command, launches: Launches
+    lrstudy: Command, launches: Launches, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(command, "write_page", write_page)
     done = answer(lrstudy)
     assert (done.status, without_warnings(done)) == (0, "")
     assert launches.names[:2] == ["cosine", "cosine-confirm"]
@@ -88,7 +93,7 @@ def test_an_arm_whose_pair_is_resolved_is_trained_no_more(lrstudy: Command) -> N
     spec = spec_of("cosine-test")
     assert spec.looks == PLAN.looks
     arms = [arm.family for arm in spec.arms]
-    seeds = {family: 0 for family in arms}
+    seeds = dict.fromkeys(arms, 0)
     for slot in range(spec.trials):
         seeds[spec.family(slot)] += 1
     assert seeds["constant"] == seeds["polynomial"] == 5  # 20 and 15 points behind
