@@ -91,14 +91,17 @@ def answer(
 
     The budget makes a plan: how many trials the search has, and how many new seeds the best
     configurations get. The plan is kept with the study. The same command, without --budget,
-    continues where it stopped. --preset is quick without it.
+    continues where it stopped.
+
+    Without other options the preset is quick, the sampler qmc, and nothing is pruned: trials then
+    do not depend on each other, and whoever follows the plan gets the same ones.
 
     Example: lrstudy answer cosine --budget 20m
     """
     check_json(as_json, dry_run)
     check_ray(storage, crew)
     with wrong_use():
-        asked = replace(choices, preset=choices.preset or "quick")
+        asked = _with_defaults(choices)
         name, spec = define(asked, study)
     stored = _stored(storage, name, spec, choices, budget, plan)
     spec = stored or spec
@@ -119,6 +122,17 @@ def answer(
     prepare(storage, crew)
     Answer(storage, name, spec, made, places, crew).carry_out()
     write_page(storage, [name], out)
+
+
+def _with_defaults(choices: Choices) -> Choices:
+    """A quick study, of which every trial is decided by its slot: it is the same study with any
+    number of workers, and however often it was interrupted."""
+    return replace(
+        choices,
+        preset=choices.preset or "quick",
+        sampler=choices.sampler or "qmc",
+        pruner=choices.pruner or "none",
+    )
 
 
 def _stored(

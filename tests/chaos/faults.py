@@ -66,16 +66,18 @@ class Scene:
         log = self.checkpoints.with_name("launcher.log").open("ab")
         with log:
             self.launcher = subprocess.Popen(
-                [
-                    *(*LRSTUDY, "resume", self.name, "--trials", str(self.trials)),
-                    *("--workers", str(self.workers), "--device", "cpu"),
-                ],
+                [*LRSTUDY, *self.words, "--workers", str(self.workers), "--device", "cpu"],
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The command that goes on, but for its workers."""
+        return ("resume", self.name, "--trials", str(self.trials))
 
     @property
     def ended(self) -> bool:
