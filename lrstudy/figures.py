@@ -14,7 +14,7 @@ and returns the axes. Fonts and sizes are those of your figure; colours and mark
 the report's. Frames hold accuracies as shares in [0, 1]; axes show per cent.
 """
 
-from analysis.fresh_seeds.pairs import comparison_forest
+from analysis.fresh_seeds.forest import comparison_forest
 from analysis.questions.polynomial.figures import exponent_map
 from analysis.questions.polynomial.search import score_by_exponent
 from analysis.questions.warmup.figures import warmup_map

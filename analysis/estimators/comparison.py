@@ -18,14 +18,23 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from analysis.estimators.intervals import DIFFERENCE, LEVEL, crossed_interval
-from analysis.estimators.multiplicity import holm
+from analysis.estimators.differences import (
+    RESOLUTION,
+    Sides,
+    bounds,
+    difference_p,
+    differences,
+    equivalence_p,
+    sides_of,
+)
+from analysis.estimators.intervals import DIFFERENCE, LEVEL
+from analysis.estimators.multiplicity import Holm, holm
 from analysis.estimators.planning import further_seeds, likely_range
 from analysis.estimators.shares import decisive, mcnemar, superiority
-from analysis.estimators.skew import FEWEST, moments, reach, tail, tail_p
+from analysis.estimators.skew import FEWEST
+from analysis.estimators.spending import Look
 
 DELTA = 0.003  # differences within +- this share do not matter
-RESOLUTION = 1e-9  # shares closer than this are the same share
 SPLIT = 0.2
 """The part of a pair's error rate that the test of the shares untrained takes where it can decide
 at all; the score has the rest. Where the shares cannot decide, the score has all of it."""
@@ -36,6 +45,8 @@ REVERSING = 2
 """So many more untrained runs withhold a verdict of the scores that they could reverse."""
 
 Floats = npt.NDArray[np.float64]
+Pairs = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
+"""Places of the first and of the second configuration of each pair."""
 Verdict = Literal[
     "more often untrained",
     "less often untrained",
@@ -44,91 +55,22 @@ Verdict = Literal[
     "better",
     "worse",
     "unresolved",
+    "not judged yet",
 ]
+NOT_JUDGED: Verdict = "not judged yet"
+"""Of a test that is planned in looks, before its first look is complete."""
+OPEN: tuple[Verdict, ...] = ("unresolved", "too few", NOT_JUDGED)
+"""Verdicts that leave a pair open: more seeds may tell."""
 
 
-class _Scores(NamedTuple):
-    """What the tests of mean paired differences rest on, (..., pairs) each; NaN where not known.
-    skew: of the differences; part: the share of the standard error that seeds cause."""
+class Turn(NamedTuple):
+    """What is judged at a planned look. open: (..., pairs), the pairs that are; besides: of the
+    hypotheses of no difference, and of those of a difference, how many belong to stopped pairs and
+    are not rejected, (...,) each."""
 
-    n: Floats
-    mean: Floats
-    sd: Floats
-    image_se: Floats
-    se: Floats
-    df: Floats
-    skew: Floats
-    part: Floats
-
-
-def _scores(differences: Floats, images: Sequence[Floats] | None) -> _Scores:
-    """differences: (..., seeds, pairs), of scores, NaN where one did not train; images: of each
-    pair the (seeds, images) differences of correctness. Fewer than FEWEST seeds have a mean alone.
-    """
-    n, mean, sd, skew = moments(differences, axis=-2)
-    image_se, df, part = np.zeros(n.shape), n - 1.0, np.ones(n.shape)
-    se = sd / np.sqrt(np.maximum(n, 1))
-    if images is not None:
-        crossed = [crossed_interval(each) for each in images]
-        mean, sd, seed_se, image_se, df = (
-            np.array([getattr(each, name) for each in crossed])
-            for name in ("mean", "sd", "seed_se", "image_se", "df")
-        )
-        se = np.hypot(seed_se, image_se)
-        part = np.divide(seed_se, se, out=np.ones(n.shape), where=se > 0)
-    se = np.where(se < RESOLUTION, np.where(abs(mean) < RESOLUTION, 0.0, np.nan), se)
-    return _Scores(n, mean, sd, image_se, np.where(n < FEWEST, np.nan, se), df, skew, part)
-
-
-class _Sides(NamedTuple):
-    """`tail` of the lower and of the upper bound of each pair's mean."""
-
-    low: Floats
-    high: Floats
-
-
-def _sides(scores: _Scores) -> _Sides:
-    """By each pair's own skewness or that of all pairs, whichever moves the bound further: few
-    differences show little of their tail, and arms that share a reference share its shape."""
-    known = scores.n >= FEWEST
-    total = np.where(known, scores.skew, 0.0).sum(axis=-1, keepdims=True)
-    common = total / np.maximum(known.sum(axis=-1, keepdims=True), 1)
-    cubed = scores.part**3
-    low, high = (
-        tail(np.maximum(side * scores.skew, side * common) * cubed, scores.n) for side in (-1, 1)
-    )
-    return _Sides(low, high)
-
-
-def _statistics(scores: _Scores, against: float = 0.0) -> Floats:
-    """How many standard errors each mean lies above ``against``; where there is no error, infinite,
-    or 0 at equality."""
-    distance = scores.mean - against
-    with np.errstate(divide="ignore", invalid="ignore"):
-        exact = np.where(np.abs(distance) < RESOLUTION, 0.0, np.copysign(np.inf, distance))
-        return np.where(scores.se == 0, exact, distance / scores.se)
-
-
-def _bounds(
-    scores: _Scores, sides: _Sides, level: float | Floats, within: tuple[float, float]
-) -> tuple[Floats, Floats]:
-    """Low and high of each mean's interval, at one level or one for each, cut to ``within``."""
-    down, up = (reach(level, scores.df, side) * scores.se for side in sides)
-    return np.clip(scores.mean - down, *within), np.clip(scores.mean + up, *within)
-
-
-def _difference_p(scores: _Scores, sides: _Sides) -> Floats:
-    """Two-sided p-values that the mean difference is 0."""
-    t = _statistics(scores)
-    side = np.where(t > 0, sides.low, sides.high)
-    return np.asarray(np.minimum(2 * tail_p(np.abs(t), scores.df, side), 1.0))
-
-
-def _equivalence_p(scores: _Scores, sides: _Sides, delta: float) -> Floats:
-    """The larger of the two one-sided p-values that the difference leaves +- delta."""
-    above = tail_p(_statistics(scores, -delta), scores.df, sides.low)
-    below = tail_p(-_statistics(scores, delta), scores.df, sides.high)
-    return np.asarray(np.maximum(above, below))
+    look: Look
+    open: npt.NDArray[np.bool_]
+    besides: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
 
 
 def compare_pairs(
@@ -178,29 +120,63 @@ def compare_pairs(
     0  constant  4         0.032          0.063      better
     1    factor  4        -0.021          0.024  unresolved
     """
-    values = scores[[first, *others]].to_numpy(dtype=np.float64)
-    failed = np.zeros(values.shape, dtype=bool)
-    if untrained is not None:
-        failed = untrained[[first, *others]].to_numpy(dtype=bool)
-    images = None
-    if correct is not None:
-        images = [_images(values, correct, first, *each) for each in enumerate(others, 1)]
-    found = paired_columns(values, failed, images, delta, level, within)
+    pairs = [(first, other) for other in others]
+    names = [first, *others]
+    values, failed = outcomes_of(scores, untrained, names)
+    images = None if correct is None else image_differences(values, correct, names, pairs)
+    trained = None if images is None else [trained_rows(each) for each in images]
+    found = paired_columns(values, failed, trained, delta, level, within)
     return pd.DataFrame({"first": first, "second": list(others), **found})
 
 
-def _images(
-    values: Floats, correct: Mapping[str, npt.ArrayLike], first: str, place: int, second: str
-) -> Floats:
-    """Correctness of first minus second, (seeds, images), on the seeds that both trained on."""
-    a, b = (np.asarray(correct[name], dtype=np.float64) for name in (first, second))
-    if not len(a) == len(b) == len(values) or a.shape != b.shape:
-        raise ValueError(
-            f"correct of {first} and {second} must be {len(values)} seeds x the same images, "
-            f"not {a.shape} and {b.shape}"
-        )
-    common = ~np.isnan(values[:, 0] - values[:, place])
-    return a[common] - b[common]
+def outcomes_of(
+    scores: pd.DataFrame, untrained: pd.DataFrame | None, names: Sequence[str]
+) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    """Scores and whether untrained, (seeds, configurations), of the columns of those names.
+
+    >>> outcomes_of(pd.DataFrame({"a": [0.8], "b": [0.7]}), None, ["b"])
+    (array([[0.7]]), array([[False]]))
+    """
+    values = scores[[*names]].to_numpy(dtype=np.float64)
+    if untrained is None:
+        return values, np.zeros(values.shape, dtype=bool)
+    return values, untrained[[*names]].to_numpy(dtype=bool)
+
+
+def image_differences(
+    values: Floats,
+    correct: Mapping[str, npt.ArrayLike],
+    names: Sequence[str],
+    pairs: Sequence[tuple[str, str]],
+) -> list[Floats]:
+    """Of each pair correctness of the first minus the second, (seeds, images), NaN on seeds on
+    which not both trained. values: (seeds, names). Raises ValueError where correct has other rows.
+
+    >>> correct = {"a": [[1, 1], [1, 0]], "b": [[1, 0], [0, 0]]}
+    >>> image_differences(np.array([[1, 0.5], [0.5, np.nan]]), correct, ["a", "b"], [("a", "b")])
+    [array([[ 0.,  1.],
+           [nan, nan]])]
+    """
+    found = []
+    for first, second in pairs:
+        a, b = (np.asarray(correct[name], dtype=np.float64) for name in (first, second))
+        if not len(a) == len(b) == len(values) or a.shape != b.shape:
+            raise ValueError(
+                f"correct of {first} and {second} must be {len(values)} seeds x the same images, "
+                f"not {a.shape} and {b.shape}"
+            )
+        scores = values[:, names.index(first)] - values[:, names.index(second)]
+        found.append(np.where(np.isnan(scores)[:, None], np.nan, a - b))
+    return found
+
+
+def trained_rows(images: Floats) -> Floats:
+    """The seeds on which both trained, of `image_differences`.
+
+    >>> trained_rows(np.array([[0.0, 1.0], [np.nan, np.nan]]))
+    array([[0., 1.]])
+    """
+    return images[~np.isnan(images).any(axis=1)]
 
 
 def paired_columns(
@@ -210,65 +186,124 @@ def paired_columns(
     delta: float = DELTA,
     level: float = LEVEL,
     within: tuple[float, float] = DIFFERENCE,
+    *,
+    pairs: Pairs | None = None,
+    turn: Turn | None = None,
 ) -> dict[str, npt.NDArray[Any]]:
     """The columns of `compare_pairs`, (..., pairs) each, of one study or of many at once.
 
-    values, failed: (..., seeds, configurations), the first configuration against each other one.
-    images: of each pair the (seeds, images) differences of correctness, of one study alone.
+    values, failed: (..., seeds, configurations). images: of each pair the (seeds, images)
+    differences of correctness, of one study alone. pairs: places of the first and of the second of
+    each; without it the first configuration against each other one. turn: which of them are judged
+    at which planned look, on the seeds that are given; without it all, at the only look.
 
     >>> scores = np.random.default_rng(0).normal(0.8, 0.01, (1000, 5, 6))  # a thousand studies
     >>> verdicts = paired_columns(scores, np.zeros(scores.shape, dtype=bool))["verdict"]
     >>> bool((np.isin(verdicts, ["better", "worse"]).any(axis=1)).mean() < 0.05)
     True
     """
-    found = _scores(values[..., :1] - values[..., 1:], images)
-    columns: dict[str, npt.NDArray[Any]] = _shares(values, failed, level)
-    more = columns["untrained_first"] - columns["untrained_second"]
-    sides = _sides(found)
-    wary = _Sides(*(ONE_SIDED * side for side in sides))
-    split = np.where(decisive(columns["alone"], SPLIT * (1 - level)), SPLIT, 0.0)
+    first, second = against_first(values.shape[-1]) if pairs is None else pairs
+    turn = _only(values.shape, len(first)) if turn is None else turn
+    look, open_ = turn.look, turn.open[..., None, :]
+    x, y = np.take(values, first, axis=-1), np.take(values, second, axis=-1)
+    x_failed, y_failed = np.take(failed, first, axis=-1), np.take(failed, second, axis=-1)
+    found = differences(np.where(open_, x - y, np.nan), images)
+    columns: dict[str, npt.NDArray[Any]] = _shares(x, y, x_failed, y_failed, open_, level)
+    sides = sides_of(found)
+    wary = Sides(*(ONE_SIDED * side for side in sides))
+    split = split_of(columns["alone"], look, level)
     by_share = np.full(split.shape, np.nan)
-    np.divide(columns["shares_p"], split, out=by_share, where=split > 0)
-    p = _difference_p(found, sides)
-    adjusted = holm(np.fmin(p / (1 - split), by_share), level)
-    equivalent = holm(_equivalence_p(found, wary, delta), level)
-    intervals = {
-        "": _bounds(found, sides, level, within),
-        "adjusted_": _bounds(found, sides, 1 - (1 - adjusted.levels) * (1 - split), within),
-        "equivalence_": _bounds(found, wary, 1 - 2 * (1 - equivalent.levels), within),
+    overall = 2 * look.overall(columns["shares_p"] / 2)
+    np.divide(overall, split, out=by_share, where=split > 0)
+    p = np.minimum(2 * look.overall(difference_p(found, sides) / 2, found.images), 1.0)
+    adjusted = _holm(np.fmin(p / (1 - split), by_share), level, turn, turn.besides[0])
+    equal = look.overall(equivalence_p(found, wary, delta), found.images)
+    equivalent = _holm(equal, level, turn, turn.besides[1])
+    one_sided = {
+        "": np.asarray((1 - level) / 2),
+        "adjusted_": (1 - adjusted.levels) * (1 - split) / 2,
+        "equivalence_": 1 - equivalent.levels,
     }
     columns |= {"n": found.n, "mean": found.mean, "sd": found.sd}
-    for name, (low, high) in intervals.items():
+    for name, alpha in one_sided.items():
+        nominal = 1 - 2 * look.nominal(alpha, found.images)
+        low, high = bounds(found, wary if name == "equivalence_" else sides, nominal, within)
         columns |= {f"{name}low": low, f"{name}high": high}
     columns |= {"p": p, "adjusted_p": adjusted.adjusted, "level": adjusted.levels}
-    columns |= {"equivalence_p": equivalent.adjusted, "image_se": found.image_se}
-    bounds = (f"{name}{end}" for name in ("equivalence_", "adjusted_") for end in ("low", "high"))
-    rule = (found.n, *(columns[name] for name in bounds), by_share <= 1 - adjusted.levels, more)
-    decided = [
-        decide(*row, delta=delta)
-        for row in zip(*(each.ravel().tolist() for each in rule), strict=True)
-    ]
-    columns["verdict"] = np.array([each[0] for each in decided], dtype=object).reshape(p.shape)
-    columns["withheld"] = np.array([each[1] for each in decided], dtype=bool).reshape(p.shape)
-    columns["flips"] = _flips(columns)
-    return columns
+    columns |= {"equivalence_p": equivalent.adjusted, "equivalence_level": equivalent.levels}
+    columns["image_se"] = found.image_se
+    return columns | _decided(columns, by_share <= 1 - adjusted.levels, delta)
 
 
-def _shares(values: Floats, failed: npt.NDArray[np.bool_], level: float) -> dict[str, Any]:
+def against_first(configurations: int) -> Pairs:
+    """The first of so many configurations with each other one.
+
+    >>> against_first(3)
+    (array([0, 0]), array([1, 2]))
+    """
+    return np.zeros(max(configurations - 1, 0), dtype=int), np.arange(1, configurations)
+
+
+def _only(shape: tuple[int, ...], pairs: int) -> Turn:
+    nothing = np.zeros(shape[:-2], dtype=int)
+    return Turn(Look((max(shape[-2], 1),), 0), np.ones((*shape[:-2], pairs), bool), (nothing,) * 2)
+
+
+def split_of(alone: npt.ArrayLike, look: Look, level: float) -> Floats:
+    """The part of each pair's error rate that the test of the shares takes at a look: SPLIT where
+    it can decide there, given on how many seeds just one trained.
+
+    >>> split_of([7, 8], Look((25,), 0), 0.95)
+    array([0. , 0.2])
+    """
+    alpha = 2 * look.nominal(SPLIT * (1 - level) / 2)
+    return np.where(decisive(alone, float(alpha)), SPLIT, 0.0)
+
+
+def _holm(p: Floats, level: float, turn: Turn, besides: npt.NDArray[np.int64]) -> Holm:
+    """Holm's steps among the pairs that are judged. Before the last look a pair without a test
+    counts, since it may have one later."""
+    waiting = np.count_nonzero(np.isnan(p) & turn.open, axis=-1) * (not turn.look.last)
+    return holm(p, level, besides + waiting)
+
+
+def _shares(
+    x: Floats,
+    y: Floats,
+    x_failed: npt.NDArray[np.bool_],
+    y_failed: npt.NDArray[np.bool_],
+    open_: npt.NDArray[np.bool_],
+    level: float,
+) -> dict[str, Any]:
     """What becomes of each pair on the seeds where both have a result, and who wins there."""
-    known = ~np.isnan(values) | failed
-    both = known[..., :1] & known[..., 1:]
-    x, y = failed[..., :1] & both, failed[..., 1:] & both
-    scores = values[..., :1] - values[..., 1:]
-    ranked = np.where(x | y, y.astype(float) - x, np.where(both, scores, np.nan))
-    alone = (x & ~y).sum(axis=-2), (y & ~x).sum(axis=-2)
-    columns = {"seeds": both.sum(axis=-2), "untrained_first": x.sum(axis=-2)}
-    columns |= {"untrained_second": y.sum(axis=-2), "alone": alone[0] + alone[1]}
+    both = (~np.isnan(x) | x_failed) & (~np.isnan(y) | y_failed) & open_
+    x_only, y_only = x_failed & ~y_failed & both, y_failed & ~x_failed & both
+    failed = (x_failed | y_failed) & both
+    scores = np.where(open_, x - y, np.nan)
+    ranked = np.where(failed, y_only.astype(float) - x_only, np.where(both, scores, np.nan))
+    alone = x_only.sum(axis=-2), y_only.sum(axis=-2)
+    columns = {"seeds": both.sum(axis=-2), "untrained_first": (x_failed & both).sum(axis=-2)}
+    columns |= {"untrained_second": (y_failed & both).sum(axis=-2), "alone": alone[0] + alone[1]}
     columns |= {"shares_p": mcnemar(*alone)}
     for name, each in (("superiority", scores), ("worst_rank", ranked)):
         wins = superiority(each, level, axis=-2)
         columns |= {name: wins.share, f"{name}_low": wins.low, f"{name}_high": wins.high}
     return columns
+
+
+def _decided(
+    columns: Mapping[str, npt.NDArray[Any]], shares_differ: npt.NDArray[np.bool_], delta: float
+) -> dict[str, npt.NDArray[Any]]:
+    """verdict, withheld and flips, by `decide` of each pair."""
+    names = (f"{name}{end}" for name in ("equivalence_", "adjusted_") for end in ("low", "high"))
+    more = columns["untrained_first"] - columns["untrained_second"]
+    rule = (columns["n"], *(columns[name] for name in names), shares_differ, more)
+    rows = zip(*(each.ravel().tolist() for each in rule), strict=True)
+    decided = [decide(*row, delta=delta) for row in rows]
+    verdicts = np.array([each[0] for each in decided], dtype=object).reshape(more.shape)
+    withheld = np.array([each[1] for each in decided], dtype=bool).reshape(more.shape)
+    flips = _flips(columns, verdicts)
+    return {"verdict": verdicts, "withheld": withheld, "flips": flips}
 
 
 def decide(
@@ -309,10 +344,14 @@ def decide(
     return "unresolved", False
 
 
-def _flips(columns: Mapping[str, Any]) -> npt.NDArray[np.bool_]:
+def _flips(
+    columns: Mapping[str, npt.NDArray[Any]], verdicts: npt.NDArray[Any]
+) -> npt.NDArray[np.bool_]:
     """Whether a verdict of the scores turns round with the untrained ranked last."""
-    failed = columns["untrained_first"] + columns["untrained_second"] > 0
-    verdicts, rank = np.array(columns["verdict"], dtype=object), columns["worst_rank"]
+    failed, rank = (
+        columns["untrained_first"] + columns["untrained_second"] > 0,
+        columns["worst_rank"],
+    )
     turned = ((verdicts == "better") & (rank < 0.5)) | ((verdicts == "worse") & (rank > 0.5))
     return np.asarray(failed & turned)
 
@@ -336,7 +375,7 @@ def with_plan(pairs: pd.DataFrame, delta: float = DELTA) -> pd.DataFrame:
             more = further_seeds(
                 row["n"], row["sd"], row["mean"], delta, row["image_se"], row["level"]
             )
-        settled = 0 if row["verdict"] not in ("unresolved", "too few") else None
+        settled = 0 if row["verdict"] not in OPEN else None
         rows.append(
             (settled, settled, settled) if more is None else (more, *likely_range(row["n"], more))
         )

@@ -9,9 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from analysis.estimators.seeds import by_seed
 from analysis.reading.states import RESULTS
 from analysis.study import Study
 from search_spaces.config import Arm
+from study.choosing import choose
 from study.stages import Result, best_arms, compared_places, firsts
 
 
@@ -89,19 +91,34 @@ def _represent(study: Study) -> list[Arm]:
 def tested_runs(study: Study) -> pd.DataFrame:
     """The test runs with a result of what represents each family, none before the test. What the
     question compares besides is left out: see `compared_runs`."""
-    stage = study.test
+    stage = tested(study)
     if stage is None:
         return study.trials.iloc[:0]
     ended = stage.ended(RESULTS)
     return ended[ended["arm"].isin(firsts(stage.spec).values())]
 
 
+def best_family(study: Study) -> str | None:
+    """The family whose representative `choose` finds best on validation images."""
+    outcomes = by_seed(chosen_runs(study), "family")
+    best = choose(outcomes.accuracy, outcomes.untrained).best
+    return None if best is None else str(outcomes.accuracy.columns[best])
+
+
+def tested(study: Study) -> Study | None:
+    """The study that reads the test images: the search's test, or itself where the user gave the
+    configurations."""
+    return study if study.spec.compares else study.test
+
+
 def on_test(study: Study, weights: str) -> Scores:
     """Test accuracy of the chosen configurations by seed and family, from the weights that
-    `analysis.reading.predictive.WEIGHTS` names. Runs whose correctness was not kept are missing."""
-    if study.test is None:
+    `analysis.reading.predictive.WEIGHTS` names. Runs whose correctness was not kept are missing.
+    Where looks are planned every seed has a row, from the first on; else each with a result."""
+    stage = tested(study)
+    if stage is None:
         return _NO_SCORES
-    return _scores(study.test, tested_runs(study), "family", firsts(study.test.spec), weights)
+    return _scores(stage, tested_runs(study), "family", firsts(stage.spec), weights)
 
 
 def compared_runs(study: Study) -> pd.DataFrame:
@@ -131,9 +148,11 @@ def _scores(
 ) -> Scores:
     """Of runs of the test stage, by seed and their ``column``, which has those names."""
     bits, names = stage.correct[weights], list(names)
-    if bits.empty or not names:
+    if not names or (bits.empty and not stage.spec.looks):
         return _NO_SCORES
     seeds = sorted(ended["replicate"].unique())
+    if stage.spec.looks and seeds:
+        seeds = list(range(int(max(seeds)) + 1))
     rows = {name: np.full((len(seeds), bits.shape[1]), np.nan, dtype=np.float64) for name in names}
     index = pd.Index(seeds, name="replicate")
     untrained = pd.DataFrame(False, index, names)
@@ -144,6 +163,8 @@ def _scores(
             rows[run[column]][seeds.index(run["replicate"])] = bits.loc[run["trial"]].to_numpy(
                 dtype=np.float64
             )
+    if bits.empty:
+        return Scores(pd.DataFrame(np.nan, index, names), untrained, {})
     means = {name: correct.mean(axis=1) for name, correct in rows.items()}
     return Scores(pd.DataFrame(means, index=index), untrained, rows)
 

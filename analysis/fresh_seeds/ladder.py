@@ -11,7 +11,7 @@ from analysis.estimators.responses import slope
 from analysis.figures.axes import percent_ticks
 from analysis.figures.style import INK, Picture, panels, picture, spoken, style
 from analysis.fresh_seeds.frames import confirm_runs, ids
-from analysis.fresh_seeds.pairs import signed_points
+from analysis.fresh_seeds.pair_words import signed_points
 from analysis.section import Estimates
 from analysis.study import Study
 from analysis.table import PERCENT, RUNS, SCHEDULE, Column, N, bounded, names_of

@@ -115,7 +115,8 @@ class Answer:
         check(stored, self.crew)
         while True:
             looks = len(stored.looks)
-            at = next(n for n, seeds in enumerate(stored.looks, 1) if seeds >= stored.seeds)
+            reached = [n for n, seeds in enumerate(stored.looks, 1) if seeds >= stored.seeds]
+            at = reached[0] if reached else looks
             note = f", look {at} of {looks}" if looks > 1 else ""
             self._stage("test", made, stored, note)
             going = self._open_arms()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -145,7 +145,7 @@ def make_trial(
         "versions": {"lrstudy": "0.1.0", "python": "3.11", "torch": "2.9", "optuna": "5.0.0"},
         "revision": "0123456789abcdef",
         "baseline": spec.baseline(slot) is not None,
-        **({"arm": slot % len(spec.arms)} if spec.arms else {}),
+        **({"arm": spec.arm_place(slot)} if spec.arms else {}),
     }
     return create_trial(
         state={"pruned": TrialState.PRUNED}.get(
@@ -317,10 +317,12 @@ def plant_stages(
     states: dict[str, dict[int, str]] | None = None,
     train_on: TrainOn = "train",
     stages: Sequence[str] = ("confirm", "test"),
+    test: Mapping[str, Any] | None = None,
 ) -> str:
     """Plants the later stages of a planted search and returns the storage URL.
 
-    states: by stage, the state of a slot where the planted edge shall not decide it.
+    states: by stage, the state of a slot where the planted edge shall not decide it. test: what
+    differs in the spec of the test.
     """
     url = f"sqlite:///{path}"
     spec = StudySpec.model_validate(
@@ -334,6 +336,7 @@ def plant_stages(
         else:
             trials = optuna.load_study(study_name=sibling(name, "confirm"), storage=url).trials
             spec = spec_of_test(name, spec, trials, looks=(seeds,), train_on=train_on)
+            spec = StudySpec.model_validate(spec.model_dump() | dict(test or {}))
         rng = np.random.default_rng([spec.seed, len(stage)])
         plant_spec(path, spec, sibling(name, stage), rng, (states or {}).get(stage), noise=noise)
     return url

@@ -19,9 +19,9 @@ from tests.analysis.conftest import plant_stages, plant_study
 ESTIMATORS = tuple(
     f"analysis.estimators.{name}"
     for name in (
-        *("best", "bounded", "comparison", "fits", "intervals", "learning_curves"),
-        *("multiplicity", "outcomes", "planning", "responses", "seeds", "shares", "skew"),
-        *("tuning", "warmups"),
+        *("best", "bounded", "comparison", "differences", "fits", "intervals"),
+        *("learning_curves", "looks", "multiplicity", "outcomes", "planning", "responses"),
+        *("seeds", "shares", "skew", "spending", "tuning", "unbiased", "warmups"),
     )
 )
 STUDIES = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
+from tests.verdicts import sequential
 from tests.verdicts.cells import LIMIT, Cell, measure
 from tests.verdicts.distributions import SEEDS, named
 from tests.verdicts.efficiency import Cost
@@ -46,16 +47,18 @@ def _entry(found: Cell) -> str:
 
 def lines(cells: Sequence[Cell], efficiency: Sequence[Cost]) -> Iterator[str]:
     """The table: a row for each distribution, a column for each number of seeds."""
-    yield f"Told something false, in per cent of studies; at most {LIMIT:.0%} may be."
+    yield f"Told something false, in per cent of studies; at most {LIMIT:.0%} may be, of intervals"
+    yield "of pairs that stopped by a look the part spent until then. Of looks n is the last one's."
     yield 'In brackets: told "too few seeds". *: known not to hold. !: fails.'
     places = {(each.estimator, each.distribution, each.n): each for each in cells}
     for estimator in dict.fromkeys(each.estimator for each in cells):
         yield ""
-        yield f"{estimator:36}" + "".join(f"{f'n = {n}':>14}" for n in SEEDS)
+        seeds = tuple(sequential.DESIGNS) if estimator in sequential.MEASURES else SEEDS
+        yield f"{estimator:36}" + "".join(f"{f'n = {n}':>14}" for n in seeds)
         for name in dict.fromkeys(
             each.distribution for each in cells if each.estimator == estimator
         ):
-            row = (places.get((estimator, name, n)) for n in SEEDS)
+            row = (places.get((estimator, name, n)) for n in seeds)
             yield f"  {name:34}" + "".join(f"{_entry(each) if each else '':>14}" for each in row)
     yield ""
     yield "On normal scores"

@@ -18,7 +18,7 @@ from scipy import special
 from analysis.estimators.best import standings
 from analysis.estimators.comparison import paired_columns
 from analysis.estimators.intervals import SHARE, crossed_interval, mean_interval
-from tests.verdicts import designs
+from tests.verdicts import designs, sequential
 from tests.verdicts.distributions import DISTRIBUTIONS, LEVEL, SEEDS, Distribution, Floats
 
 LIMIT = 0.07  # of studies may be told something false
@@ -38,6 +38,7 @@ class Cell(NamedTuple):
     studies: int
     wrong: int
     silent: int
+    limit: float = LIMIT
 
     @property
     def rate(self) -> float:
@@ -45,8 +46,8 @@ class Cell(NamedTuple):
 
     @property
     def fails(self) -> bool:
-        """Whether the one-sided 99.9 % bound of the rate (Clopper and Pearson) is beyond LIMIT."""
-        return bool(special.bdtrc(self.wrong - 1, self.studies, LIMIT) < DOUBT)
+        """Whether the one-sided 99.9 % bound of the rate (Clopper, Pearson) is beyond the limit."""
+        return bool(special.bdtrc(self.wrong - 1, self.studies, self.limit) < DOUBT)
 
 
 Outcome = tuple[Floats, Floats]
@@ -148,6 +149,7 @@ MEASURES: dict[str, Measure] = {
     "share of the mean rate": designs.explained,
     "shortest warmup": designs.shortest,
     "regret": designs.regret,
+    **sequential.MEASURES,
 }
 KINDS = {
     "mean over images": (
@@ -160,6 +162,7 @@ KINDS = {
     "share of the mean rate": ("normal", "left"),
     "shortest warmup": ("normal", "left", "all stall on hard seeds"),
     "regret": ("normal",),
+    **sequential.KINDS,
 }
 """Kinds for estimators that take one study at a time, which costs; some plant stalls themselves."""
 FEW_AND_SOME = (5, 10)
@@ -175,8 +178,9 @@ def applies(estimator: str, distribution: Distribution) -> bool:
 
 def every() -> Iterator[tuple[str, str, int]]:
     """Estimator, distribution and number of seeds of each cell."""
+    of_module = {designs.__name__: FEW_AND_SOME, sequential.__name__: tuple(sequential.DESIGNS)}
     for estimator, made in MEASURES.items():
-        seeds = FEW_AND_SOME if made.__module__ == designs.__name__ else SEEDS
+        seeds = of_module.get(made.__module__, SEEDS)
         for distribution in DISTRIBUTIONS:
             if applies(estimator, distribution):
                 yield from ((estimator, distribution.name, n) for n in seeds)
@@ -189,9 +193,11 @@ def measure(estimator: str, distribution: Distribution, n: int, studies: int, se
     """The cell, from that many studies; the seed and the cell's name decide its chance."""
     name = f"{estimator} {distribution.name} {n}".encode()
     rng = np.random.default_rng([seed, *name])
+    studies = min(studies, sequential.MOST) if estimator in sequential.KINDS else studies
     wrong = silent = 0
     for start in range(0, studies, BATCH):
         size = min(BATCH, studies - start)
         false, nothing = MEASURES[estimator](rng, distribution, n, size)
         wrong, silent = wrong + int(false.sum()), silent + int(nothing.sum())
-    return Cell(estimator, distribution.name, n, studies, wrong, silent)
+    limit = sequential.limit(estimator, n, LIMIT) if n in sequential.DESIGNS else LIMIT
+    return Cell(estimator, distribution.name, n, studies, wrong, silent, limit)

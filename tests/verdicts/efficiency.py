@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from numpy.random import Generator
 from scipy import stats
 
@@ -17,7 +18,9 @@ from analysis.estimators.intervals import (
     t_interval,
     t_quantile,
 )
-from tests.verdicts.distributions import LEVEL, UNIT, Distribution, Floats, arms, normal
+from analysis.estimators.looks import looked_columns, unbiased_means
+from tests.verdicts.distributions import LEVEL, UNIT, Arms, Distribution, Floats, arms, normal
+from tests.verdicts.sequential import DESIGNS
 
 WIDER = 1.2  # times Student's interval, at most
 LESS_POWER = 0.1  # than the paired t test's, at most
@@ -105,6 +108,59 @@ def share_power(rng: Generator, n: int, studies: int) -> Cost:
     return Cost("power, share of 60 % against 0", n, float(found.mean()), float(error), 0.9, False)
 
 
+def _leading(rng: Generator, n: int, studies: int, lead: float) -> Arms:
+    """Five pairs of which the first differs by so many SD of its differences."""
+    scores, untrained = arms(normal, normal)(rng, studies, n, 1 + PAIRS)
+    scores[..., 1] -= lead * np.sqrt(2) * UNIT
+    return Arms(scores, untrained)
+
+
+LAST = max(DESIGNS)
+
+
+def looks_power(rng: Generator, n: int, studies: int) -> Cost:
+    """How often the looks find a difference of one SD, at least that of one look less a tenth."""
+    of = _leading(rng, n, studies, 1.0)
+    found, once = (
+        looked_columns(*of, at)["verdict"][:, 0] == "better" for at in (DESIGNS[n], (n,))
+    )
+    error = (found * 1.0 - once).std() / np.sqrt(studies)
+    limit = once.mean() - LESS_POWER
+    return Cost("power in looks, 1 SD, 5 pairs", n, found.mean(), float(error), limit, False)
+
+
+def looks_seeds(rng: Generator, n: int, studies: int) -> Cost:
+    """Seeds of a pair that differs by 1.5 SD, as a part of those that one look would take."""
+    of = _leading(rng, n, studies, 1.5)
+    found = looked_columns(*of, DESIGNS[n])
+    used = np.array(DESIGNS[n])[found["look"][:, 0] - 1] / n
+    error = float(used.std() / np.sqrt(studies))
+    return Cost("seeds in looks, 1.5 SD, 5 pairs", n, float(used.mean()), error, 0.8, True)
+
+
+MEDIAN = 0.53
+"""A median-unbiased estimate is above the truth in half of the studies, give or take."""
+
+
+def too_high(column: str, limit: float) -> Measure:
+    """How often the estimate of a pair that stops at any look is above the truth, or below it,
+    whichever is more often."""
+
+    def measure(rng: Generator, n: int, studies: int) -> Cost:
+        some = min(studies, 2000)  # one at a time
+        scores, untrained = arms(normal, normal)(rng, some, n, 2)
+        truth = 1.2 * np.sqrt(2) * UNIT
+        scores[..., 0] += truth
+        found = {name: x[:, 0] for name, x in looked_columns(scores, untrained, DESIGNS[n]).items()}
+        frame = pd.DataFrame(found)
+        means = unbiased_means(frame, DESIGNS[n]) if column == "unbiased" else frame[column]
+        share = float((means > truth).mean())
+        error = 0.5 / np.sqrt(some)
+        return Cost(f"above or below, {column}", n, max(share, 1 - share), error, limit, True)
+
+    return measure
+
+
 COSTS: tuple[tuple[Measure, int], ...] = (
     *((mean_width, n) for n in (5, 10, 25)),
     *((image_width, n) for n in (5, 10, 25)),
@@ -112,6 +168,10 @@ COSTS: tuple[tuple[Measure, int], ...] = (
     (power(1), 10),
     (power(5), 10),
     (share_power, 25),
+    (looks_power, LAST),
+    (looks_seeds, LAST),
+    (too_high("mean", np.nan), LAST),
+    (too_high("unbiased", MEDIAN), LAST),
 )
 
 

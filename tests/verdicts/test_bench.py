@@ -14,7 +14,8 @@ from analysis.estimators import comparison, skew
 from analysis.estimators.fits import Peak, peak
 from analysis.estimators.intervals import Interval, mean_interval
 from analysis.estimators.multiplicity import Holm
-from tests.verdicts import designs, efficiency
+from analysis.estimators.spending import Look
+from tests.verdicts import designs, efficiency, sequential
 from tests.verdicts.bench import cell, counts, failed, lines
 from tests.verdicts.cells import LIMIT, MEASURES, Cell, every, measure
 from tests.verdicts.distributions import (
@@ -30,6 +31,7 @@ from tests.verdicts.unmet import UNMET
 
 SEED, FEW, MANY = 5, 300, 4000
 SLOW = {"best of 8": 100, "best rate": 40, "share of the mean rate": 40, "shortest warmup": 100}
+SLOW |= dict.fromkeys(sequential.KINDS, 40)
 """One study at a time."""
 
 
@@ -40,7 +42,7 @@ def test_the_small_bench_holds() -> None:
     table = "\n".join(lines(cells, costs))
     assert all(estimator in table for estimator in MEASURES)
     assert all(each.name in table for each in DISTRIBUTIONS)
-    assert "!" not in table.split("\n", 2)[2]
+    assert "!" not in table.split("\n", 3)[3]
     answer = [each for each in cells if each.silent < each.studies]
     assert f"{len(answer)} cells: {len(answer) - len(UNMET)} hold" in counts(cells, costs)
     assert len(UNMET) <= len(answer) / 10
@@ -143,14 +145,27 @@ def test_a_peak_without_its_neighbours_fails(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_pairs_without_a_correction_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     normal = [(each, "normal", 10) for each in ("better, worse", "equivalent, +delta")]
+    normal += [(f"looks: {each}", "normal", 20) for each in ("all equal", "two of five differ")]
     assert not any(fails(*normal))
     holm = comparison.holm
 
-    def alone(p: np.ndarray, level: float) -> Holm:
+    def alone(p: np.ndarray, level: float, _: np.ndarray) -> Holm:
         return Holm(*(each[..., 0] for each in holm(p[..., None], level)))
 
     monkeypatch.setattr(comparison, "holm", alone)
     assert all(fails(*normal))
+
+
+def test_each_look_at_the_whole_error_rate_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one does who adds seeds and looks again."""
+    planned = [
+        ("looks: all equal", "unequal skew", 20),
+        ("looks: interval, stopped by look 1", "normal", 20),
+    ]
+    assert not any(fails(*planned))
+    for name in ("nominal", "overall"):
+        monkeypatch.setattr(Look, name, lambda _, x, images=0.0: np.asarray(x, dtype=float))
+    assert all(fails(*planned))
 
 
 def test_without_the_test_of_shares_no_share_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

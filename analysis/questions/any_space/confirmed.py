@@ -18,8 +18,8 @@ from analysis.estimators.responses import response
 from analysis.estimators.seeds import by_seed
 from analysis.figures.axes import accuracy_axis, cut_off
 from analysis.figures.style import Picture, canvas, picture, spoken, style
-from analysis.fresh_seeds import pairs
-from analysis.fresh_seeds.frames import chosen_runs, confirm_runs, ids
+from analysis.fresh_seeds import forest, pair_words, pairs
+from analysis.fresh_seeds.frames import best_family, confirm_runs, ids
 from analysis.fresh_seeds.missing import missing, missing_words
 from analysis.progress import best_trial
 from analysis.questions.any_space.search import QUESTION, configuration
@@ -38,7 +38,6 @@ from analysis.table import (
 )
 from analysis.wording import Sentence, sentence, with_trial
 from search_spaces.words.phrases import count, percent
-from study.choosing import choose
 
 ABOUT = About(
     "The best configurations on fresh seeds",
@@ -60,7 +59,7 @@ ABOUT = About(
             "and, where test images were read, new images; the interval after Holm's correction "
             "over these pairs, which decides better and worse; share of seeds on which it wins "
             "(Wilson), and of all seeds with untrained runs ranked last; the verdict on it; the "
-            "order of size of the seeds that would resolve it.",
+            "order of size of the seeds that would resolve it. " + pairs.LOOKS_CAPTION,
             pairs.COLUMNS,
         ),
         "untrained": pairs.UNTRAINED,
@@ -85,11 +84,10 @@ def estimate(study: Study) -> Estimates:
 
 def _comparison(study: Study) -> pd.DataFrame:
     weights = _weights(study)
-    outcomes = by_seed(chosen_runs(study), "family")
-    best = choose(outcomes.accuracy, outcomes.untrained).best
+    best = best_family(study)
     if best is None:
         return pairs.pairs(study, "", weights)
-    frame = pairs.pairs(study, str(outcomes.accuracy.columns[best]), weights)
+    frame = pairs.pairs(study, best, weights)
     if frame.empty or frame["stage"].iloc[0] == "test":
         return frame
     found = best_trial(study.trials)
@@ -125,12 +123,12 @@ def _configurations(study: Study) -> pd.DataFrame:
 def draw(estimates: Estimates) -> list[Picture]:
     """A row for each configuration; the forest of pairs."""
     comparison = estimates["comparison"]
-    forest = []
+    drawn: list[Picture] = []
     if len(comparison):
         first = str(comparison["first"].iloc[0])
         alt = f"{_capital(spoken(first))} minus each other schedule with intervals, a row each. "
-        forest = pairs.forest(comparison, first, alt + str(conclude(estimates)))
-    return [*_means(estimates), *forest]
+        drawn = forest.forest(comparison, first, alt + str(conclude(estimates)))
+    return [*_means(estimates), *drawn]
 
 
 def _means(estimates: Estimates) -> list[Picture]:
@@ -216,7 +214,7 @@ def _pairs(estimates: Estimates) -> str:
     comparison = estimates["comparison"]
     if comparison.empty:
         return "there is no pair of schedules to compare"
-    text = pairs.sentence(comparison, str(comparison["first"].iloc[0]), estimates["untrained"])
+    text = pair_words.sentence(comparison, str(comparison["first"].iloc[0]), estimates["untrained"])
     if comparison["stage"].iloc[0] == "confirm":
         text += "; no test image was read yet, and validation images chose what they judge here"
     return text[0].lower() + text[1:]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from analysis.figures.style import Picture
-from analysis.fresh_seeds import ladder, pairs
+from analysis.fresh_seeds import forest, ladder, pair_words, pairs
 from analysis.fresh_seeds.missing import missing, missing_words
 from analysis.questions import tuning
 from analysis.questions.cosine.literature import LITERATURE, literature
@@ -23,7 +23,7 @@ ABOUT = on_fresh_seeds(
             "and, where test images were read, new images; the interval after Holm's correction "
             "over these pairs, which decides better and worse; share of seeds on which cosine wins "
             "(Wilson), and of all seeds with untrained runs ranked last; the verdict on cosine; "
-            "the order of size of the seeds that would resolve it.",
+            "the order of size of the seeds that would resolve it. " + pairs.LOOKS_CAPTION,
             pairs.COLUMNS,
         ),
         "untrained": pairs.UNTRAINED,
@@ -66,7 +66,7 @@ def estimate(study: Study) -> Estimates:
 def draw(estimates: Estimates) -> list[Picture]:
     """Tuning curves, the forest of pairs, and the ladder."""
     comparison = estimates["comparison"]
-    forest = pairs.forest(
+    drawn = forest.forest(
         comparison,
         FIRST,
         f"Cosine minus each other schedule with intervals, a row each. {conclude(estimates)}",
@@ -74,7 +74,7 @@ def draw(estimates: Estimates) -> list[Picture]:
     delta = float(comparison["delta"].iloc[0]) if len(comparison) else 0.0
     return [
         *tuning.draw(estimates["curves"], FIRST),
-        *forest,
+        *drawn,
         *ladder.steps(estimates, FIRST, delta),
     ]
 
@@ -83,9 +83,9 @@ def conclude(estimates: Estimates) -> str:
     """Against which schedules cosine is better, worse, equivalent or unresolved; the slope."""
     comparison, end = estimates["comparison"], "ImageNet itself was not run"
     if comparison.empty:
-        never = pairs.shares_words(estimates["untrained"])
+        never = pair_words.shares_words(estimates["untrained"])
         return f"There is no pair with cosine on fresh seeds yet{never}; {end}."
-    text = pairs.sentence(comparison, FIRST, estimates["untrained"])
+    text = pair_words.sentence(comparison, FIRST, estimates["untrained"])
     if comparison["stage"].iloc[0] == "confirm":
         text += "; no test image was read yet, and validation images chose what they judge here"
     return f"{text}; {ladder.trend(estimates)}{missing_words(estimates['missing'])}; {end}."

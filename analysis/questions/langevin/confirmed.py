@@ -12,7 +12,7 @@ from analysis.estimators.comparison import compare_pairs, with_plan
 from analysis.estimators.intervals import ANYWHERE, mean_interval
 from analysis.estimators.seeds import by_seed
 from analysis.figures.style import Picture, spoken
-from analysis.fresh_seeds import pairs
+from analysis.fresh_seeds import forest, pair_words, pairs
 from analysis.fresh_seeds.frames import chosen_runs, confirm_runs, ids, tested_runs
 from analysis.fresh_seeds.missing import missing, missing_words
 from analysis.questions.langevin import known_posteriors
@@ -239,13 +239,13 @@ def _noise(judged: pd.DataFrame) -> pd.DataFrame:
 
 def draw(estimates: Estimates) -> list[Picture]:
     """What is known exactly, the network against its temperature, and the forest of pairs."""
-    forest = pairs.forest(
+    drawn = forest.forest(
         estimates["comparison"],
         FIRST,
         f"SGD minus each sampler with intervals, a row each. {conclude(estimates)}",
     )
     along = by_temperature(estimates["temperatures"], estimates["beside"], _along_words(estimates))
-    return [*known_posteriors.draw(estimates), *along, *forest]
+    return [*known_posteriors.draw(estimates), *along, *drawn]
 
 
 def conclude(estimates: Estimates) -> str:
@@ -255,7 +255,7 @@ def conclude(estimates: Estimates) -> str:
     parts = [
         "There is no pair with SGD on fresh seeds yet"
         if comparison.empty
-        else pairs.sentence(comparison, FIRST, estimates["untrained"]),
+        else pair_words.sentence(comparison, FIRST, estimates["untrained"]),
         _likelihood_words(estimates["comparison_nll"]),
         _along_words(estimates),
         _noise_words(estimates["noise"]),

@@ -19,7 +19,7 @@ from analysis.estimators.responses import response, tuned
 from analysis.estimators.seeds import Outcomes, by_seed
 from analysis.estimators.skew import FEWEST
 from analysis.figures.style import Picture
-from analysis.fresh_seeds import pairs
+from analysis.fresh_seeds import pair_words, pairs
 from analysis.fresh_seeds.frames import Scores, confirm_runs, ids
 from analysis.fresh_seeds.missing import missing, missing_words
 from analysis.fresh_seeds.untrained import untrained_of
@@ -299,7 +299,7 @@ def _compared(estimates: Estimates) -> Sentence:
     best = frame[frame["exponent"].map(_name) == first].to_dict("records")[0]
     found = frame[frame["found"]]
     shares = found.assign(family=found["exponent"].map(_name), runs=found["n"])
-    verdicts = pairs.sentence(compared, first, shares)
+    verdicts = pair_words.sentence(compared, first, shares)
     return sentence(_best(best, estimates), f"; {verdicts[0].lower()}{verdicts[1:]}")
 
 

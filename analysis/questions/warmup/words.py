@@ -10,7 +10,7 @@ import pandas as pd
 
 from analysis.estimators.skew import FEWEST
 from analysis.figures.style import spoken
-from analysis.fresh_seeds.pairs import further, signed_points
+from analysis.fresh_seeds.pair_words import further, signed_points
 from analysis.fresh_seeds.untrained import untrained_of
 from analysis.questions.warmup.layers import length
 from analysis.wording import Sentence, Trials, joined, listed, points, sentence

@@ -65,5 +65,6 @@ def write_result(
     if spec.reads_test:
         right = np.arange(IMAGES) < round(value * IMAGES)
         trial.set_user_attr("test_correct", {"last": to_bits(right)})
+        trial.set_user_attr("test", {"accuracy": value, "images": IMAGES})
     trial.set_user_attr("config", suggest_config(trial, spec).model_dump(mode="json"))
     trial.set_user_attr("outcome", outcome)

@@ -13,7 +13,7 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
 from analysis.fresh_seeds.missing import missing
-from analysis.fresh_seeds.pairs import further
+from analysis.fresh_seeds.pair_words import further
 from analysis.questions.warmup import confirmed as warmup
 from analysis.questions.warmup import layers
 from analysis.questions.warmup.figures import UNTRAINED, warmup_map
