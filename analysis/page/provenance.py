@@ -67,10 +67,9 @@ def _shared(spec: StudySpec) -> dict[str, str]:
     if smaller:
         kinds += f", {smaller} of these on fewer images or epochs"
     if spec.stage == "test":
-        kinds = "one for each schedule"
+        kinds = "one for each schedule, chosen by mean validation accuracy"
         more = len(spec.arms) - len(spec.families)
-        kinds += f", {more} more for the question, all" if more else ","
-        kinds += " chosen by validation accuracy"
+        kinds += f", and in the same way {more} more for the question" if more else ""
     return {"Configurations": f"{len(spec.arms)} ({kinds}), each with {count(each, 'seed')}"}
 
 
