@@ -12,11 +12,13 @@ from optuna.trial import BaseTrial
 
 from search_spaces.config import Arm, Budget, Parameters, Range, Ranges
 from search_spaces.schedules.searched import Searched
-from search_spaces.schedules.text import Written, read
+from search_spaces.schedules.text import UNKNOWN, Written, read
 from search_spaces.space import Preset, SearchSpace, quick, sample, standard
 
 EXERCISE: int | None = None
 QUESTION = "Which of the given schedules trains best?"
+COMPARED = "By how much do the given schedules differ?"
+"""The question where they are compared as they are, without a search."""
 FAMILIES: tuple[str, ...] = ()  # those of --schedule alone
 PRESETS: dict[str, Preset] = {"quick": quick(8), "standard": standard(30)}
 REFERENCE: str | None = None
@@ -123,6 +125,26 @@ def join(space: SearchSpace, texts: Sequence[str]) -> SearchSpace:
             raise ValueError(f"the schedule {label!r} is there twice")
         given[label] = written
     return Joined(space, given)
+
+
+def check_whole(text: str, usual: Parameters, epochs: int) -> None:
+    """Raises ValueError, in one line with an example, where the text leaves something out that a
+    search would sample. usual: known good values of what it leaves out."""
+    written = read(text)
+    if not written.searched:
+        return
+    missing = list(written.searched)
+    found = written.schedule(epochs, usual)
+    values = [f"{field}={getattr(found, field):.3g}" for field in missing]
+    given = [word for word in written.words if not word.endswith(f"={UNKNOWN}")]
+    example = f"{written.name}:{','.join([*values, *given])}"
+    if written.title != written.name:  # of a sequence the first part has the base rate
+        first, _, later = text.partition(" then ")
+        example = f"{first}{',' if ':' in first else ':'}{','.join(values)} then {later}"
+    raise ValueError(
+        f"{text} leaves out {' and '.join(missing)}, and nothing is searched here: give "
+        f"{'it' if len(missing) == 1 else 'them'}, for example {example}"
+    )
 
 
 def _label(written: Written, alike: Sequence[Written], space: SearchSpace) -> str:

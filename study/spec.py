@@ -16,7 +16,9 @@ from pydantic import (
     model_validator,
 )
 
+from search_spaces import given_schedules
 from search_spaces.config import Arm, Budget, Parameters, Ranges, TrialConfig
+from search_spaces.recipes import CHAPTERS, RecipeName
 from search_spaces.schedules.plain import plain
 from search_spaces.schedules.problems import first_problem
 from search_spaces.schedules.text import given_warmup
@@ -57,6 +59,7 @@ class StudySpec(BaseModel):
     ranges: parameters of the space and where they are sampled.
     optimizer: fields of TrialConfig other than schedule, epochs and seed that differ from their
         defaults (momentum, nesterov, weight_decay, init, batch_size).
+    recipe: whose rates are sampled; what it says of the optimizer stands in optimizer.
     tries: parameters, as `search_spaces.tries` reads them, that come first in their families.
     sampler, pruner: names of one each; `study.trials` has them.
     replicates: training seeds that the trials of a family use in turn; None: each has its own.
@@ -89,6 +92,7 @@ class StudySpec(BaseModel):
     budget: Budget
     ranges: Ranges
     optimizer: Annotated[Parameters, BeforeValidator(plain)] = Field(default_factory=dict)
+    recipe: RecipeName = CHAPTERS
     sampler: Method = "tpe"
     pruner: Method = "percentile"
     seed: Annotated[int, Field(ge=0)] = 0
@@ -226,7 +230,7 @@ class StudySpec(BaseModel):
     @property
     def search_space(self) -> SearchSpace:
         """What may be tried."""
-        return find_space(self.space, self.schedules)
+        return find_space(self.space, self.schedules, self.recipe)
 
     def suggest(self, trial: BaseTrial, family: str, budget: Budget) -> Parameters:
         """What of a trial's configuration the space decides, as fields of TrialConfig."""
@@ -275,6 +279,11 @@ class StudySpec(BaseModel):
     def compares(self) -> bool:
         """Whether it compares configurations that the user gave, without a search."""
         return self.stage == "test" and self.source is None and bool(self.arms)
+
+    @property
+    def question(self) -> str:
+        """What the study is there to answer."""
+        return given_schedules.COMPARED if self.compares else self.search_space.QUESTION
 
     @property
     def seeds(self) -> int:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from search_spaces.config import TrialConfig
+from search_spaces.recipes import RECIPES
 from study.spec import StudySpec
 
 COMMAND_ATTR = "lrstudy_command"
@@ -25,6 +26,8 @@ def making_words(spec: StudySpec) -> list[str] | None:
     """
     if spec.source is not None:
         return None if spec.plan else [*_head(spec), *_confirming(spec)]
+    if spec.compares:
+        return _comparing(spec)
     preset = _preset(spec)
     return None if preset is None else [*_head(spec), *_running(spec, preset)]
 
@@ -39,15 +42,16 @@ def kept_words(spec: StudySpec, stored: Any) -> list[str] | None:
     whole = isinstance(stored, list) and all(isinstance(word, str) for word in stored)
     if not whole or stored[:2] != _head(spec) or size[0] not in stored[2:-1]:
         return making_words(spec)
+    if spec.source is None and not {"--kernel", "--recipe"} <= {*stored}:
+        return making_words(spec)  # from before there was a choice: today it might be another one
     place = stored.index(size[0], 2)
-    words = [*stored[:place], *size, *stored[place + 2 :]]
-    if spec.source is None and "--kernel" not in words:  # made before there was a choice
-        words += _kernel(spec)
-    return words
+    return [*stored[:place], *size, *stored[place + 2 :]]
 
 
 def _head(spec: StudySpec) -> list[str]:
     """Which command, and of what."""
+    if spec.compares:
+        return ["compare", spec.schedules[0]]
     if spec.source is not None:
         return ["confirm", spec.source]
     return ["answer" if spec.plan else "run", spec.space]
@@ -57,29 +61,50 @@ def _size(spec: StudySpec) -> list[str]:
     """The option that says how large the study is."""
     if spec.plan is not None:
         return ["--plan", spec.plan.model_dump_json()]
-    if spec.source is None:
+    if not spec.arms:
         return ["--trials", str(spec.trials)]
     return ["--seeds", str(spec.seeds)]
 
 
-def _kernel(spec: StudySpec) -> list[str]:
-    return ["--kernel", spec.kernel]
-
-
 def _running(spec: StudySpec, preset: str) -> list[str]:
+    words = _sized(spec, preset)
+    if spec.bank:
+        words += ["--bank"]
+    elif not spec.designed:
+        words += ["--sampler", spec.sampler, "--pruner", spec.pruner]
+    return [*words, *_trained(spec), *_choices(spec), *_optimizer(spec, preset)]
+
+
+def _comparing(spec: StudySpec) -> list[str] | None:
+    preset = _preset(spec.model_copy(update={"bank": True}))  # whatever its replicates are
+    if preset is None:
+        return None
+    pairs = ["--all-pairs"] if spec.all_pairs else []
+    words = [*_head(spec), *spec.schedules[1:], *pairs, *_sized(spec, preset)]
+    return [*words, *_trained(spec), *_optimizer(spec, preset)]
+
+
+def _sized(spec: StudySpec, preset: str) -> list[str]:
+    """The preset, and what differs from its size."""
     usual = spec.search_space.PRESETS[preset].budget
     words = ["--preset", preset, *_size(spec)]
     if spec.budget.epochs != usual.epochs:
         words += ["--epochs", str(spec.budget.epochs)]
     if spec.budget.train_size != usual.train_size:
         words += ["--train-size", str(spec.budget.train_size)]
-    if spec.bank:
-        words += ["--bank"]
-    elif not spec.designed:
-        words += ["--sampler", spec.sampler, "--pruner", spec.pruner]
-    words += ["--seed", str(spec.seed), *_kernel(spec), *_choices(spec)]
-    optimizer = _optimizer_values(spec, spec.search_space.PRESETS[preset].optimizer)
-    for field, value in optimizer.items():
+    return words
+
+
+def _trained(spec: StudySpec) -> list[str]:
+    return ["--recipe", spec.recipe, "--seed", str(spec.seed), "--kernel", spec.kernel]
+
+
+def _optimizer(spec: StudySpec, preset: str) -> list[str]:
+    """``--set`` for what differs from the recipe's optimizer, and the preset's."""
+    chosen = spec.search_space.PRESETS[preset].optimizer
+    words = []
+    values = _optimizer_values(spec, {**RECIPES[spec.recipe].optimizer, **chosen})
+    for field, value in values.items():
         words += ["--set", f"{field}={str(value).lower() if isinstance(value, bool) else value}"]
     return words
 

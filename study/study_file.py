@@ -37,6 +37,7 @@ _COMMENTS = {
     "trials": "their total",
     "sampler": "one of `lrstudy run --help`",
     "pruner": "one of `lrstudy run --help`",
+    "recipe": "chapter or momentum: whose usual rates are tried first",
     "seed": "of the design, the weights at the start and the order of the images",
     "tries": "come first in their families",
     "replicates": "training seeds that the trials of a family share in turn; left out: one each",

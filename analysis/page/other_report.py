@@ -24,6 +24,8 @@ class OtherReport(Part):
 
     study: OtherStudy
     exercise: None = None
+    recipe: None = None
+    concerns: None = None
     unconfirmed: None = None
     not_counted: Sequence[str] = ()
 

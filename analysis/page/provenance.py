@@ -35,6 +35,7 @@ def facts(study: Study) -> dict[str, str]:
         else "validation images; the test images were not read",
         "Sampler": _sampler(spec),
         "Pruner": spec.pruner,
+        "Recipe": spec.recipe,
         "Optimizer": _optimizer(spec),
         "Device": _distinct(attempts, "device_name"),
         "Threads a worker": _distinct(attempts, "threads"),
@@ -66,7 +67,9 @@ def _shared(spec: StudySpec) -> dict[str, str]:
     smaller = sum(arm.budget is not None for arm in spec.arms)
     if smaller:
         kinds += f", {smaller} of these on fewer images or epochs"
-    if spec.stage == "test":
+    if spec.compares:
+        kinds = "given, not searched"
+    elif spec.stage == "test":
         kinds = "one for each schedule, chosen by mean validation accuracy"
         more = len(spec.arms) - len(spec.families)
         kinds += f", and in the same way {more} more for the question" if more else ""
@@ -112,6 +115,6 @@ def command(name: str, words: Sequence[str], url: str = DEFAULT_STORAGE) -> str:
     """The command of `study_command` that makes the study under that name (a later stage: of the
     search of that name) in the storage."""
     verb, subject, *options = words
-    if verb == "run":
+    if verb in ("run", "compare"):
         return hints.command(url, verb, subject, "--study", name, *options)
     return hints.command(url, verb, name, *options)

@@ -11,6 +11,7 @@ from analysis.page.provenance import facts
 from analysis.reading.plausible import left_out, not_counted
 from analysis.section import Caution, Finding, agreeing, find
 from analysis.study import Study
+from search_spaces.recipes import recipe_in_words
 from search_spaces.words.phrases import count
 
 STAGES = {"search": "Search", "confirm": "Fresh seeds", "test": "Test images"}
@@ -28,11 +29,16 @@ class StudyReport(Part):
         return self.study.spec.search_space.EXERCISE
 
     @property
+    def recipe(self) -> str:
+        """What trained its runs, and whether that is the chapter's question."""
+        return recipe_in_words(self.study.spec.recipe, self.study.spec.optimizer)
+
+    @property
     def unconfirmed(self) -> Caution | None:
         """Where only a search was run: what that means, and the next command that leads to an
         answer."""
         study = self.study
-        if study.confirm is not None or study.spec.designed:
+        if study.confirm is not None or study.spec.designed or study.spec.compares:
             return None
         reason = "A search ranks single runs, chosen on the images that judge them."
         if study.left:
@@ -52,11 +58,18 @@ class StudyReport(Part):
         return [f"{STAGES[stage]}: {note}" for stage, note in notes.items() if note is not None]
 
     @property
-    def budget(self) -> str:
-        """What the search that tuned them spent."""
+    def concerns(self) -> str:
+        """Which configurations a verdict is about, and what equivalent means; empty where there is
+        a search alone."""
         spec = self.study.spec
-        each = count(spec.seeds, "trial")
-        return f"{each} of {count(spec.budget.epochs, 'epoch')} for each schedule"
+        if not (spec.compares or self.study.confirm):
+            return ""
+        which = "these configurations as they were given: no rate was tuned"
+        if not spec.compares:
+            each = f"{count(spec.seeds, 'trial')} of {count(spec.budget.epochs, 'epoch')}"
+            which = f"the tuned configurations: {each} for each schedule"
+        within = f"{100 * self.study.delta:.2g} points"
+        return f"A verdict concerns {which}. Equivalent means within {within}."
 
     def attempts(self, stage: str) -> str:
         """What the rows of a stage are, of which a trial that was repeated has several."""

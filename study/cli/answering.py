@@ -126,7 +126,6 @@ class Answer:
 
     def _open_arms(self) -> list[int]:
         from analysis.fresh_seeds.looks import open_arms
-
         from analysis.study import load_study
 
         return open_arms(load_study(self.url, self.name))

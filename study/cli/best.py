@@ -11,6 +11,7 @@ import typer
 from pydantic import ValidationError
 
 from search_spaces.config import TrialConfig
+from search_spaces.recipes import optimizer_in_words
 from search_spaces.schedules.problems import first_problem
 from search_spaces.words.phrases import count, percent
 from study.cli.options import (
@@ -55,6 +56,7 @@ def best_facts(
         "accuracy": float(trial["value"]),
         "measured_on": "test" if spec.reads_test else "validation",
         "schedule": _schedule(config),
+        "recipe": spec.recipe,
         "config": config.model_dump(mode="json"),
     }
     if chosen is not None:
@@ -88,7 +90,7 @@ def best_in_words(study: Study, facts: Facts, chosen: Settled | None) -> Iterato
     config = facts["config"]
     what = (
         f"{facts['measured_on']} accuracy with {printable(facts['schedule'])}; "
-        f"{count(config['epochs'], 'epoch')}, batches of {config['batch_size']}"
+        f"{count(config['epochs'], 'epoch')} of {optimizer_in_words(config)}"
     )
     if chosen is None:
         yield f"trial {facts['trial']}: {percent(facts['accuracy'])} {what}"
@@ -121,6 +123,11 @@ def _basis(study: Study, chosen: Settled) -> str:
         untrained = f" Untrained: {chosen.untrained} of {count(runs, 'run')}, left out of the mean."
     if study.spec.designed:
         return f"The highest mean of the design, on the images that judge it ({trials}).{untrained}"
+    if study.spec.compares:
+        return (
+            "Of the given schedules it does best in pairs on validation images; the accuracy is "
+            f"that on the test images ({trials}).{untrained}{_left(study, chosen)}"
+        )
     confirmed = sibling(study.name, "confirm")
     where = (
         "does best in pairs on the fresh seeds and validation images of "
@@ -144,7 +151,9 @@ def _next(study: Study, chosen: Settled | None) -> Iterator[str]:
     """The command that leads on, or back."""
     if study.spec.designed:
         return
-    if chosen is not None:
+    if study.spec.compares:
+        yield with_command("Whether it is better than another:", study.command("report"))
+    elif chosen is not None:
         back = study.command("best", "--search")
         yield with_command("The best single run of the search:", back)
     elif study.confirm is not None and not study.confirm.left:
@@ -171,7 +180,8 @@ def best(
 ) -> None:
     """Say which configuration is best; --export writes its weights and code.
 
-    After `lrstudy confirm` it is the confirmed configuration, with its mean over new seeds. For
+    After `lrstudy confirm` it is the confirmed configuration, with its mean over new seeds; of a
+    `lrstudy compare` the one that does best on validation images, with its test accuracy. For
     another program's study it is the best trial.
 
     Example: lrstudy best cosine --export best/
@@ -190,6 +200,8 @@ def best(
             return
         study = load_study(storage, name)
         stage = spec(storage, name).stage
+    if search and study.spec.compares:
+        raise Failure(f"study {name!r} compares given schedules: it has no search", 2)
     say_left_out(left_out(study.stage(stage).attempts))
     chosen = None if search else settled(study, stage)
     if chosen is None and stage != "search" and not search:

@@ -13,6 +13,7 @@ import typer
 from pydantic import ValidationError
 
 from search_spaces.config import Budget, Range, Ranges, TrialConfig
+from search_spaces.recipes import RECIPES
 from search_spaces.schedules.decays import Constant
 from search_spaces.schedules.problems import first_problem
 from search_spaces.schedules.text import field_name
@@ -20,7 +21,7 @@ from search_spaces.spaces import GIVEN, find_space
 from search_spaces.words.unknown import unknown
 from study.cli.bundles import Decorator, with_bundle
 from study.cli.completion import complete_plot
-from study.cli.options import one_of
+from study.cli.options import AskedRecipe, one_of
 from study.names import check_new_name
 from study.spec import StudySpec
 from study.study_file import SUFFIX, read_study
@@ -78,6 +79,7 @@ class Choices:
             "curves and to compare pruners.",
         ),
     ] = False
+    recipe: AskedRecipe = None
     fixed: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="Fix a parameter; may be repeated."),
@@ -157,10 +159,12 @@ def _check_design(space: str, sampler: str | None, pruner: str | None) -> None:
 
 def make_spec(choices: Choices) -> StudySpec:
     """The study that the options ask for."""
-    space = find_space(choices.space, choices.schedules or ())
+    given = choices.schedules or ()
+    preset = find_space(choices.space, given).PRESETS[choices.preset or "standard"]
+    recipe = choices.recipe or preset.recipe
+    space = find_space(choices.space, given, recipe)
     _check_design(choices.space, choices.sampler, choices.pruner)
     _check_bank(choices)
-    preset = space.PRESETS[choices.preset or "standard"]
     budget = _budget(preset.budget, choices)
     fixed = _pairs(choices.fixed or (), "--set", "NAME=VALUE")
     bounds = _pairs(choices.bounds or (), "--range", "NAME=LOW:HIGH")
@@ -175,7 +179,10 @@ def make_spec(choices: Choices) -> StudySpec:
         trials=choices.trials or preset.trials_per_family * len(families),
         budget=budget,
         ranges=_ranges(space.ranges(budget), fixed, bounds, choices.space),
-        optimizer=_unusual(preset.optimizer | _optimizer(optimizer)),
+        optimizer=_unusual(
+            {**RECIPES[recipe].optimizer, **preset.optimizer, **_optimizer(optimizer)}
+        ),
+        recipe=recipe,
         sampler=choices.sampler or ("random" if space.DESIGNED or choices.bank else "tpe"),
         pruner=choices.pruner or ("none" if space.DESIGNED or choices.bank else "percentile"),
         kernel="numba" if choices.kernel == "numba" else "torch",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol
 import typer
 from pydantic import ValidationError
 
+from search_spaces.recipes import RECIPES, RecipeName
 from search_spaces.schedules.problems import first_problem
 from study.cli.completion import complete_study
 from study.storage.hints import DEFAULT_STORAGE as DEFAULT_STORAGE
@@ -102,6 +103,11 @@ StudyName = Annotated[
         callback=checked_name,
         autocompletion=complete_study,
     ),
+]
+_RECIPES = "; ".join(f"{name}: {each.meaning}" for name, each in RECIPES.items())
+AskedRecipe = Annotated[
+    RecipeName | None,
+    typer.Option("--recipe", help=f"What trains; default: that of the preset. {_RECIPES}."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Device = Annotated[

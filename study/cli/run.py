@@ -115,7 +115,7 @@ def run(
         with wrong_use():
             write_study(save, name, spec)
     if dry_run:
-        _say_cost(spec, places, crew, ahead, short_of, as_json=as_json, saved=save)
+        say_cost(spec, places, crew, ahead, short_of, as_json=as_json, saved=save)
         return
     checkpoint_directory(storage, crew.checkpoints)  # or it fails before anything is made
     create(storage, name, spec)
@@ -128,7 +128,7 @@ def run(
         _train(storage, name, spec, places, crew, timeout)
 
 
-def _say_cost(
+def say_cost(
     spec: StudySpec,
     places: Sequence[str],
     crew: Crew,
@@ -136,9 +136,9 @@ def _say_cost(
     short_of: Sequence[str],
     *,
     as_json: bool,
-    saved: Path | None,
+    saved: Path | None = None,
 ) -> None:
-    """What the study costs, and what its trials do not reach."""
+    """What the study costs, and what its trials do not reach. saved: the file that has it."""
     preparing(TIMING, logged=True)
     cost = estimated(spec, places, crew)
     if as_json:

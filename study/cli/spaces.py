@@ -7,8 +7,9 @@ from typing import Any
 from rich.console import Console
 
 from search_spaces.config import Range
+from search_spaces.recipes import RECIPES, optimizer_in_words
 from search_spaces.space import Preset, SearchSpace
-from search_spaces.spaces import CHAPTER, listed
+from search_spaces.spaces import CHAPTER, in_recipe, listed
 from search_spaces.words.phrases import count
 from study.cli.layout import Grid
 from study.cli.options import AsJson, print_json
@@ -58,7 +59,10 @@ def _facts(space: SearchSpace) -> dict[str, Any]:
 
 def _widths(space: SearchSpace, name: str) -> str:
     """Where a parameter is sampled with the standard preset; with another one where it differs."""
-    found = {each: _words(space.ranges(made.budget)[name]) for each, made in space.PRESETS.items()}
+    found = {
+        preset: _words(in_recipe(name, space, made.recipe).ranges(made.budget)[name])
+        for preset, made in space.PRESETS.items()
+    }
     usual = found.pop("standard")
     others = [f"--preset {each}: {text}" for each, text in found.items() if text != usual]
     return f"{usual} ({'; '.join(others)})" if others else usual
@@ -67,10 +71,10 @@ def _widths(space: SearchSpace, name: str) -> str:
 def _budget(space: SearchSpace, preset: Preset) -> str:
     trials = preset.trials_per_family * (len(space.FAMILIES) or 1)
     images = _images(preset.budget.train_size, space.DESIGNED)
-    batches = "".join(f", {name} {value}" for name, value in preset.optimizer.items())
+    trains = optimizer_in_words({**RECIPES[preset.recipe].optimizer, **preset.optimizer})
     each = count(preset.budget.epochs, "epoch")
     trials_of = count(trials, "trial") + ("" if space.FAMILIES else " of each schedule")
-    return f"{trials_of} of {each} on {images} training images{batches}"
+    return f"{trials_of} of {each} on {images} training images, recipe {preset.recipe}: {trains}"
 
 
 def _words(interval: Range) -> str:

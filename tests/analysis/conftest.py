@@ -42,7 +42,8 @@ def make_spec(space: str, trials: int, **changes: Any) -> StudySpec:
     budget = module.PRESETS["quick"].budget
     values: dict[str, Any] = {"budget": budget, "replicates": 2, "families": module.FAMILIES}
     values |= changes
-    return StudySpec(space=space, trials=trials, ranges=module.ranges(values["budget"]), **values)
+    ranges = {"ranges": module.ranges(values["budget"])}
+    return StudySpec(space=space, trials=trials, **ranges | values)
 
 
 def accuracy(params: dict[str, float], rng: np.random.Generator, noise: float) -> float:

@@ -275,3 +275,16 @@ def test_studies_of_several_storages_stand_in_one_report(tmp_path: Path) -> None
 )
 def test_a_name_may_carry_its_storage(name: str, expected: tuple[str, str]) -> None:
     assert split_name(name, "here") == expected
+
+
+def test_the_first_line_of_a_study_names_its_recipe(plant: Plant, tmp_path: Path) -> None:
+    optimizer = {"momentum": 0.9, "batch_size": 32}
+    plant("fixed_rate", 4, everything="complete")
+    url = plant("cosine", 6, everything="complete", recipe="momentum", optimizer=optimizer)
+    page = Page(write_report(url, ["fixed_rate", "cosine"], tmp_path / "out").read_text())
+    assert "fixed_rate: the best fixed rate\nRecipe chapter: plain SGD in batches" in page.text
+    words = (
+        "Recipe momentum: SGD with momentum 0.9 in batches of 32 images. That is another question"
+    )
+    assert words in page.text
+    assert page.text.count("another question") == 1

@@ -42,7 +42,7 @@ SPACES = {
     "chapter": 10,
 }
 _SIZE = (
-    *("--preset", "quick", "--epochs", "6", "--train-size", "300"),
+    *("--preset", "quick", "--recipe", "chapter", "--epochs", "6", "--train-size", "300"),
     *("--set", "batch_size=10", "--seed", "7", "--kernel", "torch"),
 )
 _IMAGES = ("val_size = 5000", "val_size = 500")  # for validation: fewer than any option asks for

@@ -69,19 +69,30 @@ def test_a_larger_study_is_made_by_the_stored_command_with_its_new_total(
     make_spec: MakeSpec,
 ) -> None:
     spec = make_spec("fixed_rate", trials=6, replicates=2)
-    head, tail = ["run", "fixed_rate", "--preset", "of its day"], ["--kernel", "torch"]
+    head = ["run", "fixed_rate", "--preset", "of its day"]
+    tail = ["--recipe", "chapter", "--kernel", "torch"]
     stored = [*head, "--trials", "6", *tail]
     assert kept_words(spec, stored) == stored
     assert kept_words(spec.with_trials(60), stored) == [*head, "--trials", "60", *tail]
 
 
-def test_a_command_from_before_there_was_a_choice_of_kernels_is_told_with_torchs(
-    make_spec: MakeSpec,
+@pytest.mark.parametrize("known", [[], ["--kernel", "numba"]])
+def test_a_command_from_before_there_was_a_choice_is_derived(
+    make_spec: MakeSpec, known: list[str]
 ) -> None:
-    """Today the same words might choose another one."""
-    spec = make_spec("fixed_rate", trials=6, replicates=2)
-    stored = ["run", "fixed_rate", "--preset", "of its day", "--trials", "6", "--seed", "0"]
-    assert kept_words(spec, stored) == [*stored, "--kernel", "torch"]
+    """Today the same words would choose another recipe, and might choose another kernel."""
+    size = {"epochs": 6, "train_size": 10_000, "val_size": 5_000}
+    kept = {"replicates": 2, "kernel": known[-1] if known else "torch"}
+    plain = {"budget": size, "optimizer": {"batch_size": 64}, **kept}
+    spec = make_spec("fixed_rate", trials=6, **plain)
+    words = kept_words(spec, ["run", "fixed_rate", "--preset", "quick", "--trials", "6", *known])
+    assert words == making_words(spec)
+    assert words is not None
+    for option, value in (
+        *(("--preset", "quick"), ("--recipe", "chapter")),
+        *(("--kernel", kept["kernel"]), ("--set", "batch_size=64")),
+    ):
+        assert words[words.index(option) + 1] == value
 
 
 @pytest.mark.parametrize(

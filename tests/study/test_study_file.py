@@ -89,7 +89,7 @@ def test_a_later_stage_is_no_file() -> None:
         to_toml("it", later(), "x.toml")
 
 
-GOOD = to_toml("it", spec(space="fixed_rate", preset="quick"), "x.toml")
+GOOD = to_toml("it", spec(space="fixed_rate", preset="quick", recipe="chapter"), "x.toml")
 WRONG: list[tuple[str, str, str]] = [
     ('study = "it"', "", 'study: a name is needed, such as study = "cosine"'),
     ('study = "it"', "study = 3", 'study: a name is needed, such as study = "cosine"'),

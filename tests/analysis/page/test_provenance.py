@@ -13,7 +13,8 @@ import pytest
 from analysis.page.provenance import command, facts
 from analysis.study import load_study
 from search_spaces.config import Budget, Range
-from search_spaces.spaces import SPACES
+from search_spaces.recipes import RECIPES
+from search_spaces.spaces import SPACES, find_space
 from study.cli import run as run_module
 from study.cli.application import run
 from study.cli.choices import Choices, make_spec
@@ -48,7 +49,9 @@ def parse(monkeypatch: pytest.MonkeyPatch) -> Parse:
 def preset(space: str, name: str, **changes: Any) -> StudySpec:
     chosen = SPACES[space].PRESETS[name]
     values: dict[str, Any] = {"budget": chosen.budget, "replicates": chosen.replicates}
-    values["optimizer"] = chosen.optimizer
+    recipe = changes.get("recipe", chosen.recipe)
+    values |= {"recipe": recipe, "optimizer": {**RECIPES[recipe].optimizer, **chosen.optimizer}}
+    values["ranges"] = find_space(space, (), recipe).ranges(chosen.budget)
     values |= {"sampler": "random", "pruner": "none"} if SPACES[space].DESIGNED else {}
     families = changes.get("families", SPACES[space].FAMILIES)
     return planned(space, chosen.trials_per_family * len(families), **values | changes)
@@ -60,6 +63,8 @@ STUDIES = {
     },
     "families": preset("cosine", "quick", families=("factor", "cosine"), seed=7),
     "optimizer": preset("fixed_rate", "standard", optimizer={"momentum": 0.9, "nesterov": True}),
+    "plain SGD": preset("cosine", "quick", recipe="chapter"),
+    "momentum": preset("cosine", "standard", recipe="momentum"),
     "the chapter's batches": preset("fixed_rate", "quick", optimizer={}),
     "larger batches": preset("fixed_rate", "quick", optimizer={"batch_size": 512}),
     "sampler": preset("polynomial", "quick", sampler="qmc", pruner="asha"),
@@ -113,12 +118,13 @@ def test_the_command_is_the_stored_one_where_there_is_one(plant: Plant) -> None:
     """A study of an earlier revision has none: there it is derived."""
     url = plant("fixed_rate", 4, everything="complete")
     derived = facts(load_study(url, "fixed_rate"))["To run it again"]
-    words = ["run", "fixed_rate", "--preset", "of its day", "--trials", "4", "--seed", "0"]
+    options = ["--preset", "of its day", "--trials", "4", "--recipe", "chapter"]
+    words = ["run", "fixed_rate", *options, "--kernel", "torch"]
     study = optuna.load_study(study_name="fixed_rate", storage=url)
     study.set_user_attr(COMMAND_ATTR, words)
     kept = facts(load_study(url, "fixed_rate"))["To run it again"]
-    options = "--preset 'of its day' --trials 4 --seed 0"
-    assert kept.startswith(f"lrstudy run fixed_rate --study fixed_rate-again {options}")
+    asked = shlex.join([*options, "--kernel", "torch"])
+    assert kept.startswith(f"lrstudy run fixed_rate --study fixed_rate-again {asked}")
     study.set_user_attr(COMMAND_ATTR, {"not": "ours"})
     assert facts(load_study(url, "fixed_rate"))["To run it again"] == derived
 

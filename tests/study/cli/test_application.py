@@ -83,12 +83,18 @@ def test_spaces_name_questions_schedules_and_ranges(lrstudy: Command) -> None:
         assert facts[name]["schedules"] == list(space.FAMILIES)
     assert [space.EXERCISE for space in SPACES.values()] == [1, 2, 3, 4, 5, None]
     assert CHAPTER in text
-    assert facts["fixed_rate"]["parameters"] == {"base_lr": "0.003 to 3, log scale"}
+    assert facts["fixed_rate"]["parameters"] == {
+        "base_lr": "0.003 to 3, log scale (--preset quick: 0.0003 to 0.3, log scale)"
+    }
     assert facts["warmup"]["parameters"]["warmup"] == (
         "0 to 10 epochs (--preset quick: 0 to 2 epochs)"
     )
     assert facts["chapter"]["presets"]["standard"] == (
-        "30 trials of 30 epochs on all 60,000 training images"
+        "30 trials of 30 epochs on all 60,000 training images, recipe chapter: plain SGD in "
+        "batches of 256 images"
+    )
+    assert facts["cosine"]["presets"]["quick"].endswith(
+        "recipe momentum: SGD with momentum 0.9 in batches of 32 images"
     )
 
 

@@ -8,8 +8,9 @@ import pytest
 from pydantic import ValidationError
 
 from search_spaces.config import Budget, Range
+from search_spaces.recipes import RECIPES
 from search_spaces.schedules.problems import first_problem
-from search_spaces.spaces import SPACES
+from search_spaces.spaces import SPACES, in_recipe
 from study.cli.choices import OPTIMIZER, Choices, make_spec
 from study.spec import StudySpec
 
@@ -49,11 +50,12 @@ def test_what_is_not_said_comes_from_the_space_and_its_preset(name: str, preset:
     assert spec.families == space.FAMILIES
     assert spec.trials == chosen.trials_per_family * len(space.FAMILIES)
     assert spec.budget == chosen.budget
-    assert spec.ranges == space.ranges(chosen.budget)
+    assert spec.ranges == in_recipe(name, space, chosen.recipe).ranges(chosen.budget)
     assert spec.replicates == chosen.replicates
     sampled = ("random", "none") if space.DESIGNED else ("tpe", "percentile")
     assert (spec.sampler, spec.pruner) == sampled
-    assert (spec.seed, spec.optimizer, spec.bank) == (0, chosen.optimizer, False)
+    assert (spec.seed, spec.recipe, spec.bank) == (0, chosen.recipe, False)
+    assert spec.optimizer == {**RECIPES[chosen.recipe].optimizer, **chosen.optimizer}
     assert (spec.stage, spec.arms, spec.source, spec.train_on) == ("search", (), None, "train")
 
 
@@ -111,6 +113,34 @@ def test_set_reaches_the_optimizer() -> None:
     assert type(spec.optimizer["batch_size"]) is int
 
 
+@pytest.mark.parametrize("preset", ["quick", "standard"])
+def test_a_recipe_that_is_asked_for_replaces_the_presets(preset: str) -> None:
+    plain = made(preset=preset, recipe="chapter")
+    fast = made(preset=preset, recipe="momentum")
+    assert (plain.recipe, plain.optimizer) == ("chapter", {})
+    assert (fast.recipe, fast.optimizer) == ("momentum", {"momentum": 0.9, "batch_size": 32})
+    same = {"recipe", "optimizer", "ranges"}
+    assert plain.model_dump(exclude=same) == fast.model_dump(exclude=same)
+
+
+def test_set_changes_a_recipe() -> None:
+    spec = made(recipe="momentum", fixed=["batch_size=64", "momentum=0"])
+    assert (spec.recipe, spec.optimizer) == ("momentum", {"batch_size": 64})
+
+
+def test_a_recipe_moves_the_rates_of_given_schedules() -> None:
+    spec = made(space="schedules", recipe="momentum", schedules=("cosine", "constant"))
+    plain = made(space="schedules", recipe="chapter", schedules=("cosine", "constant"))
+    assert spec.ranges["base_lr"].low == pytest.approx(plain.ranges["base_lr"].low / 10)
+    assert spec.ranges["base_lr"].high == pytest.approx(plain.ranges["base_lr"].high / 10)
+    assert spec.ranges["final_fraction"] == plain.ranges["final_fraction"]
+
+
+def test_langevins_quick_preset_is_plain_sgd_in_small_batches() -> None:
+    spec = made(space="langevin", preset="quick")
+    assert (spec.recipe, spec.optimizer) == ("chapter", {"batch_size": 64})
+
+
 def test_a_design_takes_part_of_its_runs() -> None:
     spec = made(space="chapter", fixed=["schedule=cosine/as-published"], pruner="none")
     assert (spec.families, spec.trials) == (("cosine/as-published",), 3)
@@ -156,6 +186,14 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     (
         {"space": "chapter", "epochs": 3},
         "warmup_cosine/as-intended: a warmup of 5 epochs is longer than training (3)",
+    ),
+    (
+        {"space": "chapter", "recipe": "momentum"},
+        "chapter is the chapter's own design, which needs plain SGD: --recipe chapter",
+    ),
+    (
+        {"space": "langevin", "recipe": "momentum"},
+        "langevin samples weights by noise, which needs plain SGD: --recipe chapter",
     ),
     ({"space": "chapter", "sampler": "tpe"}, FIXED),
     ({"space": "chapter", "pruner": "median"}, FIXED),

@@ -41,7 +41,7 @@ def test_presets_are_not_warned_of(space: str, preset: str) -> None:
 
 def test_the_stage_that_confirms_a_preset_is_not_warned_of() -> None:
     search = spec(space="cosine", preset="quick")
-    best = {"constant": {"base_lr": 0.1}, "cosine": {"base_lr": 0.3, "final_fraction": 0.03}}
+    best = {"constant": {"base_lr": 0.01}, "cosine": {"base_lr": 0.03, "final_fraction": 0.03}}
     arms = [Arm(family=family, parameters=values) for family, values in best.items()]
     arms += SPACES["cosine"].grid(best, search.budget)
     changes = {"stage": "confirm", "arms": arms, "source": "it", "trials": len(arms)}
@@ -90,7 +90,7 @@ def test_momentum_counts_as_a_larger_rate() -> None:
 
 
 def test_two_updates_are_too_few_at_any_rate() -> None:
-    (line,) = told(preset="quick", epochs=1, train_size=100)
+    (line,) = told(epochs=1, train_size=100, fixed=["batch_size=64"])
     assert "a run has 2 updates (2 an epoch, in batches of 64)" in line
     assert "all trials are likely to stall" in line
 
