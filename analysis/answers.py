@@ -12,6 +12,7 @@ from typing import NamedTuple
 from analysis.questions import chapter
 from analysis.questions.any_space import confirmed as fresh_any_space
 from analysis.questions.any_space import search as any_space
+from analysis.questions.comparison import accuracy, training, verdicts
 from analysis.questions.cosine import confirmed as fresh_cosine
 from analysis.questions.cosine import search as cosine
 from analysis.questions.fixed_rate import confirmed as fresh_fixed_rate
@@ -52,6 +53,8 @@ ANSWERS: dict[str, Answer] = {
     "langevin": Answer(langevin, fresh_langevin),
     "chapter": Answer(chapter),
 }
+COMPARISON: list[Section] = [verdicts, accuracy]
+"""Of given configurations, whichever they are."""
 SECTIONS: list[Section] = [
     by_rate,
     learning,
@@ -65,6 +68,8 @@ SECTIONS: list[Section] = [
 
 def answers_of(study: Study) -> Sequence[Section]:
     """What answers the study's question: fresh seeds, where they were run, before the search."""
+    if study.spec.compares:
+        return COMPARISON
     searched, fresh = ANSWERS.get(study.spec.space, Answer(any_space))
     if study.confirm is None:
         return (searched,)
@@ -72,7 +77,10 @@ def answers_of(study: Study) -> Sequence[Section]:
 
 
 def sections_of(study: Study) -> Sequence[Section]:
-    """What every search of this kind is asked, besides its own question."""
+    """What every search of this kind is asked, besides its own question; what speaks of a search
+    is not said of a comparison."""
+    if study.spec.compares:
+        return [training]
     shown = answers_of(study)[-1].ABOUT.shows
     asked = [section for section in SECTIONS if section.ABOUT.applies(study.spec)]
     return [section for section in asked if section not in shown]

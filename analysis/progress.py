@@ -36,7 +36,7 @@ def progress(trials: pd.DataFrame, spec: StudySpec) -> dict[str, Any]:
     spent = budget(trials).drop(columns="family").sum()
     return {
         "space": spec.space,
-        "question": spec.search_space.QUESTION,
+        "question": spec.question,
         "plan": None if spec.plan is None else spec.plan.model_dump(mode="json"),
         "trials": spec.trials,
         "states": counts,

@@ -200,7 +200,7 @@ def caution(
 ) -> Caution | None:
     """That one of the families (None: any) has fewer than ``needs`` trials of those states, or a
     later stage fewer seeds, and how to get more."""
-    if study.spec.source is not None:
+    if study.spec.arms:
         return _few_seeds(study, needs)
     concerned = study.spec.families if families is None else families
     counts = study.ended(states)["family"].value_counts().reindex(list(concerned), fill_value=0)
@@ -225,12 +225,12 @@ def _more_trials(study: Study, reason: str, lacking: int) -> Caution:
 
 
 def _few_seeds(study: Study, needs: int) -> Caution | None:
-    seeds = study.spec.seeds
+    seeds, verb = study.spec.seeds, "resume" if study.spec.compares else "confirm"
     if study.left:
         return _unfinished(study)
     if seeds < needs:
         reason = f"Too few to conclude: {count(seeds, 'seed')}."
-        more = study.command("confirm", "--seeds", str(needs))
+        more = study.command(verb, "--seeds", str(needs))
         return Caution(reason, "To add seeds", more, needs - seeds)
     return None
 
@@ -239,9 +239,9 @@ def _unfinished(study: Study) -> Caution | None:
     """That runs of a stage are left, and how to go on."""
     if not study.left:
         return None
-    verb, noun = ("resume", "trial") if study.spec.stage == "search" else ("confirm", "run")
+    noun = "trial" if study.spec.stage == "search" else "run"
     reason = f"Not finished: {study.left} of {count(study.spec.trials, noun)} are left."
-    return Caution(reason, "To go on", study.command(verb))
+    return Caution(reason, "To go on", study.going_on)
 
 
 def agreeing(findings: Sequence[Finding], study: Study) -> list[Finding]:

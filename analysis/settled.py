@@ -51,10 +51,13 @@ def settled(study: Study, stage: Stage = "search") -> Settled | None:
     Of what represents the families the best one on validation images over fresh seeds: test images
     choose nothing. stage: the one whose numbers are wanted, even if it
     is not finished; for ``search`` the last one that is. In a fixed design: the run with the
-    highest mean, on the test images themselves.
+    highest mean, on the test images themselves. Of given configurations the best one on validation
+    images, too.
     """
     if study.spec.designed:
         return _designed(study)
+    if study.spec.compares:
+        return _compared(study)
     confirm, test = study.confirm, study.test
     if confirm is None or (stage == "search" and confirm.left):
         return None
@@ -68,6 +71,17 @@ def settled(study: Study, stage: Stage = "search") -> Settled | None:
         if on_test is not None or stage == "test":
             return on_test
     return None if stage == "test" else _summary(study, "confirm", runs, runs["origin"].iloc[0])
+
+
+def _compared(study: Study) -> Settled | None:
+    """Of given configurations the one that does best in pairs on validation images, with its
+    numbers on the test images."""
+    runs = study.ended(RESULTS)
+    outcomes = by_seed(runs.assign(value=runs["val_accuracy"]), "family")
+    best = choose(outcomes.accuracy, outcomes.untrained).best
+    if best is None:
+        return None
+    return _summary(study, "test", runs[runs["family"] == outcomes.accuracy.columns[best]], None)
 
 
 def _chosen_runs(study: Study) -> pd.DataFrame:

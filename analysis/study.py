@@ -17,7 +17,7 @@ from analysis.reading.states import final_attempts
 from analysis.reading.studies import made_by, names, spec
 from study.spec import Stage, StudySpec
 from study.stages import sibling
-from study.storage.hints import command
+from study.storage.hints import answer_command, command
 from study.storage.urls import StorageError, address, safe_url
 
 
@@ -28,7 +28,8 @@ class Study:
     storage: its URL without a password; address: the same for a command line. attempts: a row per
     attempt; trials: a row per slot, its final attempt; curves: a row per epoch of an attempt. See
     `analysis.reading.frames`.
-    confirm, test: the search's later stages, where they were run. correct: which test images each
+    confirm, test: the search's later stages, where they were run; test is the study itself where
+    it compares given configurations. correct: which test images each
     trial got right, by weights; empty unless it is the test stage. predictive, sampled: see
     `reading.frames`; empty where the space samples no weights. delta: differences within +-
     this share do not matter.
@@ -52,6 +53,14 @@ class Study:
     def command(self, verb: str, *options: str) -> str:
         """The command line that does something with the search, or the search of this stage."""
         return command(self.address, verb, self.spec.source or self.name, *options)
+
+    @property
+    def going_on(self) -> str:
+        """The command line that trains what is left of the study."""
+        spec = self.spec
+        if spec.plan is not None:
+            return answer_command(self.address, spec.space, spec.source or self.name)
+        return self.command("confirm" if spec.source else "resume")
 
     @property
     def left(self) -> int:
@@ -80,7 +89,7 @@ class Study:
 
 def load_study(url: str, name: str) -> Study:
     """The study of that name in the storage ``url``, with its later stages; a later stage's name
-    stands for its search.
+    stands for its search. A comparison of given configurations is its own test.
 
     Raises StorageError, also where lrstudy did not make it.
     """
@@ -88,8 +97,10 @@ def load_study(url: str, name: str) -> Study:
     if source is not None and (source not in known or spec(url, source).source is not None):
         raise StorageError(f"study {name!r} is a later stage of {source!r}, which is not there")
     search = source or name
+    if (study := _load(url, search)).spec.compares:
+        return replace(study, test=study)
     confirm, test = (_later(url, search, stage, known) for stage in ("confirm", "test"))
-    return replace(_load(url, search), confirm=confirm, test=test)
+    return replace(study, confirm=confirm, test=test)
 
 
 def _later(url: str, search: str, stage: str, known: Sequence[str]) -> Study | None:

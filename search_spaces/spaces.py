@@ -81,7 +81,8 @@ class _InRecipe:
     def __init__(self, space: SearchSpace, recipe: Recipe) -> None:
         self.space, self.recipe = space, recipe
         self.EXERCISE, self.QUESTION = space.EXERCISE, space.QUESTION
-        self.FAMILIES, self.REFERENCE = space.FAMILIES, space.REFERENCE
+        self.FAMILIES = space.FAMILIES
+        self.REFERENCE, self.COMPARED = space.REFERENCE, space.COMPARED
         self.PRESETS = space.PRESETS
 
     def ranges(self, budget: Budget) -> Ranges:

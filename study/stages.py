@@ -4,7 +4,8 @@ A search ranks single runs. `confirm` trains the best of every family again on f
 for each, beside a small design for the question, and judges them on validation images. Then the
 one that each family is represented by meets the test images, on other fresh seeds, so that nothing
 that chose it judges it; and so does the best of each value of the parameter that the question is
-about. Both stages are studies of their own in the same storage.
+about. Both stages are studies of their own in the same storage. A comparison of given
+configurations is the last stage alone, without a search.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy as np
 from optuna.trial import FrozenTrial, TrialState
 
 from search_spaces.config import Arm, Budget, Parameters, Range, Ranges
+from search_spaces.given_schedules import check_whole
 from study.choosing import choose
 from study.plan import Looks
 from study.records import ClaimRecord, family_of
@@ -190,6 +192,35 @@ def _test(
     )
 
 
+def comparison_spec(given: StudySpec, seeds: int, *, all_pairs: bool = False) -> StudySpec:
+    """The study that trains given schedules as they are on common seeds, without a search; test
+    images judge them once, after all of these seeds.
+
+    given: a search of the space of given schedules, with the first one to compare first. all_pairs:
+    compare every two, not the first with each other one. Raises ValueError, in one line, where
+    there is but one schedule, two are the same, or one leaves out what a search would sample.
+    """
+    epochs = given.budget.epochs
+    for family, text in zip(given.families, given.schedules, strict=True):
+        usual = given.search_space.baselines(family, given.budget) or [{}]
+        check_whole(text, usual[0], epochs)
+    if len(given.schedules) < 2:
+        raise ValueError(
+            f"{given.schedules[0]} is one schedule: a comparison needs two or more, the first of "
+            "which is compared with each other one"
+        )
+    arms = [Arm(family=family, parameters={}, role="candidate") for family in given.families]
+    made = _stage(None, given, "test", arms, seeds, looks=(seeds,), all_pairs=all_pairs)
+    texts = dict(zip(given.families, given.schedules, strict=True))
+    known: dict[str, str] = {}
+    for family, _budget, config in made.extremes():
+        schedule = config.schedule.model_dump_json()
+        if schedule in known:
+            raise ValueError(f"{known[schedule]} and {texts[family]} are the same schedule")
+        known[schedule] = texts[family]
+    return made
+
+
 class Result(NamedTuple):
     """A run of a later stage: the index of its arm, its replicate, and its score, NaN where it is
     untrained."""
@@ -306,7 +337,7 @@ def results(confirmed: StudySpec, trials: Iterable[FrozenTrial]) -> list[Result]
 
 
 def _stage(
-    name: str, spec: StudySpec, stage: str, arms: Sequence[Arm], seeds: int, **changes: Any
+    name: str | None, spec: StudySpec, stage: str, arms: Sequence[Arm], seeds: int, **changes: Any
 ) -> StudySpec:
     """A later stage: nothing is sampled or pruned, and every arm has every seed."""
     values = spec.model_dump() | {

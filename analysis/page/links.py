@@ -36,6 +36,8 @@ def anchors(study: Study, slug: str) -> frozenset[str]:
 
 def stages(study: Study) -> dict[str, Study]:
     """The study's stages that were begun, in order."""
+    if study.spec.compares:
+        return {"test": study}
     possible = {"search": study, "confirm": study.confirm, "test": study.test}
     return {stage: each for stage, each in possible.items() if each is not None}
 

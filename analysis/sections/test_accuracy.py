@@ -130,7 +130,7 @@ def draw(estimates: Estimates) -> list[Picture]:
             picture(
                 figure,
                 "test-accuracy",
-                "Test accuracy of the chosen configuration of each schedule, with three sets of "
+                "Test accuracy of each schedule's configuration, with three sets of "
                 "weights. " + conclude(estimates),
                 "Dots: single seeds. Lines: 95 % intervals for new seeds and new test images, cut "
                 "off where they leave the picture.",
@@ -143,7 +143,7 @@ def conclude(estimates: Estimates) -> str:
     frame = estimates["accuracies"]
     last = frame[frame["weights"] == "last"].sort_values("accuracy", ascending=False)
     if last.empty:
-        return "No chosen configuration has met the test images yet."
+        return "No run has met the test images yet."
     means = "; ".join(_words(row) for row in last.to_dict("records"))
     return f"Test accuracy of the last epoch's weights: {means}."
 

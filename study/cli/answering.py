@@ -16,12 +16,13 @@ from study.cli.later_stages import (
     train_images,
     trials_of,
 )
-from study.cli.launching import answer_command, check, report_failures
+from study.cli.launching import check, report_failures
 from study.cli.options import failures, opened
 from study.cli.plans import plan_in_words
 from study.durations import duration
 from study.plan import Plan
 from study.spec import StudySpec
+from study.storage.hints import answer_command
 
 LATE = 1.2
 """A stage that took that many times what was planned is told."""
@@ -43,7 +44,7 @@ class Answer:
     ) -> None:
         self.url, self.name, self.spec, self.plan = url, name, spec, plan
         self.places, self.crew = places, crew
-        self.going_on = answer_command(url, name, spec, *crew.options())
+        self.going_on = answer_command(url, spec.space, name, *crew.options())
 
     def carry_out(self) -> None:
         """Search, confirm, test. Raises typer.Exit, naming the command, where trials are left."""

@@ -18,6 +18,7 @@ from search_spaces.schedules.problems import sentence
 from study.cli import data
 from study.cli.answer import answer
 from study.cli.best import best
+from study.cli.compare import compare
 from study.cli.confirm import confirm
 from study.cli.dashboard import dashboard
 from study.cli.export import export
@@ -47,7 +48,7 @@ data_app = typer.Typer(no_args_is_help=True, help="Find or get the Fashion-MNIST
 data_app.command()(data.fetch)
 data_app.command()(data.where)
 _COMMANDS: tuple[Callable[..., None], ...] = (
-    *(answer, spaces, schedules, run_study, resume, worker, stop, confirm),
+    *(answer, spaces, schedules, run_study, compare, resume, worker, stop, confirm),
     *(status, best),
     *(plot, sample, report, export, dashboard),
 )

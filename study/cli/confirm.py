@@ -20,7 +20,6 @@ from study.cli.later_stages import (
 )
 from study.cli.launching import (
     TIMING,
-    answer_command,
     check,
     estimated,
     in_words,
@@ -44,7 +43,7 @@ from study.cli.options import (
     wrong_use,
 )
 from study.spec import StudySpec, TrainOn
-from study.storage.hints import command, with_command
+from study.storage.hints import answer_command, command, with_command
 
 TOP, SEEDS = 2, 5
 _ELSEWHERE = " (options of a new `lrstudy run`)"
@@ -122,7 +121,7 @@ def _confirm_spec(url: str, name: str, top: int | None, seeds: int | None, crew:
     with opened(url) as storage:
         search = load_spec(storage, name)
         if search.plan is not None and not is_answered(storage, name):
-            going_on = answer_command(url, search.source or name, search)
+            going_on = answer_command(url, search.space, search.source or name)
             raise Failure(f"study {name!r} follows a plan; `{going_on}` continues it", 2)
         check_search(storage, name, search, command(url, "resume", name))
         stored = stored_stage(storage, sibling(name, "confirm"), name)

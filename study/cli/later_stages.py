@@ -72,6 +72,8 @@ def check_search(storage: SlotStorage, name: str, spec: StudySpec, going_on: str
     from study.storage.claims import attempts
     from study.storage.slots import slots_left
 
+    if spec.compares:
+        raise Failure(f"study {name!r} compares given schedules: there is no search to confirm", 2)
     if spec.source is not None:
         raise Failure(f"study {name!r} is a later stage of {spec.source!r}: confirm that one", 2)
     left = slots_left(spec, attempts(storage, name))

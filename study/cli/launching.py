@@ -28,7 +28,7 @@ from study.durations import duration
 from study.files import advice
 from study.records import Kernel
 from study.spec import StudySpec
-from study.storage.hints import command, with_command
+from study.storage.hints import answer_command, command, with_command
 
 if TYPE_CHECKING:
     from torch import nn
@@ -296,7 +296,7 @@ def say_how_to_go_on(
         show = command(url, "report", name)
         typer.echo(with_command(f"study {name!r} is complete; show it:", show))
         if spec.plan is not None:
-            going_on = answer_command(url, name, spec)
+            going_on = answer_command(url, spec.space, name)
             typer.echo(with_command("it has a plan; what follows it:", going_on))
         elif spec.stage == "search" and not spec.designed:
             best = command(url, "confirm", name)
@@ -306,12 +306,6 @@ def say_how_to_go_on(
     if ending == "asked":
         going_on = command(url, "resume", name)  # nothing else undoes a stop
     stop(left, ending, going_on, asked=asked)
-
-
-def answer_command(url: str, name: str, spec: StudySpec, *options: str) -> str:
-    """The command that carries out the plan of a search, whose name that is."""
-    another = [] if name == spec.space else ["--study", name]
-    return command(url, "answer", spec.space, *another, *options)
 
 
 def why_left(url: str, name: str, ending: Ending) -> Ending:

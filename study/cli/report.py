@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -58,8 +59,8 @@ def report(
 
 def write_page(
     storage: str,
-    names: list[str],
-    out: Path | None,
+    names: Sequence[str],
+    out: Path | None = None,
     delta: float | None = None,
     *,
     latex: bool = False,

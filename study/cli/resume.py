@@ -19,6 +19,7 @@ from study.cli.options import (
     opened,
     wrong_use,
 )
+from study.spec import StudySpec
 from study.storage.hints import command
 
 
@@ -27,6 +28,10 @@ def resume(
     name: StudyName,
     trials: Annotated[
         int | None, typer.Option("--trials", min=1, help="The new total, not how many to add.")
+    ] = None,
+    seeds: Annotated[
+        int | None,
+        typer.Option("--seeds", min=1, help="The new number of seeds of a `lrstudy compare`."),
     ] = None,
     crew: Crew = USUAL_CREW,
     timeout: Timeout = None,
@@ -46,7 +51,7 @@ def resume(
         if spec.plan is not None and trials not in (None, spec.trials):
             raise Failure(f"study {name!r} has a plan, in which its number of trials is fixed", 2)
         with wrong_use():
-            spec = spec.with_trials(trials or spec.trials)
+            spec = _larger(name, spec, trials, seeds)
         if not slots_left(spec, attempts(found, name)):
             report_failures(storage, name, spec)
             typer.echo(
@@ -60,3 +65,15 @@ def resume(
     left, ending = launch(storage, name, spec, places, crew, timeout)
     going_on = command(storage, "resume", name, *crew.options())
     say_how_to_go_on(storage, name, spec, left, ending, going_on)
+
+
+def _larger(name: str, spec: StudySpec, trials: int | None, seeds: int | None) -> StudySpec:
+    """The study with the total that is asked for. Raises ValueError."""
+    if seeds is None:
+        return spec.with_trials(trials or spec.trials)
+    if trials is not None:
+        raise ValueError("--trials and --seeds both say how large the study is: give one")
+    if not spec.compares:
+        larger = "confirm SEARCH --seeds" if spec.arms else "resume NAME --trials"
+        raise ValueError(f"study {name!r} is no comparison: `lrstudy {larger}` makes it larger")
+    return spec.with_seeds(seeds)

@@ -27,6 +27,12 @@ def command(url: str, verb: str, name: str, *options: str) -> str:
     return printable(shlex.join(["lrstudy", verb, *words]))
 
 
+def answer_command(url: str, space: str, name: str, *options: str) -> str:
+    """The command that carries out the plan of the search of that name."""
+    another = [] if name == space else ["--study", name]
+    return command(url, "answer", space, *another, *options)
+
+
 def _storage(url: str) -> list[str]:
     """The option that names the storage; nothing where it would be taken without."""
     from study.storage.urls import address

@@ -119,7 +119,7 @@ def test_before_the_test_nothing_is_said_of_test_images(tmp_path: Path) -> None:
     found = load_study(plant_stages(path, "fixed_rate", stages=("confirm",)), "fixed_rate")
     assert stages.on_test(found, "last").accuracy.empty
     finding = find(test_accuracy, found)
-    assert str(finding.verdict) == "No chosen configuration has met the test images yet."
+    assert str(finding.verdict) == "No run has met the test images yet."
     assert finding.pictures == []
 
 

@@ -53,6 +53,7 @@ def test_version(lrstudy: Command) -> None:
             "spaces",
             "schedules",
             "run",
+            "compare",
             "resume",
             "confirm",
             "status",

@@ -1,0 +1,1 @@
+"""Answers by how much given configurations differ, where there was no search."""
