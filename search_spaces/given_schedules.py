@@ -17,7 +17,7 @@ from search_spaces.space import Preset, SearchSpace, quick, sample, standard
 
 EXERCISE: int | None = None
 QUESTION = "Which of the given schedules trains best?"
-COMPARED = "By how much do the given schedules differ?"
+COMPARISON = "By how much do the given schedules differ?"
 """The question where they are compared as they are, without a search."""
 FAMILIES: tuple[str, ...] = ()  # those of --schedule alone
 PRESETS: dict[str, Preset] = {"quick": quick(8), "standard": standard(30)}

@@ -283,7 +283,7 @@ class StudySpec(BaseModel):
     @property
     def question(self) -> str:
         """What the study is there to answer."""
-        return given_schedules.COMPARED if self.compares else self.search_space.QUESTION
+        return given_schedules.COMPARISON if self.compares else self.search_space.QUESTION
 
     @property
     def seeds(self) -> int:

@@ -159,10 +159,10 @@ def _check_design(space: str, sampler: str | None, pruner: str | None) -> None:
 
 def make_spec(choices: Choices) -> StudySpec:
     """The study that the options ask for."""
-    given = choices.schedules or ()
-    preset = find_space(choices.space, given).PRESETS[choices.preset or "standard"]
+    schedules = choices.schedules or ()
+    preset = find_space(choices.space, schedules).PRESETS[choices.preset or "standard"]
     recipe = choices.recipe or preset.recipe
-    space = find_space(choices.space, given, recipe)
+    space = find_space(choices.space, schedules, recipe)
     _check_design(choices.space, choices.sampler, choices.pruner)
     _check_bank(choices)
     budget = _budget(preset.budget, choices)
@@ -170,18 +170,16 @@ def make_spec(choices: Choices) -> StudySpec:
     bounds = _pairs(choices.bounds or (), "--range", "NAME=LOW:HIGH")
     if both := set(map(field_name, fixed)) & set(map(field_name, bounds)):
         raise ValueError(f"{min(both)} is given to both --set and --range")
-    families = _families(space.FAMILIES, fixed.pop("schedule", None), len(choices.schedules or ()))
-    optimizer = {name: fixed.pop(name) for name in OPTIMIZER if name in fixed}
+    families = _families(space.FAMILIES, fixed.pop("schedule", None), len(schedules))
+    said = {name: fixed.pop(name) for name in OPTIMIZER if name in fixed}
     return StudySpec(
         space=choices.space,
         families=families,
-        schedules=tuple(choices.schedules or ()),
+        schedules=tuple(schedules),
         trials=choices.trials or preset.trials_per_family * len(families),
         budget=budget,
         ranges=_ranges(space.ranges(budget), fixed, bounds, choices.space),
-        optimizer=_unusual(
-            {**RECIPES[recipe].optimizer, **preset.optimizer, **_optimizer(optimizer)}
-        ),
+        optimizer=_unusual(_optimizer(said, {**RECIPES[recipe].optimizer, **preset.optimizer})),
         recipe=recipe,
         sampler=choices.sampler or ("random" if space.DESIGNED or choices.bank else "tpe"),
         pruner=choices.pruner or ("none" if space.DESIGNED or choices.bank else "percentile"),
@@ -254,9 +252,9 @@ def _moved(ranges: Ranges, name: str, low: float, high: float) -> Range:
         raise ValueError(f"{name}: {first_problem(error)}") from None
 
 
-def _optimizer(texts: dict[str, str]) -> dict[str, Any]:
-    """Optimizer options as TrialConfig validates them."""
-    values: dict[str, Any] = {}
+def _optimizer(texts: dict[str, str], usual: dict[str, Any]) -> dict[str, Any]:
+    """The usual options with those of the user, as TrialConfig validates them together."""
+    values = dict(usual)
     for name, text in texts.items():
         try:
             values[name] = json.loads(text)

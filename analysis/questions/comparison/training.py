@@ -27,13 +27,10 @@ ABOUT = About(
     {
         "schedules": Table(
             "Each schedule, the rates that it trained with, and the median validation accuracy of "
-            "the n complete runs after the last epoch, with its quartiles. The mean rate is over "
-            "all updates.",
+            "the n complete runs after the last epoch. The mean rate is over all updates.",
             (
                 *(SCHEDULE, Column("configuration"), N, BASE_LR, Column("final_lr")),
                 *(Column("mean_lr"), Column("median_accuracy", PERCENT)),
-                Column("lower_quartile_accuracy", PERCENT),
-                Column("upper_quartile_accuracy", PERCENT),
             ),
         )
     },

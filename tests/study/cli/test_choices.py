@@ -124,6 +124,8 @@ def test_a_recipe_that_is_asked_for_replaces_the_presets(preset: str) -> None:
 
 
 def test_set_changes_a_recipe() -> None:
+    spec = made(recipe="momentum", fixed=["nesterov=true"])
+    assert spec.optimizer == {"momentum": 0.9, "batch_size": 32, "nesterov": True}
     spec = made(recipe="momentum", fixed=["batch_size=64", "momentum=0"])
     assert (spec.recipe, spec.optimizer) == ("momentum", {"batch_size": 64})
 
