@@ -10,12 +10,11 @@ import pandas as pd
 import pytest
 
 from analysis.answers import answers_of, sections_of
-from analysis.estimators.comparison import compare_pairs
-from analysis.estimators.multiplicity import holm
+from analysis.estimators.comparison import DELTA
 from analysis.fresh_seeds.frames import Scores
+from analysis.fresh_seeds.pairs import compare_planned
 from analysis.page.study_report import report_study
 from analysis.questions.comparison import accuracy, training, verdicts
-from analysis.questions.comparison.every_pair import every_pair
 from analysis.section import find
 from analysis.settled import settled
 from analysis.study import Study, load_study
@@ -52,7 +51,9 @@ def test_the_first_schedule_is_compared_with_each_other_one(tmp_path: Path) -> N
     pairs = found.estimates["pairs"]
     assert {*found.estimates["comparison"]["first"]} == {"cosine"}
     assert {*pairs["family"]} == {"constant", "factor"}
-    assert str(found.verdict).startswith("On the test images, over 5 fresh seeds, cosine is ")
+    assert str(found.verdict).startswith(
+        "On the test images, at 5 fresh seeds as planned, cosine is "
+    )
     assert found.caution is None
     shares = found.estimates["untrained"].set_index("family")["untrained"]
     assert shares.to_dict() == {"cosine": 1, "constant": 0, "factor": 0}
@@ -64,16 +65,19 @@ def test_the_first_schedule_is_compared_with_each_other_one(tmp_path: Path) -> N
 def test_all_pairs_have_a_square_and_a_table(tmp_path: Path) -> None:
     study = planted(tmp_path, made(5, all_pairs=True))
     found = find(verdicts, study)
-    table = found.estimates["every_pair"]
+    table = found.estimates["comparison"].sort_values(["first", "family"], ascending=False)
     assert list(zip(table["first"], table["family"], strict=True)) == [
-        ("cosine", "constant"),
         ("cosine", "factor"),
+        ("cosine", "constant"),
         ("constant", "factor"),
     ]
-    assert [*found.printed] == ["every_pair", "untrained"]
+    assert [*found.printed] == ["pairs", "untrained"]
+    assert "first" in found.estimates["pairs"]
     assert [each.name for each in found.pictures] == ["every-pair"]
-    assert str(found.verdict).startswith("On the test images, over 5 seeds, ")
-    assert " of 3 pairs " in str(found.verdict)
+    assert str(found.verdict).startswith(
+        "On the test images, at 5 fresh seeds as planned, cosine is"
+    )
+    assert "adjusted for 3 pairs" in str(found.verdict)
 
 
 @pytest.mark.parametrize("all_pairs", [False, True])
@@ -137,36 +141,14 @@ def scores_of(means: list[float], seeds: int, noise: float, rng: np.random.Gener
     return Scores(frame, frame.isna(), {})
 
 
+def every_pair(scores: Scores) -> pd.DataFrame:
+    return compare_planned(scores, "a", DELTA, (), every=True)
+
+
 def test_planted_differences_are_found_and_signs_are_right() -> None:
     frame = every_pair(scores_of([0.80, 0.84, 0.84], 12, 0.001, np.random.default_rng(0)))
     verdict = frame.set_index(["first", "family"])["verdict"].to_dict()
     assert verdict == {("a", "b"): "worse", ("a", "c"): "worse", ("b", "c"): "equivalent"}
-
-
-def test_it_is_one_holm_correction_over_all_pairs() -> None:
-    scores = scores_of([0.84, 0.842, 0.845, 0.85], 8, 0.004, np.random.default_rng(3))
-    frame = every_pair(scores)
-    single = [
-        compare_pairs(scores.accuracy, first, [second])["p"].iloc[0]
-        for first, second in zip(frame["first"], frame["family"], strict=True)
-    ]
-    expected = holm(single)
-    np.testing.assert_allclose(frame["adjusted_p"], expected.adjusted)
-    np.testing.assert_allclose(frame["level"], expected.levels)
-    excludes = (frame["adjusted_accuracy_low"] > 0) | (frame["adjusted_accuracy_high"] < 0)
-    assert (excludes == (frame["adjusted_p"] < 0.05)).all()
-    assert 0 < excludes.sum() < len(frame)
-
-
-def test_with_two_configurations_it_is_the_plain_comparison() -> None:
-    scores = scores_of([0.84, 0.85], 6, 0.004, np.random.default_rng(1))
-    [row] = every_pair(scores).to_dict("records")
-    [plain] = compare_pairs(scores.accuracy, "a", ["b"]).to_dict("records")
-    for mine, known in (
-        *(("verdict", "verdict"), ("adjusted_accuracy_low", "adjusted_low")),
-        *(("equivalence_accuracy_high", "equivalence_high"), ("difference_accuracy", "mean")),
-    ):
-        assert row[mine] == plain[known]
 
 
 def test_equal_configurations_are_seldom_called_different() -> None:
