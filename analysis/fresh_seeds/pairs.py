@@ -69,13 +69,6 @@ _JUDGED = (
 )
 COLUMNS = (FIRST, *_JUDGED, *_FURTHER, *_LOOKS, RUNS, TEST_RUNS)
 """Of `table`: with the runs of the stage that judged, and what only a test in looks has."""
-LOOKS_CAPTION = (
-    "Where the test was planned in looks, a pair is judged at each look until it is resolved; it "
-    "then stops, and keeps the numbers of that look. The 95 % intervals are repeated ones, which "
-    "hold at all looks together. Where judging is over, the median-unbiased difference is too high "
-    "as often as too low, which the mean at stopping is not. Exploratory: over all seeds, "
-    "also those after the last planned look, which decide nothing."
-)
 UNTRAINED = Table(
     "Runs that stalled or diverged, of those with a result: their share with Wilson's 95 % "
     "interval. Scores are compared over the seeds on which both of a pair trained.",

@@ -59,7 +59,7 @@ ABOUT = About(
             "and, where test images were read, new images; the interval after Holm's correction "
             "over these pairs, which decides better and worse; share of seeds on which it wins "
             "(Wilson), and of all seeds with untrained runs ranked last; the verdict on it; the "
-            "order of size of the seeds that would resolve it. " + pairs.LOOKS_CAPTION,
+            "order of size of the seeds that would resolve it.",
             pairs.COLUMNS,
         ),
         "untrained": pairs.UNTRAINED,

@@ -23,7 +23,7 @@ ABOUT = on_fresh_seeds(
             "and, where test images were read, new images; the interval after Holm's correction "
             "over these pairs, which decides better and worse; share of seeds on which cosine wins "
             "(Wilson), and of all seeds with untrained runs ranked last; the verdict on cosine; "
-            "the order of size of the seeds that would resolve it. " + pairs.LOOKS_CAPTION,
+            "the order of size of the seeds that would resolve it.",
             pairs.COLUMNS,
         ),
         "untrained": pairs.UNTRAINED,
