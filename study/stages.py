@@ -352,7 +352,6 @@ def _stage(
         "replicates": None,
         "bank": False,
         "tries": (),
-        "plan": None,
     }
     return StudySpec.model_validate(values | changes)
 

@@ -126,6 +126,7 @@ def compare_pairs(
     images = None if correct is None else image_differences(values, correct, names, pairs)
     trained = None if images is None else [trained_rows(each) for each in images]
     found = paired_columns(values, failed, trained, delta, level, within)
+    del found["equivalence_level"]  # which only planned looks need
     return pd.DataFrame({"first": first, "second": list(others), **found})
 
 

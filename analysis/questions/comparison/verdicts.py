@@ -25,7 +25,8 @@ ABOUT = About(
             "for new seeds and new images; the interval after Holm's correction over these pairs, "
             "which decides better and worse; share of seeds on which the first of the two wins "
             "(Wilson), and of all seeds with untrained runs ranked last; the verdict on the first "
-            f"of the two. {pairs.LOOKS_CAPTION}",
+            "of the two. All rest on the seeds that were planned; exploratory: over all seeds, "
+            "also those that were added later, which decide nothing.",
             pairs.COLUMNS,
         ),
         "untrained": pairs.UNTRAINED,

@@ -95,9 +95,9 @@ def lost(tmp_path: Path) -> Study:
 
 def test_a_diverged_test_run_is_untrained_and_a_failed_one_is_missing(lost: Study) -> None:
     scores = stages.on_test(lost, "last")
-    assert scores.accuracy.index.tolist() == [0, 2, 3]
-    assert scores.accuracy["constant"].isna().tolist() == [True, False, False]
-    assert scores.untrained["constant"].tolist() == [True, False, False]
+    assert scores.accuracy.index.tolist() == [0, 1, 2, 3]
+    assert scores.accuracy["constant"].isna().tolist() == [True, True, False, False]
+    assert scores.untrained["constant"].tolist() == [True, False, False, False]
     row = find(test_accuracy, lost).estimates["accuracies"].iloc[0]
     assert row["n"] == 2
     assert row["accuracy"] == pytest.approx(scores.accuracy["constant"].mean())

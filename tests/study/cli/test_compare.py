@@ -153,7 +153,7 @@ def test_it_trains_and_answers_and_all_commands_know_it(lrstudy: Command) -> Non
     done = lrstudy("compare", *PAIR, *learns, "--seeds", "4")
     assert done.status == 0, done.err
     verdict, wrote = done.out.splitlines()[-2:]
-    assert verdict.startswith("On the test images, over 4 fresh seeds, cosine is ")
+    assert verdict.startswith("On the test images, at 4 fresh seeds as planned, cosine is ")
     assert wrote == "wrote reports/compare/report.html"
     assert Path("reports/compare/report.html").is_file()
     text = Path("reports/compare/report.html").read_text()
@@ -200,9 +200,9 @@ def test_more_seeds_are_added_by_either_command(lrstudy: Command) -> None:
     assert lrstudy("compare", *PAIR, *SMALL).status == 0  # as many as there are
     assert stored().seeds == 6
     fewer = lrstudy("compare", *PAIR, *SMALL, "--seeds", "3")
-    assert (fewer.status, "the study has 6 seeds; 3 are fewer" in fewer.err) == (2, True)
+    assert (fewer.status, "the study has 6 seeds; a total of 3 is fewer" in fewer.err) == (2, True)
     fewer = lrstudy("resume", "compare", "--seeds", "3")
-    assert_one_line(fewer, 2, "the study has 6 seeds; 3 are fewer")
+    assert_one_line(fewer, 2, "the study has 6 seeds; a total of 3 is fewer")
     both = lrstudy("resume", "compare", "--seeds", "9", "--trials", "18")
     assert_one_line(both, 2, "--trials and --seeds both say how large the study is: give one")
 

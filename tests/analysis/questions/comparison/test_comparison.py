@@ -74,9 +74,7 @@ def test_all_pairs_have_a_square_and_a_table(tmp_path: Path) -> None:
     assert [*found.printed] == ["pairs", "untrained"]
     assert "first" in found.estimates["pairs"]
     assert [each.name for each in found.pictures] == ["every-pair"]
-    assert str(found.verdict).startswith(
-        "On the test images, at 5 fresh seeds as planned, cosine is"
-    )
+    assert str(found.verdict).startswith("On the test images, at 5 fresh seeds as planned, ")
     assert "adjusted for 3 pairs" in str(found.verdict)
 
 
