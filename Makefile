@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 STUDY ?= quick
 QUESTIONS := fixed_rate polynomial cosine warmup langevin
-SEEDS ?= 5
+BUDGET ?= 15m
 SEED ?= 1
 
 .DEFAULT_GOAL := help
@@ -14,23 +14,20 @@ SEED ?= 1
 help: ## list these targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
 
-study: data ## answer one small question: search, confirm with new seeds, test, report
-	@if $(BIN)/lrstudy status $(STUDY) >/dev/null 2>&1; then $(BIN)/lrstudy resume $(STUDY); \
-	else $(BIN)/lrstudy run fixed_rate --preset quick --trials 8 --epochs 3 --study $(STUDY); fi
-	@$(BIN)/lrstudy confirm $(STUDY) --top 1 --seeds 5
-	@$(BIN)/lrstudy report $(STUDY)
+# A fixed plan, so that a slower machine trains the same runs.
+PLAN := {"budget": 240, "trials": 16, "top": 1, "seeds": 4, "looks": [5, 10]}
+study: data ## answer one small question: does cosine beat a constant rate? Search, confirm, test, report
+	@$(BIN)/lrstudy answer cosine --study $(STUDY) --set schedule=cosine,constant --plan '$(PLAN)'
 	@echo "open reports/$(STUDY)/report.html in a browser; next: $(BIN)/lrstudy --help"
 
-# A search of every question, its best on fresh seeds, one report. Interrupted, it goes on.
+# Interrupted, it goes on: a study that is there has its plan, and needs no budget.
 answers: export LRSTUDY_STORAGE = sqlite:///answers.db
 answers: data ## answer questions 1 to 5, in less than one and a half hours on two CPU cores
 	@for question in $(QUESTIONS); do \
-	  case $$question in \
-	    fixed_rate) trials=24 ;; polynomial) trials=32 ;; cosine) trials="96 --bank" ;; langevin) trials="20 --epochs 6" ;; *) trials=36 ;; \
-	  esac; \
-	  if $(BIN)/lrstudy status $$question >/dev/null 2>&1; then $(BIN)/lrstudy resume $$question; \
-	  else $(BIN)/lrstudy run $$question --preset quick --trials $$trials; fi && \
-	  $(BIN)/lrstudy confirm $$question --seeds $(SEEDS) || exit; \
+	  if $(BIN)/lrstudy status $$question >/dev/null 2>&1; then $(BIN)/lrstudy answer $$question; \
+	  else case $$question in \
+	    langevin) $(BIN)/lrstudy answer $$question --budget $(BUDGET) --epochs 6 ;; \
+	    *) $(BIN)/lrstudy answer $$question --budget $(BUDGET) ;; esac; fi || exit; \
 	  [ $$question != langevin ] || for problem in gaussian mixture; do \
 	    $(BIN)/lrstudy sample $$problem --into langevin || exit; \
 	  done; \
