@@ -50,6 +50,23 @@ def _said(frame: pd.DataFrame) -> str:
     return "; ".join(groups)
 
 
+def briefly(frame: pd.DataFrame) -> str:
+    """What the pairs of one schedule decide, by names alone; empty before the first look.
+
+    >>> pairs = {"first": "cosine", "family": ["factor", "constant"], "look": 1, "delta": 0.003}
+    >>> briefly(pd.DataFrame(pairs | {"verdict": ["unresolved", "better"]}))
+    'cosine is better than constant; unresolved against factor'
+    """
+    if frame.empty or not frame["look"].any():
+        return ""
+    groups = [
+        lead.format(points(float(rows["delta"].iloc[0]))) + listed([*map(spoken, rows["family"])])
+        for verdict, lead in _LEADS.items()
+        if len(rows := frame[frame["verdict"] == verdict])
+    ]
+    return f"{spoken(frame['first'].iloc[0])} is {'; '.join(groups)}"
+
+
 def _looks(frame: pd.DataFrame) -> int | None:
     """How many looks were planned, None without any."""
     return int(frame["looks"].iloc[0]) if "looks" in frame else None

@@ -132,7 +132,18 @@ class Answer:
         return open_arms(load_study(self.url, self.name))
 
     def _so_far(self, stage: str) -> list[str]:
-        return [f"so far: {line}" for line in self._verdicts()] if stage == "test" else []
+        """Which pairs of a test in looks are decided, in one line; none before the first look."""
+        from analysis.fresh_seeds.looks import reference
+        from analysis.fresh_seeds.pair_words import briefly
+        from analysis.fresh_seeds.pairs import pairs
+        from analysis.study import load_study
+
+        study = load_study(self.url, self.name)
+        first = reference(study) if stage == "test" and len(self.plan.looks) > 1 else None
+        if study.test is None or first is None:
+            return []
+        line = briefly(pairs(study, first))
+        return [f"so far: {line}"] if line else []
 
     def _verdicts(self) -> list[str]:
         """What the fresh seeds say so far, in one line; none before they say anything."""
