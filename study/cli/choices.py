@@ -39,11 +39,13 @@ class Choices:
     space: name of a search space, or file of a study's definition.
     """
 
-    space: str
+    space: str = ""
     preset: Annotated[
         Literal["quick", "standard"] | None,
         typer.Option(
-            "--preset", help="Size of the study: trials, epochs, images; default: standard."
+            "--preset",
+            help="Trials, epochs, images and recipe; default: standard, of answer and compare "
+            "quick.",
         ),
     ] = None
     trials: Annotated[int | None, typer.Option("--trials", min=1, help="Number of trials.")] = None
@@ -54,11 +56,14 @@ class Choices:
         int | None, typer.Option("--train-size", min=1, help="Training images of each trial.")
     ] = None
     sampler: Annotated[
-        str | None, one_of("--sampler", SAMPLERS, "What draws the trials; default: tpe.")
+        str | None,
+        one_of("--sampler", SAMPLERS, "What draws the trials; default: tpe, of answer qmc."),
     ] = None
     pruner: Annotated[
         str | None,
-        one_of("--pruner", PRUNERS, "What stops bad trials early; default: percentile."),
+        one_of(
+            "--pruner", PRUNERS, "What stops bad trials early; default: percentile, of answer none."
+        ),
     ] = None
     seed: Annotated[
         int | None, typer.Option("--seed", min=0, help="Seed of sampling and training; default: 0.")
@@ -110,7 +115,7 @@ class Choices:
         return self.kernel in (None, "auto") and not self.space.endswith(SUFFIX)
 
 
-NO_CHOICES = Choices("")
+NO_CHOICES = Choices()
 """Stands in a command's signature where `with_choices` puts the options."""
 
 

@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from search_spaces.spaces import GIVEN
-from study.cli.choices import Choices, make_spec
+from study.cli.choices import NO_CHOICES, Choices, make_spec, with_choices
 from study.cli.completion import complete_plot
 from study.cli.crew import USUAL_CREW, Crew, with_crew
 from study.cli.foresee import foresee
+from study.cli.later_stages import carry_out, say_exploratory
 from study.cli.launching import (
     check,
     checkpoint_directory,
-    launch,
     prepare,
     report_failures,
-    stop,
-    why_left,
     with_best_kernel,
 )
 from study.cli.on_ray import check_ray
 from study.cli.options import (
     DEFAULT_STORAGE,
-    AskedRecipe,
     DryRun,
     DryRunAsJson,
     Failure,
@@ -46,11 +44,13 @@ from study.stages import comparison_spec
 from study.storage.hints import command, with_command
 
 NAME, SEEDS = "compare", 10
+_OF_A_SEARCH = ("space", "trials", "sampler", "pruner", "bank", "bounds", "schedules", "tries")
 # What another run of the command may say otherwise of the same study.
 _GROWS = {"trials", "looks", "rounds", "kernel"}
 
 
 @with_crew()
+@with_choices(*_OF_A_SEARCH)
 def compare(
     specs: Annotated[
         list[str],
@@ -76,31 +76,8 @@ def compare(
             "--all-pairs", help="Compare every two, corrected for all, not the first with each."
         ),
     ] = False,
-    epochs: Annotated[
-        int | None, typer.Option("--epochs", min=1, help="Epochs of each run.")
-    ] = None,
-    train_size: Annotated[
-        int | None, typer.Option("--train-size", min=1, help="Training images of each run.")
-    ] = None,
+    choices: Choices = NO_CHOICES,
     crew: Crew = USUAL_CREW,
-    preset: Annotated[
-        Literal["quick", "standard"],
-        typer.Option("--preset", help="Epochs, images and recipe."),
-    ] = "quick",
-    recipe: AskedRecipe = None,
-    fixed: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", metavar="NAME=VALUE", help="Momentum, batch_size, ...; may be repeated."
-        ),
-    ] = None,
-    seed: Annotated[
-        int | None, typer.Option("--seed", min=0, help="Which seeds are trained; default: 0.")
-    ] = None,
-    kernel: Annotated[
-        Literal["auto", "torch", "numba"] | None,
-        typer.Option("--kernel", help="What computes LeNet's convolutions; default: auto."),
-    ] = None,
     timeout: Timeout = None,
     dry_run: DryRun = False,
     storage: Storage = DEFAULT_STORAGE,
@@ -117,21 +94,8 @@ def compare(
     Example: lrstudy compare constant:base_lr=0.02 cosine:base_lr=0.03,final_lr=0.001 --seeds 10
     """
     check_json(as_json, dry_run)
-    choices = Choices(
-        space=GIVEN,
-        preset=preset,
-        trials=None,
-        epochs=epochs,
-        train_size=train_size,
-        sampler=None,
-        pruner=None,
-        seed=seed,
-        bank=False,
-        fixed=fixed,
-        schedules=specs,
-        kernel=kernel,
-        recipe=recipe,
-    )
+    preset = choices.preset or "quick"
+    choices = replace(choices, space=GIVEN, preset=preset, schedules=specs)
     with wrong_use():
         check_new_name(study)
         spec = comparison_spec(make_spec(choices), seeds or SEEDS, all_pairs=all_pairs)
@@ -147,12 +111,11 @@ def compare(
     spec, left = _made(storage, study, spec, choices, seeds)
     ahead.warn()
     say(short_of)
+    say_exploratory(spec)
     if left:
         prepare(storage, crew)
-        left, ending = launch(storage, study, spec, places, crew, timeout)
-        if left:
-            going_on = command(storage, "resume", study, *crew.options())
-            stop(left, why_left(storage, study, ending), going_on)
+        going_on = command(storage, "resume", study, *crew.options())
+        carry_out(storage, study, spec, places, crew, timeout, going_on)
     _answer(storage, study, spec)
 
 
