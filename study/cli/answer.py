@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from search_spaces.spaces import SPACES
 from study.cli.answering import Answer
 from study.cli.choices import NO_CHOICES, Choices, define, with_choices
 from study.cli.completion import complete_space
@@ -40,6 +41,7 @@ from study.durations import duration
 from study.plan import Plan
 from study.spec import StudySpec
 from study.storage.hints import command
+from study.study_file import SUFFIX
 
 
 @with_crew()
@@ -49,7 +51,7 @@ def answer(
         str,
         typer.Argument(
             metavar="QUESTION",
-            help="A search space, one of `lrstudy spaces`.",
+            help="A search space, one of `lrstudy spaces`, or a file that `run --save` wrote.",
             autocompletion=complete_space,
         ),
     ],
@@ -103,6 +105,8 @@ def answer(
     with wrong_use():
         asked = _with_defaults(choices)
         name, spec = define(asked, study)
+        if spec.designed:
+            raise ValueError(f"{space} is a fixed design: `lrstudy run {space}` trains all of it")
     stored = _stored(storage, name, spec, choices, budget, plan)
     spec = stored or spec
     places = check(spec, crew)
@@ -126,7 +130,11 @@ def answer(
 
 def _with_defaults(choices: Choices) -> Choices:
     """A quick study, of which every trial is decided by its slot: it is the same study with any
-    number of workers, and however often it was interrupted."""
+    number of workers, and however often it was interrupted. A file has decided, and so has a fixed
+    design."""
+    known = SPACES.get(choices.space)
+    if choices.space.endswith(SUFFIX) or (known is not None and known.DESIGNED):
+        return choices
     return replace(
         choices,
         preset=choices.preset or "quick",

@@ -8,6 +8,7 @@ import typer
 
 from search_spaces.words.phrases import count
 from study.cli.crew import USUAL_CREW, Crew, with_crew
+from study.cli.later_stages import say_exploratory
 from study.cli.launching import check, launch, prepare, report_failures, say_how_to_go_on
 from study.cli.on_ray import check_ray
 from study.cli.options import (
@@ -59,6 +60,7 @@ def resume(
             )
             return
         places = check(spec, crew)
+        say_exploratory(spec)
         prepare(storage, crew)
         set_spec(found, name, spec)
         set_stopping(found, name, False)

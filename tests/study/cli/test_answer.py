@@ -187,6 +187,20 @@ def test_a_search_without_a_plan_is_no_answer(lrstudy: Command) -> None:
     assert "study 'cosine' exists already, without a plan" in refused.err
 
 
+def test_a_fixed_design_has_no_answer(lrstudy: Command) -> None:
+    refused = lrstudy("answer", "chapter", "--budget", "9m", "--storage", URL)
+    assert (refused.status, refused.out) == (2, "")
+    assert "chapter is a fixed design: `lrstudy run chapter` trains all of it" in refused.err
+
+
+def test_a_file_defines_what_is_asked(lrstudy: Command) -> None:
+    saved = lrstudy("run", "cosine", *FAMILIES, *SIZE, "--save", "it.toml", "--dry-run")
+    assert saved.status == 0
+    planned = ("--plan", PLAN.model_dump_json(), "--dry-run", "--json")
+    told = lrstudy("answer", "it.toml", *planned, "--storage", URL)
+    assert Plan.model_validate_json(told.out) == PLAN
+
+
 def test_status_shows_the_plan(lrstudy: Command) -> None:
     answer(lrstudy)
     shown = lrstudy("status", "cosine", "--storage", URL).out
