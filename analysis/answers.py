@@ -26,6 +26,7 @@ from analysis.questions.warmup import search as warmup
 from analysis.section import Estimates, Section
 from analysis.sections import (
     by_rate,
+    exploratory,
     gap,
     generalization,
     importance,
@@ -73,7 +74,8 @@ def answers_of(study: Study) -> Sequence[Section]:
     searched, fresh = ANSWERS.get(study.spec.space, Answer(any_space))
     if study.confirm is None:
         return (searched,)
-    return (fresh or fresh_any_space, test_accuracy, gap, searched)
+    added = (exploratory,) if exploratory.has_any(study) else ()
+    return (fresh or fresh_any_space, test_accuracy, gap, *added, searched)
 
 
 def sections_of(study: Study) -> Sequence[Section]:

@@ -32,12 +32,13 @@ def confirm_runs(study: Study) -> pd.DataFrame:
     arm's role, origin (the search's trial, <NA> for a grid run), images (training images) and
     ladder (whether it ran on a smaller problem than the search).
 
-    Failed ones are left out. Empty where nothing was confirmed yet.
+    Failed ones are left out, and so are seeds beyond those that were planned, which decide nothing
+    (`sections.exploratory` has them). Empty where nothing was confirmed yet.
     """
     stage = study.confirm
     if stage is None:
         return study.trials.iloc[:0].assign(role="", origin=np.nan, images=np.nan, ladder=False)
-    ended = stage.ended(RESULTS)
+    ended = as_planned(stage)
     arms = [stage.spec.arms[int(index)] for index in ended["arm"]]
     full = stage.spec.budget
     return ended.assign(
@@ -46,6 +47,12 @@ def confirm_runs(study: Study) -> pd.DataFrame:
         images=[float((arm.budget or full).train_size or np.nan) for arm in arms],
         ladder=[arm.budget is not None for arm in arms],
     )
+
+
+def as_planned(stage: Study) -> pd.DataFrame:
+    """The runs of a later stage with a result, of the seeds that it was planned with."""
+    ended, looks = stage.ended(RESULTS), stage.spec.looks
+    return ended[ended["replicate"] < looks[-1]] if looks else ended
 
 
 def chosen_runs(study: Study) -> pd.DataFrame:
@@ -127,7 +134,7 @@ def compared_runs(study: Study) -> pd.DataFrame:
     if study.test is None or study.confirm is None:
         return study.trials.iloc[:0].assign(value=np.nan)
     places = compared_places(study.test.spec, study.confirm.spec)
-    ended = study.test.ended(RESULTS)
+    ended = as_planned(study.test)
     values = ended["arm"].map({place: value for value, place in places.items()})
     return ended.assign(value=values.astype(float)).dropna(subset=["value"])
 

@@ -67,8 +67,10 @@ _JUDGED = (
     *(bounded("worst_rank", PERCENT, "wins with untrained runs last")),
     Column("verdict"),
 )
-COLUMNS = (FIRST, *_JUDGED, *_FURTHER, *_LOOKS, RUNS, TEST_RUNS)
+COLUMNS = (*_JUDGED, *_FURTHER, *_LOOKS, RUNS, TEST_RUNS)
 """Of `table`: with the runs of the stage that judged, and what only a test in looks has."""
+PLANNED_COLUMNS = (FIRST, *_JUDGED, *_LOOKS, TEST_RUNS)
+"""The same where the test is planned in looks, of one schedule or of every two."""
 UNTRAINED = Table(
     "Runs that stalled or diverged, of those with a result: their share with Wilson's 95 % "
     "interval. Scores are compared over the seeds on which both of a pair trained.",

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from analysis.answers import ANSWERS, answers_of, sections_of
 from analysis.questions.langevin import confirmed as langevin
 from analysis.questions.langevin import known_posteriors
-from analysis.study import load_study
+from analysis.study import Study, load_study
 from analysis.table import Table, bounded, interval, names_of
+from tests.analysis.questions.comparison.test_comparison import made, planted
+from tests.analysis.questions.warmup.test_tested import plant
 from tests.golden import golden
 
 # Estimates of what `lrstudy sample` leaves in a study, which no planted one has.
@@ -34,6 +37,11 @@ def estimated(tmp_path_factory: pytest.TempPathFactory) -> Estimated:
     ]
     untested = [replace(studies[name], test=None) for name in ("cosine", "langevin")]
     asked += [(study, answers_of(study)[0]) for study in untested]
+    grown = [_grown(studies[name]) for name in ("fixed_rate", "cosine", "langevin")]
+    given = [_compared(tmp_path_factory.mktemp("given"), all_pairs=each) for each in (False, True)]
+    lengths = plant(tmp_path_factory.mktemp("lengths") / "planted.db", lambda length: 0.0)
+    asked.append((lengths, answers_of(lengths)[0]))
+    asked += [(study, each) for study in [*grown, *given] for each in answers_of(study)]
     found = []
     for study, section in asked:
         frames = section.estimate(study)
@@ -42,6 +50,25 @@ def estimated(tmp_path_factory: pytest.TempPathFactory) -> Estimated:
                 columns = [str(each) for each in frames[name].columns]
                 found.append((section.ABOUT.title, name, table, columns))
     return found
+
+
+def _grown(study: Study) -> Study:
+    """The study as if its later stages had been planned with one seed less than they have."""
+
+    def planned(stage: Study | None) -> Study | None:
+        if stage is None:
+            return None
+        looks = (stage.spec.seeds - 1,)
+        return replace(stage, spec=stage.spec.model_copy(update={"looks": looks}))
+
+    return replace(study, confirm=planned(study.confirm), test=planned(study.test))
+
+
+def _compared(folder: Path, *, all_pairs: bool) -> Study:
+    """A comparison of given schedules, with a seed beyond its plan."""
+    study = planted(folder, made(6, all_pairs=all_pairs))
+    spec = study.spec.model_copy(update={"looks": (5,)})
+    return replace(study, spec=spec, test=replace(study, spec=spec))
 
 
 @pytest.mark.integration

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from analysis.section import Estimates
 from analysis.sections import test_accuracy
-from analysis.sections.test_accuracy import conclude, draw, estimate
+from analysis.sections.test_accuracy import conclude, draw
+from analysis.study import Study
 from analysis.table import ORIGIN, Table
 
 __all__ = ["ABOUT", "conclude", "draw", "estimate"]
@@ -24,3 +26,9 @@ ABOUT = replace(
         )
     },
 )
+
+
+def estimate(study: Study) -> Estimates:
+    """`test_accuracy.estimate` without the search's trials, of which there are none."""
+    found = test_accuracy.estimate(study)
+    return found | {"winners": found["winners"].drop(columns=ORIGIN.name)}

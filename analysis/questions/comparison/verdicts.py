@@ -27,7 +27,7 @@ ABOUT = About(
             "(Wilson), and of all seeds with untrained runs ranked last; the verdict on the first "
             "of the two. All rest on the seeds that were planned; exploratory: over all seeds, "
             "also those that were added later, which decide nothing.",
-            pairs.COLUMNS,
+            pairs.PLANNED_COLUMNS,
         ),
         "untrained": pairs.UNTRAINED,
     },
