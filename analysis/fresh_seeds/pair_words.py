@@ -51,13 +51,14 @@ def _said(frame: pd.DataFrame) -> str:
 
 
 def briefly(frame: pd.DataFrame) -> str:
-    """What the pairs of one schedule decide, by names alone; empty before the first look.
+    """What the pairs of one schedule decide in planned looks, by names alone; empty before the
+    first look.
 
     >>> pairs = {"first": "cosine", "family": ["factor", "constant"], "look": 1, "delta": 0.003}
     >>> briefly(pd.DataFrame(pairs | {"verdict": ["unresolved", "better"]}))
     'cosine is better than constant; unresolved against factor'
     """
-    if frame.empty or not frame["look"].any():
+    if "look" not in frame or not frame["look"].any():
         return ""
     groups = [
         lead.format(points(float(rows["delta"].iloc[0]))) + listed([*map(spoken, rows["family"])])

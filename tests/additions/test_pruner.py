@@ -13,7 +13,7 @@ from optuna.pruners import BasePruner, ThresholdPruner
 from analysis.sections import pruning_audit
 from analysis.study import load_study
 from search_spaces.config import Budget
-from study.cli import run
+from study.cli.options import one_of
 from study.trials.pruners import PRUNERS, make_pruner, pruner
 from tests.analysis.conftest import Plant, make_spec
 from tests.study.conftest import Command
@@ -43,7 +43,7 @@ def test_a_study_has_it() -> None:
 
 
 def test_the_command_line_takes_and_explains_it(lrstudy: Command) -> None:
-    shown = run.one_of("--pruner", PRUNERS, "")
+    shown = one_of("--pruner", PRUNERS, "")
     assert shown.metavar == "[none|median|percentile|asha|hyperband|floor]"
     assert "floor: stops what has not half of the images right" in shown.help
     refused = lrstudy("run", "cosine", "--pruner", "flor").err

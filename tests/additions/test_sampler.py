@@ -12,7 +12,7 @@ import pytest
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import TrialState
 
-from study.cli import run
+from study.cli.options import one_of
 from study.spec import StudySpec
 from study.trials.objective import suggest_config
 from study.trials.sampler import SAMPLERS, sampler, slot_seed
@@ -53,7 +53,7 @@ def test_a_study_draws_with_it(make_study: MakeStudy) -> None:
 
 
 def test_the_command_line_takes_and_explains_it(lrstudy: Command) -> None:
-    shown: Any = run.one_of("--sampler", SAMPLERS, "")
+    shown: Any = one_of("--sampler", SAMPLERS, "")
     assert shown.metavar == "[tpe|random|qmc|plain]"
     assert "plain: Optuna's own random draws" in shown.help
     refused = lrstudy("run", "cosine", "--sampler", "plan").err

@@ -69,7 +69,7 @@ def test_an_unfinished_stage_is_still_said(tmp_path: Path) -> None:
     report = planned(tmp_path / "planned.db", "cosine", upto=11)
     assert report.answer.caution is not None
     assert report.answer.caution.reason == "Not finished: 37 of 48 trials are left."
-    assert "resume cosine" in report.answer.caution.command
+    assert "lrstudy answer cosine" in report.answer.caution.command
 
 
 @pytest.mark.usefixtures("unrendered")

@@ -25,6 +25,7 @@ from tests.study.old_optuna import plant, revisions, write
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("tiny", "dashboard")]
 
+WHOLE = ("--preset", "standard", "--epochs", "1", "--train-size", "20")
 SIZE = ("--epochs", "1", "--train-size", "20", "--workers", "0")
 VIEWS = (
     ("status", "NAME"),
@@ -48,7 +49,10 @@ WORK = (
     ("confirm", "NAME"),
     ("sample", "gaussian", "--into", "NAME"),
     ("run", "cosine", "--study", "NAME", *SIZE),
+    ("answer", "cosine", "--study", "NAME", "--budget", "90m", *WHOLE),
+    ("compare", "constant:base_lr=0.1", "constant:base_lr=0.2", "--study", "NAME", *WHOLE),
 )
+MAKERS = ("run", "answer", "compare")  # of a study, and of a database for it
 Files = dict[str, bytes]
 
 
@@ -204,13 +208,13 @@ def missing(folder: Path) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize("made", [empty, missing])
-def test_what_is_not_there_yet_is_made_by_a_run_alone(
+def test_what_is_not_there_yet_is_made_by_a_new_study_alone(
     lrstudy: Command, folder: Path, made: Callable[[Path], tuple[str, str]]
 ) -> None:
     url, message = made(folder)
     before = content(folder)
-    *others, run = (*VIEWS, *WORK)
-    for command in others:
+    run = next(each for each in WORK if each[0] == "run")
+    for command in (each for each in (*VIEWS, *WORK) if each[0] not in MAKERS):
         outcome = lrstudy(*words(command, "it", url))
         assert (outcome.status, said(outcome)) == (1, message), command
         assert content(folder) == before

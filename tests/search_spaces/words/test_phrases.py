@@ -46,12 +46,14 @@ def test_no_sentence_of_the_product_makes_its_own_plural() -> None:
     several = (
         "SAME_FAILURES",
         "NEEDS",
-        "_IMAGES[",
+        "IMAGES[",
         "images}",
         "len(counts)",
         "len(scores)",
         "len(values)",
         "{FEWEST}",
+        "rounded(more)",  # of a new study, which takes several
+        "{name} runs",  # of a stage
         "images:,}",  # of a written model, as many as the budget has
         "about.stage",
         "steps_per_epoch:,}",
