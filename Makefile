@@ -15,7 +15,7 @@ help: ## list these targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
 
 # A fixed plan, so that a slower machine trains the same runs.
-PLAN := {"budget": 240, "trials": 16, "top": 1, "seeds": 4, "looks": [5, 10]}
+PLAN := {"budget": 240, "trials": 12, "top": 1, "seeds": 4, "looks": [5, 10]}
 study: data ## answer one small question: does cosine beat a constant rate? Search, confirm, test, report
 	@$(BIN)/lrstudy answer cosine --study $(STUDY) --set schedule=cosine,constant --plan '$(PLAN)'
 	@echo "open reports/$(STUDY)/report.html in a browser; next: $(BIN)/lrstudy --help"
