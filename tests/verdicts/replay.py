@@ -80,7 +80,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.verdicts.replay", description=__doc__)
     parser.add_argument("--replays", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--looks", type=int, nargs="+", default=[12, 25, 50])
+    parser.add_argument("--looks", type=int, nargs="+", default=[6, 12, 25])
     asked = parser.parse_args()
     looks, half = tuple(asked.looks), asked.replays // 2
     with ProcessPoolExecutor(2) as pool:
