@@ -9,9 +9,15 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 MOST_LOOKS = 3
 FEWEST_JUDGED = 4
-"""Seeds that a verdict needs at least (`analysis.estimators.skew`)."""
+"""Seeds that a verdict needs at least: `analysis.estimators.skew` says why."""
 FEWEST_AT_A_LOOK = 5
 """Seeds below which no planned look judges: fewer show too little of how seeds differ."""
+
+
+def _not_too_few(looks: tuple[int, ...]) -> tuple[int, ...]:
+    if not looks or looks[0] < FEWEST_AT_A_LOOK:
+        raise ValueError(f"the first look is at {FEWEST_AT_A_LOOK} seeds or more, not at {looks}")
+    return looks
 
 
 def _rising(looks: tuple[int, ...]) -> tuple[int, ...]:
@@ -42,5 +48,5 @@ class Plan(BaseModel):
     trials: Annotated[int, Field(ge=1)]
     top: Annotated[int, Field(ge=1)]
     seeds: Annotated[int, Field(ge=1)]
-    looks: Looks
+    looks: Annotated[Looks, AfterValidator(_not_too_few)]
     expected: dict[str, float] = Field(default_factory=dict)

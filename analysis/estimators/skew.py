@@ -19,10 +19,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
+from study.plan import FEWEST_JUDGED
+
 CAUTION = 1.2
 """On normal data the interval of five values is then 1.19 times as long as Student's, that of ten
 1.08 times; the bench of distributions shows what it buys."""
-FEWEST = 4
+FEWEST = FEWEST_JUDGED
 """With fewer values neither their spread nor their skewness is known well enough."""
 _FLAT = 1e-24  # a variance below is that of rounding
 

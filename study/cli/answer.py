@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +11,7 @@ import typer
 
 from search_spaces.spaces import SPACES
 from study.cli.answering import Answer
-from study.cli.choices import NO_CHOICES, Choices, define, with_choices
+from study.cli.choices import NO_CHOICES, Choices, define, name_of, with_choices
 from study.cli.completion import complete_space
 from study.cli.crew import USUAL_CREW, Crew, with_crew
 from study.cli.foresee import foresee
@@ -103,20 +103,18 @@ def answer(
     check_json(as_json, dry_run)
     check_ray(storage, crew)
     with wrong_use():
-        asked = _with_defaults(choices)
-        name, spec = define(asked, study)
-        if spec.designed:
-            raise ValueError(f"{space} is a fixed design: `lrstudy run {space}` trains all of it")
-    stored = _stored(storage, name, spec, choices, budget, plan)
-    spec = stored or spec
+        stored = _stored(storage, study or name_of(space), choices, budget, plan)
+        name, spec = stored or _asked(choices, study)
     places = check(spec, crew)
-    if stored is None and asked.leaves_kernel_open:
-        spec = with_best_kernel(spec, places)
-    made = spec.plan or _plan(name, spec, budget, plan, places, crew)
+    made = spec.plan
+    if made is None:
+        if choices.leaves_kernel_open:
+            spec = with_best_kernel(spec, places)
+        made = _plan(name, spec, budget, plan, places, crew)
     if dry_run:
         say_plan(made, as_json=as_json)
         return
-    if stored is None:
+    if spec.plan is None:
         checkpoint_directory(storage, crew.checkpoints)
         with wrong_use():
             values = {"plan": made.model_dump(), "trials": made.trials}
@@ -126,6 +124,16 @@ def answer(
     prepare(storage, crew)
     Answer(storage, name, spec, made, places, crew).carry_out()
     write_page(storage, [name], out)
+
+
+def _asked(choices: Choices, study: str | None) -> tuple[str, StudySpec]:
+    """Name and search of a new answer. Raises ValueError where nothing is searched."""
+    name, spec = define(_with_defaults(choices), study)
+    if spec.designed:
+        raise ValueError(
+            f"{spec.space} is a fixed design: `lrstudy run {spec.space}` trains all of it"
+        )
+    return name, spec
 
 
 def _with_defaults(choices: Choices) -> Choices:
@@ -144,15 +152,11 @@ def _with_defaults(choices: Choices) -> Choices:
 
 
 def _stored(
-    url: str,
-    name: str,
-    spec: StudySpec,
-    choices: Choices,
-    budget: str | None,
-    plan: str | None,
-) -> StudySpec | None:
-    """The study that is being answered already; None where there is none of that name. Raises
-    Failure where it is another one, or is to be answered in another way."""
+    url: str, name: str, choices: Choices, budget: str | None, plan: str | None
+) -> tuple[str, StudySpec] | None:
+    """Name and search of the answer that is there already; None where there is none of that name.
+    Raises Failure where it is another study, or is to be answered in another way, and ValueError
+    where an option is wrong."""
     from study.storage.opening import is_filled
     from study.storage.studies import load_spec
 
@@ -169,22 +173,23 @@ def _stored(
             "trains its best again, and --study NAME makes another",
             2,
         )
-    given = any(getattr(choices, each.name) for each in fields(choices)[1:])
     free = {"trials", "plan", "kernel"}
-    if given and spec.model_dump(exclude=free) != stored.model_dump(exclude=free):
-        raise Failure(
-            f"study {name!r} exists already, with other options; without them it goes on, and "
-            "--study NAME makes another",
-            2,
-        )
-    other = budget is not None and seconds_of(budget) != stored.plan.budget
-    if other or (plan is not None and read_plan(plan) != stored.plan):
+    if choices.given or choices.space != stored.space:
+        _, asked = _asked(choices, name)
+        if asked.model_dump(exclude=free) != stored.model_dump(exclude=free):
+            raise Failure(
+                f"study {name!r} exists already, with other options; without them it goes on, and "
+                "--study NAME makes another",
+                2,
+            )
+    longer = budget is not None and seconds_of(budget) != stored.plan.budget
+    if longer or (plan is not None and read_plan(plan) != stored.plan):
         raise Failure(
             f"study {name!r} has a plan for {duration(stored.plan.budget)}, which stays; "
             "--study NAME makes another",
             2,
         )
-    return stored
+    return name, stored
 
 
 def _plan(

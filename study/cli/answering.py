@@ -26,8 +26,21 @@ from study.storage.hints import answer_command
 
 LATE = 1.2
 """A stage that took that many times what was planned is told."""
+SHORT = 60.0  # seconds
 HOPELESS = 0.02
 """A share of accuracy that seeds do not make up for: they differ by up to half of it."""
+
+
+def late(stage: str, took: float, planned: float) -> str | None:
+    """That a stage took much longer (seconds) than planned; None where it did not, or is so short
+    that it does not matter.
+
+    >>> late("search", 600.0, 300.0)
+    'search took 10 min, and 5 min were planned; nothing is cut'
+    """
+    if took <= max(LATE * planned, SHORT):
+        return None
+    return f"{stage} took {duration(took)}, and {duration(planned)} were planned; nothing is cut"
 
 
 class Answer:
@@ -65,14 +78,12 @@ class Answer:
         above = (f"plan: {plan_in_words(self.plan)}", f"now: {stage}{note}", *self._so_far(stage))
         carry_out(self.url, made, spec, self.places, self.crew, None, self.going_on, above)
         report_failures(self.url, made, spec)
-        took = time.monotonic() - begun
-        share = left / spec.trials * self._part(stage, spec)
-        if took > LATE * self.plan.expected.get(stage, took) * share and took > 60:
-            typer.echo(
-                f"lrstudy: {stage} took {duration(took)}, and "
-                f"{duration(self.plan.expected[stage] * share)} were planned; nothing is cut",
-                err=True,
-            )
+        took, whole = time.monotonic() - begun, self.plan.expected.get(stage)
+        if whole is None:  # a plan that a person wrote
+            return
+        planned = whole * self._part(stage, spec) * left / spec.trials
+        if (line := late(stage, took, planned)) is not None:
+            typer.echo(f"lrstudy: {line}", err=True)
 
     def _part(self, stage: str, spec: StudySpec) -> float:
         """The part of a stage's plan that the study of now has."""

@@ -110,6 +110,17 @@ class Choices:
     ] = None
 
     @property
+    def given(self) -> list[str]:
+        """The options that were given."""
+        values = {each.name: getattr(self, each.name) for each in fields(self)[1:]}
+        nothing = (None, False)
+        return [
+            name
+            for name, value in values.items()
+            if not any(value is each for each in nothing) and value not in ((), [])
+        ]
+
+    @property
     def leaves_kernel_open(self) -> bool:
         """Whether the devices decide which kernel the study has; a file has decided."""
         return self.kernel in (None, "auto") and not self.space.endswith(SUFFIX)
@@ -123,6 +134,11 @@ def with_choices(*without: str) -> Decorator:
     """Gives a command the options of Choices, but for some, in the place of its parameter
     ``choices``. The command declares the space itself."""
     return with_bundle("choices", Choices, *without)
+
+
+def name_of(space: str) -> str:
+    """The name that a study has where none is given: its space's, or its file's."""
+    return read_study(Path(space))[0] if space.endswith(SUFFIX) else space
 
 
 def define(choices: Choices, study: str | None) -> tuple[str, StudySpec]:
@@ -141,15 +157,13 @@ def define(choices: Choices, study: str | None) -> tuple[str, StudySpec]:
 
 def _check_alone(choices: Choices) -> None:
     """Raises ValueError where an option would change what a file defines."""
-    names = {"fixed": "set", "bounds": "range", "schedules": "schedule", "tries": "try"}
-    for each in fields(choices)[1:]:
-        value = getattr(choices, each.name)
-        if not (value is None or value is False or value in ((), [])):
-            option = names.get(each.name, each.name).replace("_", "-")
-            raise ValueError(
-                f"{choices.space} defines the study, and --{option} would change it: edit the "
-                "file, or a copy"
-            )
+    for name in choices.given:
+        option = {"fixed": "set", "bounds": "range", "schedules": "schedule", "tries": "try"}
+        word = option.get(name, name).replace("_", "-")
+        raise ValueError(
+            f"{choices.space} defines the study, and --{word} would change it: edit the file, or a "
+            "copy"
+        )
 
 
 def _check_design(space: str, sampler: str | None, pruner: str | None) -> None:

@@ -19,6 +19,7 @@ import pytest
 from analysis.reading.presence import running
 from study.plan import Plan
 from study.storage.studies import is_answered, load_spec, open_storage
+from study.storage.urls import StorageError
 from tests.chaos.faults import Scene, kill_the_launcher
 from tests.chaos.ledger import ledger
 
@@ -80,7 +81,7 @@ def kill_a_worker_of(answering: Scene, stage: str, dice: random.Random) -> None:
     """kill -9, once one trains a trial of that stage."""
     deadline = time.monotonic() + 300
     while time.monotonic() < deadline:
-        with suppress(Exception):  # the stage is not there yet
+        with suppress(StorageError, ProcessLookupError):  # not there yet, or not any more
             pids = [int(pid) for pid in running(answering.url, stage)["pid"]]
             if pids:
                 os.kill(dice.choice(pids), signal.SIGKILL)

@@ -96,6 +96,15 @@ def test_candidates_are_the_best_of_each_family_best_first() -> None:
     )
 
 
+def test_a_candidate_too_far_behind_its_familys_best_is_left_out() -> None:
+    """By the margin, within each family; the best of a family always stays."""
+    spec = search()
+    near = [arm.origin for arm in candidates(spec, TRIALS, 2, margin=0.1)]
+    assert near == [2, 4, 3, 1]
+    closer = [arm.origin for arm in candidates(spec, TRIALS, 2, margin=0.05)]
+    assert closer == [2, 3]
+
+
 rows = st.lists(
     st.tuples(
         st.sampled_from(["cosine", "constant"]),

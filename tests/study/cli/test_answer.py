@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import optuna
 import pytest
+from pydantic import ValidationError
 
 from study.cli import answer as command
+from study.cli.answering import late
 from study.cli.report import write_page
 from study.plan import Plan
 from study.storage import studies
@@ -199,6 +201,63 @@ def test_a_file_defines_what_is_asked(lrstudy: Command) -> None:
     planned = ("--plan", PLAN.model_dump_json(), "--dry-run", "--json")
     told = lrstudy("answer", "it.toml", *planned, "--storage", URL)
     assert Plan.model_validate_json(told.out) == PLAN
+
+
+def test_given_schedules_go_on_by_the_command_that_it_names(
+    lrstudy: Command, launches: Launches
+) -> None:
+    """Which schedules they are stands in the study."""
+    launches.score, launches.most = (lambda _name, slot: 0.5 + slot % 2 / 10), 1
+    given = ("--schedule", "cosine:final=0.001", "--schedule", "constant")
+    plan = PLAN.model_copy(update={"trials": 2}).model_dump_json()
+    asked = ("answer", "schedules", "--study", "mine", *given, *SIZE, "--plan", plan)
+    stopped = lrstudy(*asked, "--storage", URL)
+    going_on = f"lrstudy answer schedules --study mine --storage {URL}"
+    assert stopped.out.splitlines()[-1].endswith(f"to continue: {going_on}")
+    launches.most = None
+    assert lrstudy(*going_on.split()[1:]).status == 0
+    assert is_answered(studies.open_storage(URL), "mine")
+
+
+def test_wrong_words_about_an_answer_that_is_there(lrstudy: Command, launches: Launches) -> None:
+    launches.most = 0
+    answer(lrstudy)
+    for words, problem in (
+        (("--budget", "soon"), "--budget must be a time"),
+        (("--plan", "{"), "--plan: "),
+    ):
+        refused = lrstudy("answer", "cosine", *words, "--storage", URL)
+        assert (refused.status, refused.out) == (2, "")
+        assert problem in refused.err
+
+
+def test_a_worker_follows_the_plan_and_waits_for_who_makes_its_stages(
+    lrstudy: Command, launches: Launches
+) -> None:
+    launches.most = 4  # the search, and one run of confirm
+    assert answer(lrstudy).status == 130
+    launches.most = None
+    joined = lrstudy("worker", "cosine", "--timeout", "2", "--storage", URL)
+    assert joined.status == 3
+    assert "study 'cosine-confirm' is complete" in joined.out
+    assert "waiting for the next stage, which `lrstudy answer` makes" in joined.out
+    assert "the time is up; to continue: lrstudy worker cosine" in joined.out
+    assert lrstudy("answer", "cosine", "--storage", URL).status == 0
+    assert lrstudy("worker", "cosine", "--storage", URL).status == 0
+
+
+def test_only_a_stage_that_takes_much_longer_is_called_late() -> None:
+    assert late("test", 110.0, 100.0) is None
+    assert late("test", 59.0, 1.0) is None  # of so short a stage the start is the most
+    assert (
+        late("test", 300.0, 100.0) == "test took 5 min, and 1 min 40 s were planned; nothing is cut"
+    )
+
+
+@pytest.mark.parametrize("looks", [(), (4,), (3, 9)])
+def test_a_plan_has_no_look_below_five_seeds(looks: tuple[int, ...]) -> None:
+    with pytest.raises(ValidationError, match="the first look is at 5 seeds or more"):
+        Plan(budget=600, trials=3, top=1, seeds=4, looks=looks)
 
 
 def test_status_shows_the_plan(lrstudy: Command) -> None:
