@@ -7,6 +7,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from search_spaces.words.phrases import count
+
 MOST_LOOKS = 3
 FEWEST_JUDGED = 4
 """Seeds that a verdict needs at least: `analysis.estimators.skew` says why."""
@@ -16,7 +18,8 @@ FEWEST_AT_A_LOOK = 5
 
 def _not_too_few(looks: tuple[int, ...]) -> tuple[int, ...]:
     if not looks or looks[0] < FEWEST_AT_A_LOOK:
-        raise ValueError(f"the first look is at {FEWEST_AT_A_LOOK} seeds or more, not at {looks}")
+        fewest = count(FEWEST_AT_A_LOOK, "seed")
+        raise ValueError(f"the first look is at {fewest} or more, not at {looks}")
     return looks
 
 

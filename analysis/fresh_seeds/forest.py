@@ -38,7 +38,10 @@ def forest(frame: pd.DataFrame, first: str, alt: str) -> list[Picture]:
     if known.empty:
         return []
     rows, delta = known.to_dict("records"), float(known["delta"].iloc[0])
-    with canvas(1, 2, 1.25 + 0.48 * len(rows), width_ratios=[1.4, 1], sharey=True) as (
+    lines = max(_beside(row).count("\n") + 1 for row in rows)
+    with canvas(
+        1, 2, 1.25 + max(0.48, 0.19 * lines) * len(rows), width_ratios=[1.4, 1], sharey=True
+    ) as (
         figure,
         axes,
     ):
@@ -159,7 +162,7 @@ def _beside(row: Row) -> str:
     wins, low, high = (row[f"wins_share{end}"] for end in ("", "_low", "_high"))
     text = str(row["verdict"])
     if "looks" in row:
-        text += f" ({at_look(row)})"
+        text += f"\n{at_look(row)}"
     elif text == "unresolved" and not pd.isna(row["further_seeds"]):
         noun = "seed" if row["further_seeds"] == 1 else "seeds"
         text += f" (+{rounded(row['further_seeds'])} {noun})"

@@ -6,8 +6,7 @@ TERMS = {
     "stalled": "the run ended without having learned anything: it is hardly better than a guess, "
     "and did not explode",
     "untrained": "the run stalled or diverged",
-    "unresolved": "these runs show neither which is better nor that both are equally good; more "
-    "seeds may",
+    "unresolved": "these runs show neither which is better nor that both are equally good",
     "adjusted": "the interval is wider (Holm's method), because several pairs are compared and one "
     "of them could differ by chance alone",
     "nats": "the unit of the loss, with the natural logarithm: a guess among ten classes costs "
