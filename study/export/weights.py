@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from textwrap import indent
 
 import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
 from search_spaces.config import TrialConfig
-from search_spaces.schedules.base import Schedule, ScheduleConfig
-from search_spaces.schedules.durations import CLOSE
-from search_spaces.schedules.sequence import Then
+from search_spaces.schedules.base import ScheduleConfig
 from search_spaces.weight_sampling import WeightSampling
 from search_spaces.wording import in_words
 from study.export.code import load_code, network_code, readme, train_code
+from study.export.schedule_code import module_code
 from study.spec import StudySpec
 from study.tasks.task import TaskData, find_task, first_images
 from study.training.evaluation import evaluate
@@ -140,141 +138,9 @@ def _tensors(model: nn.Module) -> dict[str, Tensor]:
     return {name: value.cpu().contiguous() for name, value in model.state_dict().items()}
 
 
-_PROGRESS = '''
-
-def progress(t, start, end):
-    """Share of the way from start to end, between 0 and 1."""
-    return float(t >= end) if end <= start else min(1.0, max(0.0, (t - start) / (end - start)))
-'''
-_HELD = '''
-
-def held(step):
-    """The update whose rate an update has: rates change once an epoch, or while warmup ends."""
-    start = step // steps_per_epoch * steps_per_epoch
-    if step < w:
-        return step if w < start + steps_per_epoch else start
-    return max(start, w)
-'''
-_CODE = '''\
-"""Learning rate: {words}.
-
-    optimizer = torch.optim.SGD(model.parameters(), lr=base_lr)
-    scheduler = lambda_lr(optimizer)
-    ...
-    optimizer.step()
-    scheduler.step()  # after every batch
-"""
-
-import math
-
-from torch.optim.lr_scheduler import LambdaLR
-
-steps_per_epoch = {steps_per_epoch}  # optimizer updates in an epoch: put in your own number
-
-
-def updates(epochs):
-    """A moment in epochs as a whole number of optimizer updates; 3.9999999 is epoch 4."""
-    whole = round(epochs)
-    close = abs(epochs - whole) <= {close}
-    return whole * steps_per_epoch if close else round(epochs * steps_per_epoch)
-{progress}
-
-{rate}
-
-def lambda_lr(optimizer):
-    """A scheduler for an optimizer that was made with lr=base_lr."""
-    return LambdaLR(optimizer, lambda step: rate(step) / base_lr)
-'''
-_RATE = '''\
-{constants}
-w = {warmup}
-{unit}{held}{parts}
-
-def after_warmup(t):
-    """Rate at update t, counted from 0, once the warmup of w updates is over."""
-{body}
-
-
-def rate(step):
-    """Learning rate of an optimizer update, counted from 0."""
-    t = {clock}
-    if t >= w:
-        return after_warmup(t)
-    return warmup_lr + {rise} * t / w
-'''
-_MOMENTUM = '''
-
-def momentum(step):
-    """Momentum of an optimizer update, counted from 0: optimizer.param_groups[0]["momentum"]."""
-    t = max(w, {clock})
-{body}
-'''
-_PART = '''
-
-def part_{number}(step):
-    """Rate of {words}, from step 0 on."""
-{rate}
-    return rate(step)
-'''
-
-
 def lambda_code(schedule: ScheduleConfig, epochs: int, steps_per_epoch: int) -> str:
-    """Python source that needs PyTorch alone and recreates the schedule with LambdaLR.
+    """`module_code` of a run of so many epochs. A torch scheduler becomes the table of its rates.
 
-    The module defines ``rate(step)`` and ``lambda_lr(optimizer)``. A torch scheduler becomes the
-    table of its rates. Raises ValueError for a schedule that follows the loss.
+    Raises ValueError for a schedule that follows the loss.
     """
-    closed = closed_form(schedule, epochs, steps_per_epoch)
-    rate = _rate(closed)
-    return _CODE.format(
-        words=in_words(closed),
-        steps_per_epoch=steps_per_epoch,
-        close=CLOSE,
-        progress=_PROGRESS if "progress(" in rate else "",
-        rate=rate,
-    ) + _momentum(closed)
-
-
-def _momentum(schedule: Schedule) -> str:
-    """``momentum(step)`` of a schedule that moves it."""
-    if schedule.highest_momentum == 0.0:
-        return ""
-    clock = "held(step)" if schedule.hold_epochs else "step"
-    return _MOMENTUM.format(clock=clock, body=indent(schedule.MOMENTUM_CODE, "    "))
-
-
-def _rate(schedule: Schedule) -> str:
-    """Statements that define ``rate(step)``, and the schedule's parameters by their names."""
-    hidden = {"family", "hold_epochs", "per", "warmup_shape", "parts"}
-    values = schedule.model_dump(exclude=hidden)
-    whole, end = "updates(warmup)", "horizon" if "horizon" in values else repr(schedule.end)
-    return _RATE.format(
-        constants="\n".join(f"{name} = {value!r}" for name, value in values.items()),
-        warmup=whole if schedule.end is None else f"min({whole}, max(0, updates({end}) - 1))",
-        unit=_unit(schedule),
-        parts=_parts(schedule),
-        body=indent(schedule.CODE, "    "),
-        held=_HELD if schedule.hold_epochs else "",
-        clock="held(step)" if schedule.hold_epochs else "step",
-        rise="(after_warmup(w) - warmup_lr)" if schedule.warmup_shape == "linear" else "0",
-    )
-
-
-def _parts(schedule: Schedule) -> str:
-    """A function for each part of a sequence, and ``parts``."""
-    if not isinstance(schedule, Then):
-        return ""
-    closed = [part for part in schedule.parts if isinstance(part, Schedule)]
-    code = [
-        _PART.format(number=number, words=in_words(part), rate=indent(_rate(part), "    "))
-        for number, part in enumerate(closed)
-    ]
-    names = ", ".join(f"part_{number}" for number in range(len(closed)))
-    return "".join([*code, f"\n\nparts = ({names})\n"])
-
-
-def _unit(schedule: Schedule) -> str:
-    """The line that defines the clock of a schedule that has one."""
-    per = getattr(schedule, "per", None)
-    clocks = {None: "", "epoch": "unit = steps_per_epoch\n", "update": "unit = 1\n"}
-    return clocks[per]
+    return module_code(closed_form(schedule, epochs, steps_per_epoch), steps_per_epoch)
