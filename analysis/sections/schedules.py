@@ -21,7 +21,8 @@ from analysis.study import Study
 from analysis.table import BASE_LR, PERCENT, SCHEDULE, Column, Table, trials
 from analysis.wording import Sentence, joined, sentence, with_trial
 from search_spaces.config import TrialConfig
-from search_spaces.schedules.base import Schedule
+from search_spaces.schedules.base import Schedule, ScheduleConfig
+from search_spaces.schedules.sequence import Then
 from study.files import draft
 
 ABOUT = About(
@@ -142,9 +143,14 @@ def _closed_form(config: str | None) -> Schedule | None:
         schedule = TrialConfig.model_validate(json.loads(config or "{}")).schedule
     except ValidationError:
         return None  # of another version: the recorded rates still tell
-    if not isinstance(schedule, Schedule) or getattr(schedule, "per", "epoch") != "epoch":
-        return None
-    return schedule
+    return schedule if isinstance(schedule, Schedule) and _by_epochs(schedule) else None
+
+
+def _by_epochs(schedule: ScheduleConfig) -> bool:
+    """Whether epochs alone decide the rates, of every part where it is a sequence."""
+    if isinstance(schedule, Then):
+        return all(map(_by_epochs, schedule.parts))
+    return isinstance(schedule, Schedule) and getattr(schedule, "per", "epoch") == "epoch"
 
 
 def draw(estimates: Estimates) -> list[Picture]:

@@ -16,6 +16,7 @@ from search_spaces.schedules.base import ScheduleConfig
 from search_spaces.schedules.decays import Factor
 from search_spaces.schedules.given import Plateau
 from search_spaces.schedules.horizon import Cosine
+from search_spaces.schedules.text import parse_schedule
 from tests.analysis.conftest import Plant
 
 RATES = pd.DataFrame(
@@ -58,7 +59,12 @@ def test_the_best_trial_of_each_family_with_the_rates_it_trained(plant: Plant) -
 
 @pytest.mark.parametrize(
     "schedule",
-    [Plateau(base_lr=0.3), Factor(base_lr=0.3, alpha=0.99, per="update")],
+    [
+        Plateau(base_lr=0.3),
+        Factor(base_lr=0.3, alpha=0.99, per="update"),
+        parse_schedule("torch:base=0.3,scheduler=StepLR,step_size=1,until=1 then cosine", 2),
+        parse_schedule("factor:base=0.3,alpha=0.9,per=update,until=1 then cosine", 2),
+    ],
     ids=lambda schedule: schedule.family,
 )
 def test_where_epochs_alone_do_not_tell_the_recorded_rates_do(schedule: ScheduleConfig) -> None:
