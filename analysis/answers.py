@@ -6,9 +6,10 @@ name of its space. A space without a line there gets the answers of any space.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from analysis.fresh_seeds.advice import Advice
 from analysis.questions import chapter
 from analysis.questions.any_space import confirmed as fresh_any_space
 from analysis.questions.any_space import search as any_space
@@ -21,8 +22,10 @@ from analysis.questions.langevin import confirmed as fresh_langevin
 from analysis.questions.langevin import search as langevin
 from analysis.questions.polynomial import confirmed as fresh_polynomial
 from analysis.questions.polynomial import search as polynomial
+from analysis.questions.polynomial.advice import advice as polynomial_advice
 from analysis.questions.warmup import confirmed as fresh_warmup
 from analysis.questions.warmup import search as warmup
+from analysis.questions.warmup.advice import advice as warmup_advice
 from analysis.section import Estimates, Section
 from analysis.sections import (
     by_rate,
@@ -40,17 +43,19 @@ from analysis.study import Study
 
 
 class Answer(NamedTuple):
-    """What answers the question of a space: from its search, and from fresh seeds."""
+    """What answers the question of a space: from its search, and from fresh seeds. advice: the
+    configuration that this answer leads to, where that is not the best candidate."""
 
     searched: Section
     fresh: Section | None = None
+    advice: Callable[[Study], Advice | None] | None = None
 
 
 ANSWERS: dict[str, Answer] = {
     "fixed_rate": Answer(fixed_rate, fresh_fixed_rate),
-    "polynomial": Answer(polynomial, fresh_polynomial),
+    "polynomial": Answer(polynomial, fresh_polynomial, polynomial_advice),
     "cosine": Answer(cosine, fresh_cosine),
-    "warmup": Answer(warmup, fresh_warmup),
+    "warmup": Answer(warmup, fresh_warmup, warmup_advice),
     "langevin": Answer(langevin, fresh_langevin),
     "chapter": Answer(chapter),
 }
@@ -71,7 +76,7 @@ def answers_of(study: Study) -> Sequence[Section]:
     """What answers the study's question: fresh seeds, where they were run, before the search."""
     if study.spec.compares:
         return COMPARISON
-    searched, fresh = ANSWERS.get(study.spec.space, Answer(any_space))
+    searched, fresh, _ = ANSWERS.get(study.spec.space, Answer(any_space))
     if study.confirm is None:
         return (searched,)
     added = (exploratory,) if exploratory.has_any(study) else ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,12 +77,24 @@ def settled(study: Study, stage: Stage = "search") -> Settled | None:
 def _compared(study: Study) -> Settled | None:
     """Of given configurations the one that does best in pairs on validation images, with its
     numbers on the test images."""
+    best = best_given(study, study.spec.families)
+    return None if best is None else given_over_seeds(study, best)
+
+
+def best_given(study: Study, families: Sequence[str]) -> str | None:
+    """Which of those of the given configurations does best on validation images; None where none
+    trained."""
     runs = study.ended(RESULTS)
+    runs = runs[runs["family"].isin(families)]
     outcomes = by_seed(runs.assign(value=runs["val_accuracy"]), "family")
     best = choose(outcomes.accuracy, outcomes.untrained).best
-    if best is None:
-        return None
-    return _summary(study, "test", runs[runs["family"] == outcomes.accuracy.columns[best]], None)
+    return None if best is None else str(outcomes.accuracy.columns[best])
+
+
+def given_over_seeds(study: Study, family: str) -> Settled | None:
+    """One of the given configurations on the test images; None without a run."""
+    runs = study.ended(RESULTS)
+    return _summary(study, "test", runs[runs["family"] == family], None)
 
 
 def _chosen_runs(study: Study) -> pd.DataFrame:
@@ -104,7 +117,7 @@ def _summary(study: Study, stage: Stage, runs: pd.DataFrame, origin: Any) -> Set
     return (
         None
         if row is None
-        else _settled(stage, runs, None if pd.isna(origin) else int(origin), row)
+        else over_seeds(stage, runs, None if pd.isna(origin) else int(origin), row)
     )
 
 
@@ -138,10 +151,11 @@ def _designed(study: Study) -> Settled | None:
     row = frame.sort_values("mean").iloc[-1]
     runs = ended[ended["family"] == row["family"]]
     mean = Interval(int(row["n"]), row["mean"], row["sd"], row["low"], row["high"])
-    return _settled("search", runs, None, mean)
+    return over_seeds("search", runs, None, mean)
 
 
-def _settled(stage: Stage, runs: pd.DataFrame, origin: int | None, mean: Interval) -> Settled:
+def over_seeds(stage: Stage, runs: pd.DataFrame, origin: int | None, mean: Interval) -> Settled:
+    """A configuration with its runs in that stage (a row each, at least one) and their mean."""
     trained = runs["state"] == "complete"
     first = (runs[trained] if trained.any() else runs).sort_values("slot").iloc[0]
     return Settled(

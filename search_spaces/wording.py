@@ -48,6 +48,12 @@ def _counted(schedule: ScheduleConfig) -> dict[str, str]:
     return counted
 
 
+def method_in_words(schedule: ScheduleConfig, sampling: WeightSampling | None) -> str:
+    """The schedule and, where weights are sampled, how."""
+    words = in_words(schedule)
+    return words if sampling is None else f"{words}; {sampling_in_words(sampling)}"
+
+
 def sampling_in_words(sampling: WeightSampling) -> str:
     """How weights are sampled, and what is averaged, in one phrase."""
     parts = []

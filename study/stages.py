@@ -243,11 +243,15 @@ def best_arms(confirmed: StudySpec, runs: Sequence[Result]) -> dict[str, int]:
     size compete as well; among several they would give one family more attempts than the others. A
     family of which no arm trained on any seed has none.
     """
-    competing = {
+    return _bests(competing(confirmed), runs)
+
+
+def competing(confirmed: StudySpec) -> dict[str, list[int]]:
+    """Of each family the indices of the arms that may represent it: see `best_arms`."""
+    return {
         family: [n for n, arm in enumerate(confirmed.arms) if _competes(confirmed, arm, family)]
         for family in confirmed.families
     }
-    return _bests(competing, runs)
 
 
 def compared_arms(confirmed: StudySpec, runs: Sequence[Result]) -> dict[float, int]:

@@ -173,7 +173,7 @@ def rate_figure(trials: pd.DataFrame) -> Iterator[tuple[Figure, Axes]]:
     absent = [state for state in ABSENT if (trials["state"] == state).any()]
     ratios = [2.4, 0.24 * len(absent)]
     height = 3.1 + 0.24 * len(absent)
-    options = {"sharex": True, "height_ratios": ratios} if absent else {}
+    options: dict[str, Any] = {"sharex": True, "height_ratios": ratios} if absent else {}
     with canvas(2 if absent else 1, 1, height, **options) as (figure, axes):
         main, strip = axes[0, 0], axes[-1, 0]
         scatter_families(main, trials[trials["state"] == "complete"], "base_lr", "accuracy")

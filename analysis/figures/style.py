@@ -157,12 +157,12 @@ def _free(place: int, taken: set[int]) -> int:
 
 @contextmanager
 def canvas(
-    rows: int = 1, columns: int = 1, height: float = 3.2, **options: Any
+    rows: int = 1, columns: int = 1, height: float = 3.2, width: float = WIDTH, **options: Any
 ) -> Iterator[tuple[Figure, npt.NDArray[Any]]]:
-    """A figure in the theme, 5 inches wide and ``height`` inches high, and its axes (rows x
-    columns). options: those of ``Figure.subplots``. Save it before the context ends."""
+    """A figure in the theme, so many inches high and wide, and its axes (rows x columns). options:
+    those of ``Figure.subplots``. Save it before the context ends."""
     with mpl.rc_context(_THEME):  # type: ignore[arg-type]  # stubs want each key literally
-        figure = Figure(figsize=(WIDTH, height), dpi=DPI, layout="constrained")
+        figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
         yield figure, figure.subplots(rows, columns, squeeze=False, **options)
 
 

@@ -75,6 +75,12 @@ def in_words(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
+def value_in_words(study: OtherStudy, value: float) -> str:
+    """A value of its objective, and which direction is better."""
+    better = "lower" if study.direction == "minimize" else "higher"
+    return f"{in_words(value)} ({better} is better)"
+
+
 def configuration(params: Mapping[str, Any]) -> str:
     """Parameters in a few words: ``x=0.31, depth=3``."""
     return ", ".join(f"{name}={in_words(value)}" for name, value in params.items())

@@ -172,6 +172,15 @@ def draw(estimates: Estimates) -> list[Picture]:
         ]
 
 
+def draw_small(rates: pd.DataFrame, alt: str) -> Picture:
+    """The rates of one run, `rates_of`, as a small picture to stand beside text."""
+    with canvas(height=2.1, width=3.8) as (figure, axes):
+        draw_lines(axes[0, 0], rates)
+        _label(axes[0, 0])
+        axes[0, 0].xaxis.get_major_locator().set_params(integer=True)
+        return picture(figure, "recommended-schedule", alt, "")
+
+
 def draw_variants(rates: pd.DataFrame, alt: str, caption: str) -> Picture:
     """A panel for each run of families named ``run/variant``; the first variant is dashed."""
     runs = rates["family"].str.partition("/")[0]

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from search_spaces.config import TrialConfig
 from search_spaces.recipes import optimizer_in_words
 from search_spaces.schedules.problems import first_problem
+from search_spaces.wording import method_in_words
 from search_spaces.words.phrases import count, percent
 from study.cli.options import (
     DEFAULT_STORAGE,
@@ -55,7 +56,7 @@ def best_facts(
         "seeds": 1,
         "accuracy": float(trial["value"]),
         "measured_on": "test" if spec.reads_test else "validation",
-        "schedule": _schedule(config),
+        "schedule": method_in_words(config.schedule, config.weight_sampling),
         "recipe": spec.recipe,
         "config": config.model_dump(mode="json"),
     }
@@ -75,14 +76,6 @@ def best_facts(
 
 def _number(value: float) -> float | None:
     return None if math.isnan(value) else value
-
-
-def _schedule(config: TrialConfig) -> str:
-    from search_spaces.wording import in_words, sampling_in_words
-
-    if config.weight_sampling is None:
-        return in_words(config.schedule)
-    return f"{in_words(config.schedule)}; {sampling_in_words(config.weight_sampling)}"
 
 
 def best_in_words(study: Study, facts: Facts, chosen: Settled | None) -> Iterator[str]:
@@ -234,7 +227,7 @@ def best(
 
 def _say_best_of(study: OtherStudy, as_json: bool) -> None:
     """The best trial of another program's study. Raises Failure where none has a value."""
-    from analysis.other_programs.study import best_of, configuration, in_words
+    from analysis.other_programs.study import best_of, configuration, value_in_words
 
     top = best_of(study)
     if top is None:
@@ -243,8 +236,7 @@ def _say_best_of(study: OtherStudy, as_json: bool) -> None:
         print_json({"study": study.name, "direction": study.direction, **top})
         return
     at = configuration(top["params"])
-    better = "lower" if study.direction == "minimize" else "higher"
-    value = f"{in_words(top['value'])} ({better} is better)"
+    value = value_in_words(study, top["value"])
     typer.echo(printable(f"trial {top['trial']}: {value}{' at ' if at else ''}{at}"))
     typer.echo("One run of another program: the best of many looks better than it is.")
 

@@ -6,7 +6,7 @@ suits each best, and beside that at one fixed base rate, on validation images an
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import numpy as np
@@ -281,26 +281,32 @@ def conclude(estimates: Estimates) -> Sentence | str:
     left += f"{missing_words(lacking[lacking['stage'] == 'confirm'])}."
     if frame.empty:
         return f"No polynomial run of the grid has a result on fresh seeds{left}"
-    known = frame[frame["found"]]
+    row = best_row(estimates)
     never = _never(frame[~frame["found"]])
-    if known.empty:
+    if row is None:
         return f"Every run was untrained, at each exponent and base rate{left}"
-    if len(known) == 1:
-        row = known.to_dict("records")[0]
+    if estimates["compared"].empty:
         return sentence(_best(row, estimates), f"; there is none to compare it with{never}{left}")
     end = f"{never}; {_peaked(estimates)}; {_explained(estimates)}{left}"
-    return sentence(_compared(estimates), end)
+    return sentence(_best(row, estimates), _verdicts(estimates), end)
 
 
-def _compared(estimates: Estimates) -> Sentence:
-    """The best exponent, and what the pairs decide."""
+def best_row(estimates: Estimates) -> dict[Hashable, Any] | None:
+    """What is known of the exponent that did best at its tuned rate; None where none trained."""
     compared, frame = estimates["compared"], estimates["exponents"]
-    first = str(compared["first"].iloc[0])
-    best = frame[frame["exponent"].map(_name) == first].to_dict("records")[0]
+    found = frame[frame["found"]]
+    if len(compared):
+        found = found[found["exponent"].map(_name) == compared["first"].iloc[0]]
+    return None if found.empty else found.to_dict("records")[0]
+
+
+def _verdicts(estimates: Estimates) -> str:
+    """What the pairs of the best exponent with each other one decide."""
+    compared, frame = estimates["compared"], estimates["exponents"]
     found = frame[frame["found"]]
     shares = found.assign(family=found["exponent"].map(_name), runs=found["n"])
-    verdicts = pair_words.sentence(compared, first, shares)
-    return sentence(_best(best, estimates), f"; {verdicts[0].lower()}{verdicts[1:]}")
+    verdicts = pair_words.sentence(compared, str(compared["first"].iloc[0]), shares)
+    return f"; {verdicts[0].lower()}{verdicts[1:]}"
 
 
 def _best(row: Mapping[Any, Any], estimates: Estimates) -> Sentence:

@@ -16,6 +16,7 @@ from analysis.fresh_seeds.frames import confirm_runs
 from analysis.progress import best_trial
 from analysis.questions.langevin import confirmed as langevin
 from analysis.reading.frames import load
+from analysis.recommendation import recommendation
 from analysis.sections import test_accuracy
 from analysis.settled import settled
 from analysis.study import load_study
@@ -178,6 +179,16 @@ def test_a_fixed_design_is_judged_by_means_too(best: Any) -> None:
     assert facts["accuracy"] == pytest.approx(means.max())
     assert facts["family"] == means.idxmax()
     assert "on the images that judge it" in best.words("chapter").out
+
+
+@pytest.mark.parametrize("name", ["cosine", "fixed_rate", "langevin", "polynomial"])
+def test_it_is_what_the_report_recommends(best: Any, name: str) -> None:
+    """Of a search whose confirm is not finished, too; questions 2 and 4 have answers of their own
+    where it is."""
+    recommended = recommendation(load_study(URL, name))
+    assert recommended is not None
+    assert best(name)["schedule"] == recommended.words
+    assert best.words(name).out.split(" with ", 1)[1].startswith(recommended.words)
 
 
 @pytest.mark.parametrize("stage", ["confirm", "test"])
