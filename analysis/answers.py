@@ -9,22 +9,28 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from analysis.fresh_seeds import pair_summary
 from analysis.fresh_seeds.advice import Advice
-from analysis.questions import chapter
+from analysis.questions import chapter, chapter_summary
 from analysis.questions.any_space import confirmed as fresh_any_space
 from analysis.questions.any_space import search as any_space
+from analysis.questions.any_space import summary as any_summary
 from analysis.questions.comparison import accuracy, training, verdicts
 from analysis.questions.cosine import confirmed as fresh_cosine
 from analysis.questions.cosine import search as cosine
 from analysis.questions.fixed_rate import confirmed as fresh_fixed_rate
 from analysis.questions.fixed_rate import search as fixed_rate
+from analysis.questions.fixed_rate import summary as fixed_rate_summary
 from analysis.questions.langevin import confirmed as fresh_langevin
 from analysis.questions.langevin import search as langevin
+from analysis.questions.langevin import summary as langevin_summary
 from analysis.questions.polynomial import confirmed as fresh_polynomial
 from analysis.questions.polynomial import search as polynomial
+from analysis.questions.polynomial import summary as polynomial_summary
 from analysis.questions.polynomial.advice import advice as polynomial_advice
 from analysis.questions.warmup import confirmed as fresh_warmup
 from analysis.questions.warmup import search as warmup
+from analysis.questions.warmup import summary as warmup_summary
 from analysis.questions.warmup.advice import advice as warmup_advice
 from analysis.section import Estimates, Section
 from analysis.sections import (
@@ -40,24 +46,29 @@ from analysis.sections import (
     test_accuracy,
 )
 from analysis.study import Study
+from analysis.summary import Summary
 
 
 class Answer(NamedTuple):
-    """What answers the question of a space: from its search, and from fresh seeds. advice: the
-    configuration that this answer leads to, where that is not the best candidate."""
+    """What answers the question of a space: from its search, and from fresh seeds, with their
+    summary; that of a fixed design is made from its search. advice: the configuration that this
+    answer leads to, where that is not the best candidate."""
 
     searched: Section
-    fresh: Section | None = None
+    fresh: Section = fresh_any_space
+    summarise: Callable[[Estimates], Summary] = any_summary.of_fresh_seeds
     advice: Callable[[Study], Advice | None] | None = None
 
 
 ANSWERS: dict[str, Answer] = {
-    "fixed_rate": Answer(fixed_rate, fresh_fixed_rate),
-    "polynomial": Answer(polynomial, fresh_polynomial, polynomial_advice),
-    "cosine": Answer(cosine, fresh_cosine),
-    "warmup": Answer(warmup, fresh_warmup, warmup_advice),
-    "langevin": Answer(langevin, fresh_langevin),
-    "chapter": Answer(chapter),
+    "fixed_rate": Answer(fixed_rate, fresh_fixed_rate, fixed_rate_summary.summarise),
+    "polynomial": Answer(
+        polynomial, fresh_polynomial, polynomial_summary.summarise, polynomial_advice
+    ),
+    "cosine": Answer(cosine, fresh_cosine, pair_summary.of_answer),
+    "warmup": Answer(warmup, fresh_warmup, warmup_summary.summarise, warmup_advice),
+    "langevin": Answer(langevin, fresh_langevin, langevin_summary.summarise),
+    "chapter": Answer(chapter, summarise=chapter_summary.summarise),
 }
 COMPARISON: list[Section] = [verdicts, accuracy]
 """Of given configurations, whichever they are."""
@@ -76,11 +87,21 @@ def answers_of(study: Study) -> Sequence[Section]:
     """What answers the study's question: fresh seeds, where they were run, before the search."""
     if study.spec.compares:
         return COMPARISON
-    searched, fresh, _ = ANSWERS.get(study.spec.space, Answer(any_space))
+    searched, fresh, *_ = ANSWERS.get(study.spec.space, Answer(any_space))
     if study.confirm is None:
         return (searched,)
     added = (exploratory,) if exploratory.has_any(study) else ()
-    return (fresh or fresh_any_space, test_accuracy, gap, *added, searched)
+    return (fresh, test_accuracy, gap, *added, searched)
+
+
+def summary(study: Study, estimates: Estimates) -> Summary:
+    """The study's answer at one glance. estimates: of the first of `answers_of`."""
+    if study.spec.compares:
+        return pair_summary.of_answer(estimates)
+    answer = ANSWERS.get(study.spec.space, Answer(any_space))
+    if study.confirm is None and not study.spec.designed:
+        return any_summary.of_search(study)
+    return answer.summarise(estimates)
 
 
 def sections_of(study: Study) -> Sequence[Section]:

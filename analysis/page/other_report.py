@@ -9,6 +9,7 @@ import pandas as pd
 
 from analysis.other_programs.sections import ANSWER, SECTIONS, find
 from analysis.other_programs.study import OtherStudy, in_words
+from analysis.other_programs.summary import summarise
 from analysis.page.links import anchor
 from analysis.page.part import Part
 from analysis.reading.foreign import PARAM
@@ -40,11 +41,13 @@ class OtherReport(Part):
 
 def report_other(study: OtherStudy, slug: str, label: str) -> OtherReport:
     """All findings of a study."""
+    answer = find(ANSWER, study)
     return OtherReport(
         slug=slug,
         label=label,
         study=study,
-        answer=find(ANSWER, study),
+        answer=answer,
+        summary=summarise(answer.estimates),
         sections=[find(section, study) for section in SECTIONS],
         facts={"search": _facts(study)},
         trials={"search": _rows(study)},

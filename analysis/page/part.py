@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from analysis.section import Finding
+from analysis.summary import Summary
 
 
 @dataclass(frozen=True)
@@ -15,13 +16,14 @@ class Part:
     """What a report says of a study.
 
     slug: its name for files and anchors; label: for people, with the storage where two studies have
-    the same name. facts: how each stage was measured. trials: of each stage,
-    a row for every trial. anchors: names of these rows on the page.
+    the same name. summary: the answer at one glance. facts: how each stage was measured. trials: of
+    each stage, a row for every trial. anchors: names of these rows on the page.
     """
 
     slug: str
     label: str
     answer: Finding
+    summary: Summary
     sections: Sequence[Finding]
     facts: Mapping[str, Mapping[str, str]]
     trials: Mapping[str, pd.DataFrame]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from analysis.answers import answers_of, sections_of
+from analysis.answers import answers_of, sections_of, summary
 from analysis.page.links import anchors, stages, trial_rows
 from analysis.page.part import Part
 from analysis.page.provenance import facts
@@ -99,6 +99,7 @@ def report_study(study: Study, slug: str, label: str) -> StudyReport:
         label=label,
         study=study,
         answer=answer,
+        summary=summary(study, answer.estimates),
         sections=sections,
         facts={stage: facts(each) for stage, each in begun.items()},
         trials={stage: trial_rows(each) for stage, each in begun.items()},

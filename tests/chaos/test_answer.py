@@ -73,7 +73,7 @@ def runs(url: str) -> dict[str, list[Any]]:
 
 
 def tested(url: str) -> StudySpec:
-    """The spec of the test, without the numbers of the trials that its arms repeat: a trial that was
+    """The spec of the test, without the numbers of the trials that its arms repeat: one that was
     cut off has a number, too, so that those after it have others."""
     spec = load_spec(open_storage(url), "it-test")
     return replace(spec, arms=tuple(each.model_copy(update={"origin": None}) for each in spec.arms))

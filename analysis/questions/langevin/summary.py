@@ -1,0 +1,62 @@
+"""Question 5 at one glance. Frames are those of `confirmed.estimate`."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.figures.style import spoken
+from analysis.fresh_seeds import pair_summary
+from analysis.questions.langevin.confirmed import NATS
+from analysis.section import Estimates
+from analysis.summary import Judgement, Summary, fitting
+from analysis.wording import points
+
+Row = Mapping[Hashable, Any]
+
+
+def summarise(estimates: Estimates) -> Summary:
+    """SGD against each sampler, in accuracy and in likelihood."""
+    accuracy, likelihood = estimates["comparison"], estimates["comparison_nll"]
+    if accuracy.empty or likelihood.empty:
+        return Summary(
+            "Nothing to compare yet: SGD and no sampler have a run on a common seed.", ""
+        )
+    judged = [pair_summary.judgement(row) for row in accuracy.to_dict("records")]
+    judgements = [
+        *(Judgement(f"{each.of}, accuracy", each.verdict, each.detail) for each in judged),
+        *(_in_likelihood(row) for row in likelihood.to_dict("records")),
+    ]
+    certainty = (
+        f"{pair_summary.certainty(accuracy).removesuffix('.')}. Likelihood is calibrated on "
+        "validation images, in nats."
+    )
+    return Summary(headline(accuracy, likelihood), certainty, "SGD against", judgements)
+
+
+def headline(accuracy: pd.DataFrame, likelihood: pd.DataFrame) -> str:
+    """Both measures in a headline.
+
+    >>> pairs = pd.DataFrame({"family": ["sgld"], "verdict": ["better"], "delta": [0.003]})
+    >>> headline(pairs, pairs.assign(verdict="worse"))
+    'In accuracy SGD beats sgld; in likelihood it loses to sgld.'
+    """
+    return fitting(
+        f"In accuracy SGD {first}; in likelihood it {second}."
+        for first, second in zip(
+            pair_summary.versions(accuracy.to_dict("records"), points(accuracy["delta"].iloc[0])),
+            pair_summary.versions(likelihood.to_dict("records"), f"{NATS} nats"),
+            strict=True,
+        )
+    )
+
+
+def _in_likelihood(row: Row) -> Judgement:
+    low, high = row["adjusted_nll_low"], row["adjusted_nll_high"]
+    detail = f"{row['difference_nll']:+.3f} nats"
+    if not np.isnan(low):
+        detail += f" ({low:+.3f} to {high:+.3f})"
+    return Judgement(f"{spoken(str(row['family']))}, likelihood", str(row["verdict"]), detail)
