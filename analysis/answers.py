@@ -104,6 +104,11 @@ def summary(study: Study, estimates: Estimates) -> Summary:
     return answer.summarise(estimates)
 
 
+def at_a_glance(study: Study) -> Summary:
+    """The study's answer in a headline, without the rest of the report."""
+    return summary(study, answers_of(study)[0].estimate(study))
+
+
 def sections_of(study: Study) -> Sequence[Section]:
     """What every search of this kind is asked, besides its own question; what speaks of a search
     is not said of a comparison."""

@@ -6,6 +6,7 @@ import json
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from analysis.other_programs.study import OtherStudy, is_of_another_program, loa
 from analysis.page.html import render_page
 from analysis.page.latex import tabular
 from analysis.page.links import stages
+from analysis.page.markdown import render_markdown
 from analysis.page.naming import distinct_slugs
 from analysis.page.other_report import OtherReport, report_other
 from analysis.page.study_report import StudyReport, report_study
@@ -26,19 +28,26 @@ from analysis.study import Study, load_study
 
 Report = StudyReport | OtherReport
 PAGE = "report.html"
-_FILES = (PAGE, "findings.json", "trials.parquet", "curves.parquet")
+MARKDOWN = "report.md"
+_FINDINGS = "findings.json"
+_FILES = (PAGE, MARKDOWN, _FINDINGS, "trials.parquet", "curves.parquet")
 _MARK = b" - lrstudy report</title>"
 _HEAD = 100_000  # bytes of a page in which its title stands
 
 
 def write_report(
-    url: str, names: Sequence[str], out: Path, delta: float = DELTA, latex: bool = False
+    url: str,
+    names: Sequence[str],
+    out: Path,
+    delta: float = DELTA,
+    latex: bool = False,
+    markdown: bool = False,
 ) -> Path:
     """Write the report of the studies of those names into the directory ``out``.
 
     A study of another storage is named ``URL#NAME``. delta: differences within +- this share do not
     matter. latex: for a paper, every printed table as tables/NAME.tex (`tabular`) and every figure
-    as PDF besides.
+    as PDF besides. markdown: the page's text and figures as report.md, too.
 
     report.html (pictures embedded, no network), findings.json, trials.parquet, curves.parquet and
     figures/. Returns the path of the HTML file. Other files in ``out`` stay; if writing fails, what
@@ -59,12 +68,21 @@ def write_report(
         # Inside, hence on the same disk: moving the finished files needs no more room.
         with tempfile.TemporaryDirectory(dir=out, prefix=".report-") as draft:
             _write(reports, Path(draft), latex)
+            if markdown:
+                text = render_markdown(reports, date.today())
+                (Path(draft) / MARKDOWN).write_text(text, encoding="utf-8")
             _move(Path(draft), out)
     except BaseException:
         if not existed:
             out.rmdir()
         raise
     return out / PAGE
+
+
+def headlines(directory: Path) -> dict[str, tuple[str, str]]:
+    """Of the report in that directory, by study: its headline, and how sure it is."""
+    findings = json.loads((directory / _FINDINGS).read_text(encoding="utf-8"))
+    return {name: (each["headline"], each["certainty"]) for name, each in findings.items()}
 
 
 def is_report(directory: Path) -> bool:
@@ -133,8 +151,9 @@ def _write(reports: Sequence[Report], folder: Path, latex: bool) -> None:
         write(pd.concat(frames, ignore_index=True), folder / f"{file}.parquet")
     values = {each.label: _values(each) for each in reports}
     text = json.dumps(values, allow_nan=False)
-    (folder / "findings.json").write_text(text, encoding="utf-8")
-    (folder / PAGE).write_text(render_page(reports, latex), encoding="utf-8")
+    (folder / _FINDINGS).write_text(text, encoding="utf-8")
+    page = render_page(reports, date.today(), latex)
+    (folder / PAGE).write_text(page, encoding="utf-8")
 
 
 def _frames(report: Report) -> list[tuple[pd.DataFrame, pd.DataFrame]]:
@@ -170,6 +189,8 @@ def _values(report: Report) -> dict[str, Any]:
     """A study's findings as JSON values; numbers that are not finite become null."""
     return {
         "question": report.answer.question,
+        "headline": report.summary.headline,
+        "certainty": report.summary.certainty,
         "verdict": str(report.answer.verdict),
         "storage": report.study.storage,
         "not_counted": report.not_counted,

@@ -36,6 +36,8 @@ def _whole(value: float) -> str:
 PLAIN = Unit(_short)
 """Words and whole numbers as they are, other numbers to three digits."""
 PERCENT = Unit(lambda share: f"{100 * share:.1f}", " (%)")
+POINTS = Unit(lambda difference: f"{100 * difference:+.2f}", " (points)")
+"""Of differences of shares."""
 LOSS = Unit(_three_decimals)
 """In nats, and differences of losses."""
 NAME = Unit(lambda name: spoken(str(name)))
@@ -68,7 +70,7 @@ class Column:
     @property
     def title(self) -> str:
         """What stands above it."""
-        return (self.heading or _words(self.name)) + self.unit.mark
+        return (self.heading or _words(self.name, self.unit)) + self.unit.mark
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ def names_of(columns: Iterable[Column]) -> list[str]:
 
 def interval(name: str, unit: Unit = PLAIN, heading: str = "") -> Column:
     """Bounds in ``NAME_low`` and ``NAME_high``: of the 95 % interval, without another heading."""
-    heading = heading or f"{_words(name)} 95 % interval"
+    heading = heading or f"{_words(name, unit)}, 95 % interval"
     return Column(f"{name}_low", unit, heading, high=f"{name}_high")
 
 
@@ -105,8 +107,16 @@ def trials(name: str, stage: Stage = "search", heading: str = "") -> Column:
     return Column(name, heading=heading, stage=stage)
 
 
-def _words(name: str) -> str:
-    return name.replace("_", " ")
+_SPOKEN = {"base_lr": "base rate", "mean_lr": "mean rate", "wins_share": "wins"}
+
+
+def _words(name: str, unit: Unit) -> str:
+    """A column's name as a person says it: a difference in points is one of accuracies anyway."""
+    if unit is POINTS:
+        name = name.removesuffix("_accuracy")
+    if name.endswith("_share") and name not in _SPOKEN:
+        name = f"share_{name.removesuffix('_share')}"
+    return _SPOKEN.get(name, name.replace("_", " "))
 
 
 SCHEDULE = Column("family", NAME, "schedule")

@@ -14,7 +14,7 @@ from analysis.fresh_seeds.frames import confirm_runs, ids
 from analysis.fresh_seeds.pair_words import signed_points
 from analysis.section import Estimates
 from analysis.study import Study
-from analysis.table import PERCENT, RUNS, SCHEDULE, Column, N, bounded, names_of
+from analysis.table import POINTS, RUNS, SCHEDULE, Column, N, bounded, names_of
 from analysis.wording import points
 from search_spaces.words.phrases import count
 
@@ -22,9 +22,9 @@ ALL = "mean of the others"
 _SIZE = ["images", "epochs"]
 COLUMNS = (
     *(SCHEDULE, Column("images"), Column("epochs"), Column("size"), N),
-    *(*bounded("difference_accuracy", PERCENT), RUNS),
+    *(*bounded("difference_accuracy", POINTS), RUNS),
 )
-SLOPE_COLUMNS = (SCHEDULE, N, *bounded("per_doubling_accuracy", PERCENT), RUNS)
+SLOPE_COLUMNS = (SCHEDULE, N, *bounded("per_doubling_accuracy", POINTS), RUNS)
 
 
 def on_ladder(study: Study) -> pd.DataFrame:

@@ -25,6 +25,7 @@ from analysis.study import Study
 from analysis.table import (
     NAME,
     PERCENT,
+    POINTS,
     RUNS,
     SCHEDULE,
     TEST_RUNS,
@@ -55,15 +56,15 @@ FIRST = Column("first", NAME)
 _FURTHER = (Column("further_seeds"), interval("further", heading="further seeds may be"))
 _LOOKS = (
     *(Column("look"), Column("stopped", YES_NO)),
-    Column("unbiased_accuracy", PERCENT, "median-unbiased difference"),
+    Column("unbiased_accuracy", POINTS, "median-unbiased difference"),
     *(Column("new_seeds", heading="seeds of a new study"), interval("new", heading="may be")),
     Column("exploratory_n", heading="exploratory: n"),
-    Column("exploratory_accuracy", PERCENT, "exploratory: difference"),
-    interval("exploratory_accuracy", PERCENT, "exploratory: 95 % interval"),
+    Column("exploratory_accuracy", POINTS, "exploratory: difference"),
+    interval("exploratory_accuracy", POINTS, "exploratory: 95 % interval"),
 )
 _JUDGED = (
-    *(SCHEDULE, N, *bounded("difference_accuracy", PERCENT)),
-    *(interval("adjusted_accuracy", PERCENT), *bounded("wins_share", PERCENT)),
+    *(SCHEDULE, N, *bounded("difference_accuracy", POINTS)),
+    *(interval("adjusted_accuracy", POINTS), *bounded("wins_share", PERCENT)),
     *(bounded("worst_rank", PERCENT, "wins with untrained runs last")),
     Column("verdict"),
 )

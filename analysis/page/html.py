@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
+from datetime import date
 
 import jinja2
 import pandas as pd
@@ -18,8 +19,11 @@ from analysis.table import Column
 from search_spaces.spaces import CHAPTER
 
 
-def render_page(reports: Sequence[StudyReport | OtherReport], latex: bool = False) -> str:
-    """The HTML file. latex: name the files for a paper beside what they hold."""
+def render_page(
+    reports: Sequence[StudyReport | OtherReport], made: date, latex: bool = False
+) -> str:
+    """The HTML file. made: the day that it tells. latex: name the files for a paper beside what
+    they hold."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("analysis.page"),
         autoescape=True,
@@ -36,7 +40,7 @@ def render_page(reports: Sequence[StudyReport | OtherReport], latex: bool = Fals
     template = environment.get_template("report.html.j2")
     others = all(isinstance(each, OtherReport) for each in reports)
     subject = "Hyperparameters" if others else "Learning-rate schedules"
-    known = {"chapter": CHAPTER, "STAGES": STAGES, "subject": subject}
+    known = {"made": made, "chapter": CHAPTER, "STAGES": STAGES, "subject": subject}
     return template.render(reports=reports, latex=latex, **known)
 
 

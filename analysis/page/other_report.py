@@ -17,9 +17,10 @@ from analysis.section import Finding
 from analysis.wording import listed
 from search_spaces.words.phrases import count
 from study.durations import duration
+from study.storage.hints import dashboard_command
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class OtherReport(Part):
     """What the report says of another program's study, which has no fresh seeds."""
 
@@ -29,6 +30,11 @@ class OtherReport(Part):
     concerns: None = None
     unconfirmed: None = None
     not_counted: Sequence[str] = ()
+
+    @property
+    def dashboard(self) -> str:
+        """The command that opens the same database in optuna-dashboard."""
+        return dashboard_command(self.study.storage)
 
     def attempts(self, stage: str) -> str:
         """What the rows of its one stage are."""

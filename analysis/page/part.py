@@ -11,7 +11,7 @@ from analysis.section import Finding
 from analysis.summary import Summary
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Part:
     """What a report says of a study.
 
@@ -28,6 +28,9 @@ class Part:
     facts: Mapping[str, Mapping[str, str]]
     trials: Mapping[str, pd.DataFrame]
     anchors: frozenset[str]
+
+    recommendation: None = None
+    schedule: None = None
 
     @property
     def findings(self) -> list[Finding]:

@@ -13,11 +13,12 @@ from analysis.section import Caution, Finding, agreeing, find
 from analysis.study import Study
 from search_spaces.recipes import recipe_in_words
 from search_spaces.words.phrases import count
+from study.storage.hints import dashboard_command
 
 STAGES = {"search": "Search", "confirm": "Fresh seeds", "test": "Test images"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class StudyReport(Part):
     """What the report says of a study of lrstudy."""
 
@@ -27,6 +28,11 @@ class StudyReport(Part):
     def exercise(self) -> int | None:
         """The number of the question among the chapter's exercises."""
         return self.study.spec.search_space.EXERCISE
+
+    @property
+    def dashboard(self) -> str:
+        """The command that opens the same database in optuna-dashboard."""
+        return dashboard_command(self.study.address)
 
     @property
     def recipe(self) -> str:

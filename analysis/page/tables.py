@@ -6,13 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pandas as pd
-from markupsafe import Markup
 
 from analysis.table import Column, Unit
 from study.spec import Stage
 
 NONE = "–"  # noqa: RUF001 - a dash in a cell
-Links = Callable[[Stage, Sequence[int]], Markup]
+Links = Callable[[Stage, Sequence[int]], str]
 
 
 def printed_rows(

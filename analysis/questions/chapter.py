@@ -29,6 +29,7 @@ from analysis.table import (
     NAME,
     PERCENT,
     PLAIN,
+    POINTS,
     STALLED,
     YES_NO,
     Column,
@@ -104,7 +105,7 @@ ABOUT = About(
         ),
         "test_accuracy_differences": Table(
             "Test accuracy, in the same way (points).",
-            _difference_columns(PERCENT),
+            _difference_columns(POINTS),
         ),
     },
     needs=FEWEST_SEEDS,

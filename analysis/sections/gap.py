@@ -17,7 +17,17 @@ from analysis.figures.style import INK, Picture, canvas, picture, spoken, style
 from analysis.fresh_seeds.frames import ids, represented_runs, tested_runs
 from analysis.section import Estimates, on_fresh_seeds
 from analysis.study import Study
-from analysis.table import LOSS, PERCENT, RUNS, SCHEDULE, TEST_RUNS, Column, N, Table, bounded
+from analysis.table import (
+    LOSS,
+    POINTS,
+    RUNS,
+    SCHEDULE,
+    TEST_RUNS,
+    Column,
+    N,
+    Table,
+    bounded,
+)
 from analysis.wording import points
 
 ABOUT = on_fresh_seeds(
@@ -30,9 +40,9 @@ ABOUT = on_fresh_seeds(
             "norm of all weights there; and test minus training error at the end, where losses "
             "differ. Diverged and stalled runs are left out.",
             (
-                *(SCHEDULE, N, *bounded("gap_accuracy", PERCENT)),
+                *(SCHEDULE, N, *bounded("gap_accuracy", POINTS)),
                 *(Column("weight_norm"), Column("train_loss", LOSS)),
-                *(*bounded("test_gap_accuracy", PERCENT), RUNS, TEST_RUNS),
+                *(*bounded("test_gap_accuracy", POINTS), RUNS, TEST_RUNS),
             ),
         )
     },

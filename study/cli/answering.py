@@ -68,8 +68,6 @@ class Answer:
         self._test()
         with opened(self.url) as storage:
             set_answered(storage, self.name)
-        for line in self._verdicts():
-            typer.echo(line)
 
     def _stage(self, stage: str, made: str, spec: StudySpec, note: str = "") -> None:
         """Carry out a stage, and say where it took longer than planned."""
@@ -155,14 +153,3 @@ class Answer:
             return []
         line = briefly(pairs(study, first))
         return [f"so far: {line}"] if line else []
-
-    def _verdicts(self) -> list[str]:
-        """What the fresh seeds say so far, in one line; none before they say anything."""
-        from analysis.answers import answers_of
-        from analysis.study import load_study
-
-        study = load_study(self.url, self.name)
-        if study.confirm is None:
-            return []
-        section = answers_of(study)[0]
-        return [str(section.conclude(section.estimate(study)))]

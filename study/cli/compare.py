@@ -13,6 +13,7 @@ from study.cli.choices import NO_CHOICES, Choices, make_spec, with_choices
 from study.cli.completion import complete_plot
 from study.cli.crew import USUAL_CREW, Crew, with_crew
 from study.cli.foresee import foresee
+from study.cli.headlines import say_answer
 from study.cli.later_stages import carry_out, say_exploratory
 from study.cli.launching import (
     check,
@@ -32,7 +33,6 @@ from study.cli.options import (
     check_json,
     checked_name,
     opened,
-    storage_failures,
     wrong_use,
 )
 from study.cli.report import write_page
@@ -149,17 +149,12 @@ def _made(
 
 def _answer(url: str, name: str, spec: StudySpec) -> None:
     """The verdict, and the report. Raises Failure where runs failed for good."""
-    from analysis.answers import answers_of
     from analysis.page.naming import folder
     from analysis.report import foreign
-    from analysis.study import load_study
 
-    with storage_failures(url):
-        found = load_study(url, name)
-        directory = Path("reports") / folder([(url, name)], url)
-    verdicts = answers_of(found)[0]
-    typer.echo(str(verdicts.conclude(verdicts.estimate(found))))
+    directory = Path("reports") / folder([(url, name)], url)
     if foreign(directory):  # nothing that lrstudy did not write is replaced
+        say_answer(url, name)
         elsewhere = command(url, "report", name, "--out", f"{directory}-1")
         typer.echo(with_command("for the report:", elsewhere))
     else:

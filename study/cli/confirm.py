@@ -9,6 +9,7 @@ import typer
 
 from study.cli.crew import USUAL_CREW, Crew, with_crew
 from study.cli.foresee import Foreseen, foresee
+from study.cli.headlines import say_answer
 from study.cli.later_stages import (
     carry_out,
     check_search,
@@ -40,6 +41,7 @@ from study.cli.options import (
     opened,
     preparing,
     print_json,
+    storage_failures,
     wrong_use,
 )
 from study.spec import StudySpec, TrainOn
@@ -109,6 +111,8 @@ def confirm(
         carry_out(storage, made, spec, places, crew, timeout, going_on)
     for stage, spec in specs.items():
         report_failures(storage, sibling(name, stage), spec)
+    with storage_failures(storage):
+        say_answer(storage, name)
     show = command(storage, "report", name)
     typer.echo(with_command(f"study {name!r} is confirmed; show it:", show))
 

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from study.cli.completion import complete_study
+from study.cli.headlines import say_headline
 from study.cli.options import (
     DEFAULT_STORAGE,
     Failure,
@@ -42,6 +43,13 @@ def report(
     latex: Annotated[
         bool, typer.Option("--latex", help="Also write tables as .tex and figures as .pdf.")
     ] = False,
+    markdown: Annotated[
+        bool,
+        typer.Option("--markdown", help="Also write text and figures as report.md, for a readme."),
+    ] = False,
+    show: Annotated[
+        bool, typer.Option("--open", help="Open the page in the browser when it is written.")
+    ] = False,
     force: Force = False,
     storage: Storage = DEFAULT_STORAGE,
 ) -> None:
@@ -52,9 +60,14 @@ def report(
 
     Example: lrstudy report cosine warmup --out reports/both
     """
-    directory = write_page(storage, names, out, delta / 100, latex=latex, force=force)
+    options = {"latex": latex, "markdown": markdown, "force": force}
+    directory = write_page(storage, names, out, delta / 100, **options)
     if latex:
         typer.echo(f"tables for LaTeX are in {directory / 'tables'}, figures as PDF beside the PNG")
+    if markdown:
+        typer.echo(f"text and figures for a readme are in {directory / 'report.md'}")
+    if show:
+        open_page(directory)
 
 
 def write_page(
@@ -64,16 +77,17 @@ def write_page(
     delta: float | None = None,
     *,
     latex: bool = False,
+    markdown: bool = False,
     force: bool = False,
 ) -> Path:
-    """Write the report of studies into a directory, reports/NAME without one, say where its page
-    is, and return the directory. delta: a share; the usual one without it."""
+    """Write the report of studies into a directory, reports/NAME without one, say its headlines and
+    where its page is, and return the directory. delta: a share; the usual one without it."""
     from analysis.estimators.comparison import DELTA
     from analysis.other_programs.study import direction_of, is_of_another_program
     from analysis.page.naming import folder
     from analysis.reading.database import split_name
     from analysis.reading.studies import spec
-    from analysis.report import foreign, is_report, write_report
+    from analysis.report import foreign, headlines, is_report, write_report
 
     found = [split_name(name, storage) for name in names]
     for url in {url for url, _ in found} - {storage}:
@@ -88,9 +102,23 @@ def write_page(
             refuse_foreign(foreign(directory), "--out", force)
             existed = is_report(directory)
             preparing("reading the trials, drawing the figures")
-            page = write_report(storage, names, directory, DELTA if delta is None else delta, latex)
+            share = DELTA if delta is None else delta
+            page = write_report(storage, names, directory, share, latex, markdown)
+    for label, (headline, certainty) in headlines(directory).items():
+        say_headline(headline, certainty, label if len(found) > 1 else "")
     typer.echo(f"{wrote(existed)} {page}")
     return directory
+
+
+def open_page(directory: Path) -> None:
+    """Show the page of a report in the browser. Raises Failure where there is none to show it."""
+    import webbrowser
+
+    from analysis.report import PAGE
+
+    page = (directory / PAGE).resolve()
+    if not webbrowser.open(page.as_uri()):
+        raise Failure(f"no browser could be opened here; the page is {page}")
 
 
 def _refuse_password(name: str) -> None:

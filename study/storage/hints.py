@@ -33,6 +33,11 @@ def answer_command(url: str, space: str, name: str, *options: str) -> str:
     return command(url, "answer", space, *another, *options)
 
 
+def dashboard_command(url: str) -> str:
+    """The command that opens the storage in optuna-dashboard."""
+    return printable(shlex.join(["lrstudy", "dashboard", *_storage(url)]))
+
+
 def _storage(url: str) -> list[str]:
     """The option that names the storage; nothing where it would be taken without."""
     from study.storage.urls import address

@@ -121,14 +121,14 @@ def _configurations(study: Study) -> pd.DataFrame:
 
 
 def draw(estimates: Estimates) -> list[Picture]:
-    """A row for each configuration; the forest of pairs."""
+    """The forest of pairs; a row for each configuration."""
     comparison = estimates["comparison"]
     drawn: list[Picture] = []
     if len(comparison):
         first = str(comparison["first"].iloc[0])
         alt = f"{_capital(spoken(first))} minus each other schedule with intervals, a row each. "
         drawn = forest.forest(comparison, first, alt + str(conclude(estimates)))
-    return [*_means(estimates), *drawn]
+    return [*drawn, *_means(estimates)]
 
 
 def _means(estimates: Estimates) -> list[Picture]:

@@ -64,7 +64,7 @@ def estimate(study: Study) -> Estimates:
 
 
 def draw(estimates: Estimates) -> list[Picture]:
-    """Tuning curves, the forest of pairs, and the ladder."""
+    """The forest of pairs, tuning curves, and the ladder."""
     comparison = estimates["comparison"]
     drawn = forest.forest(
         comparison,
@@ -73,8 +73,8 @@ def draw(estimates: Estimates) -> list[Picture]:
     )
     delta = float(comparison["delta"].iloc[0]) if len(comparison) else 0.0
     return [
-        *tuning.draw(estimates["curves"], FIRST),
         *drawn,
+        *tuning.draw(estimates["curves"], FIRST),
         *ladder.steps(estimates, FIRST, delta),
     ]
 

@@ -12,7 +12,7 @@ from analysis.reading.states import TERMINAL
 from analysis.section import About, Estimates
 from analysis.sections.by_rate import SUMMARY, close_call, families
 from analysis.study import Study
-from analysis.table import PERCENT, SCHEDULE, Column, Table
+from analysis.table import POINTS, SCHEDULE, Column, Table
 from analysis.wording import Sentence, points, sentence, with_trial
 from search_spaces import cosine as space
 from search_spaces.words.phrases import count, percent
@@ -26,7 +26,7 @@ ABOUT = About(
             "Schedules by their best single run, each with the same number of trials. "
             "Validation accuracy of complete trials; diverged share with its 95 % interval "
             "(Wilson).",
-            (SCHEDULE, Column("behind_accuracy", PERCENT, "behind the best"), *SUMMARY),
+            (SCHEDULE, Column("behind_accuracy", POINTS, "behind the best"), *SUMMARY),
         )
     },
     uses=TERMINAL,

@@ -238,14 +238,14 @@ def _noise(judged: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw(estimates: Estimates) -> list[Picture]:
-    """What is known exactly, the network against its temperature, and the forest of pairs."""
+    """The forest of pairs, the network against its temperature, and what is known exactly."""
     drawn = forest.forest(
         estimates["comparison"],
         FIRST,
         f"SGD minus each sampler with intervals, a row each. {conclude(estimates)}",
     )
     along = by_temperature(estimates["temperatures"], estimates["beside"], _along_words(estimates))
-    return [*known_posteriors.draw(estimates), *along, *drawn]
+    return [*drawn, *along, *known_posteriors.draw(estimates)]
 
 
 def conclude(estimates: Estimates) -> str:

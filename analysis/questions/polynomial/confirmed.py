@@ -33,6 +33,7 @@ from analysis.table import (
     BASE_LR,
     DIVERGED,
     PERCENT,
+    POINTS,
     RUNS,
     STALLED,
     YES_NO,
@@ -75,8 +76,8 @@ ABOUT = on_fresh_seeds(
             "would resolve it.",
             (
                 *(Column("first"), Column("second"), Column("seeds"), Column("untrained_first")),
-                *(Column("untrained_second"), N, *bounded("difference_accuracy", PERCENT)),
-                *(interval("adjusted_accuracy", PERCENT), *bounded("wins_share", PERCENT)),
+                *(Column("untrained_second"), N, *bounded("difference_accuracy", POINTS)),
+                *(interval("adjusted_accuracy", POINTS), *bounded("wins_share", PERCENT)),
                 *bounded("worst_rank", PERCENT, "wins with untrained runs last"),
                 *(Column("verdict"), Column("further_seeds")),
                 *(interval("further", heading="further seeds may be"), RUNS),

@@ -28,6 +28,7 @@ from analysis.study import Study
 from analysis.table import (
     BASE_LR,
     PERCENT,
+    POINTS,
     RUNS,
     TEST_RUNS,
     YES_NO,
@@ -70,9 +71,9 @@ ABOUT = on_fresh_seeds(
                 *(_WARMUP, BASE_LR, Column("images"), N, Column("untrained")),
                 interval("untrained", PERCENT, "share untrained"),
                 *bounded("mean_accuracy", PERCENT),
-                *(Column("common"), Column("behind_accuracy", PERCENT, "behind the best")),
-                interval("behind_accuracy", PERCENT, "behind the best, interval"),
-                Column("least_accuracy", PERCENT, "against any, at least"),
+                *(Column("common"), Column("behind_accuracy", POINTS, "behind the best")),
+                interval("behind_accuracy", POINTS, "behind the best, interval"),
+                Column("least_accuracy", POINTS, "against any, at least"),
                 *(Column("standing"), Column("not_inferior", YES_NO), Column("further_seeds")),
                 *(interval("further", heading="further seeds may be"), RUNS, TEST_RUNS),
             ),
@@ -261,19 +262,19 @@ def _scores(grid: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def draw(estimates: Estimates) -> list[Picture]:
-    """Survival and score over the grid, the largest usable rate, score by length on the images of
-    each stage, the layers."""
+    """Score by length on the images of each stage, survival and score over the grid, the largest
+    usable rate, the layers."""
     cells = estimates["cells"]
     if cells.empty:
         return []
     end = str(conclude(estimates))
     return [
+        *warmup_figures.tested(estimates["lengths"], estimates["tested"], end),
+        *warmup_figures.by_length(estimates["scores"], estimates["seeds"], end),
         warmup_figures.survival(cells, end),
         *warmup_figures.usable(
             estimates["usable"], cells["base_lr"], words.largest(estimates["usable"])
         ),
-        *warmup_figures.tested(estimates["lengths"], estimates["tested"], end),
-        *warmup_figures.by_length(estimates["scores"], estimates["seeds"], end),
         *layers.draw(estimates["layers"]),
     ]
 
