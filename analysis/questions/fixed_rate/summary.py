@@ -45,9 +45,7 @@ def headline(rows: list[dict[Hashable, Any]]) -> str:
         return f"Too few to tell: {rate} came out best of {tried} on {seeds}."
     open_ = [float(row["base_lr"]) for row in rows if row["standing"] in ("tied", "too few")]
     if not open_:
-        return (
-            f"A rate of {rate} is the best of {tried}; every other one is worse or fails to train."
-        )
+        return f"A rate of {rate} is the best of {tried}; all others are worse or fail to train."
     head = f"A rate of {rate} is the best of {tried}; "
     named = listed([f"{each:.2g}" for each in open_])
     return fitting(
