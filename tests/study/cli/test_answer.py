@@ -11,6 +11,8 @@ import optuna
 import pytest
 from pydantic import ValidationError
 
+from analysis.answers import answers_of, at_a_glance
+from analysis.study import load_study
 from study.cli import answer as command
 from study.cli.answering import late
 from study.cli.report import write_page
@@ -70,8 +72,10 @@ def runs() -> dict[str, list[tuple[Any, ...]]]:
     return found
 
 
-def verdict(outcome: Outcome) -> str:
-    return next(line for line in outcome.out.splitlines() if line.startswith("On the test images"))
+def verdict() -> str:
+    study = load_study(URL, "cosine")
+    section = answers_of(study)[0]
+    return str(section.conclude(section.estimate(study)))
 
 
 def test_one_command_searches_confirms_tests_and_reports(
@@ -82,8 +86,11 @@ def test_one_command_searches_confirms_tests_and_reports(
     assert (done.status, without_warnings(done)) == (0, "")
     assert launches.names[:2] == ["cosine", "cosine-confirm"]
     assert set(launches.names[2:]) == {"cosine-test"}
-    assert "cosine is better than constant" in verdict(done)
-    assert done.out.splitlines()[-1] == "wrote reports/cosine/report.html"
+    assert "cosine is better than constant" in verdict()
+    headline, certainty, wrote = done.out.splitlines()[-3:]
+    assert headline == at_a_glance(load_study(URL, "cosine")).headline
+    assert certainty.startswith("  Judged on test images over up to 9 new seeds of each; ")
+    assert wrote == "wrote reports/cosine/report.html"
     assert Path("reports/cosine/findings.json").exists()
     assert spec_of("cosine").plan == PLAN
     assert spec_of("cosine-confirm").seeds == PLAN.seeds
@@ -106,8 +113,8 @@ def test_an_arm_whose_pair_is_resolved_is_trained_no_more(lrstudy: Command) -> N
 def test_stopped_and_continued_it_has_the_same_runs_and_verdicts(
     lrstudy: Command, launches: Launches, most: int, tmp_path: Path
 ) -> None:
-    whole = answer(lrstudy)
-    expected = runs()
+    assert answer(lrstudy).status == 0
+    expected, decided = runs(), verdict()
     (tmp_path / "study.db").rename(tmp_path / "whole.db")
     studies.open_storage.cache_clear()  # type: ignore[attr-defined]
     launches.most = most
@@ -118,15 +125,16 @@ def test_stopped_and_continued_it_has_the_same_runs_and_verdicts(
     again = lrstudy(*going_on.split()[1:])
     assert again.status == 0
     assert runs() == expected
-    assert verdict(again) == verdict(whole)
+    assert verdict() == decided
 
 
 def test_a_finished_answer_starts_no_workers(lrstudy: Command, launches: Launches) -> None:
-    first = answer(lrstudy)
+    assert answer(lrstudy).status == 0
+    first = verdict()
     launches.names.clear()
     again = lrstudy("answer", "cosine", "--storage", URL)
     assert (again.status, launches.names) == (0, [])
-    assert verdict(again) == verdict(first)
+    assert verdict() == first
 
 
 def test_a_budget_makes_the_plan_and_a_dry_run_shows_it(
@@ -269,9 +277,10 @@ def test_status_shows_the_plan(lrstudy: Command) -> None:
 
 
 def test_more_seeds_than_planned_change_no_verdict(lrstudy: Command) -> None:
-    first = verdict(answer(lrstudy))
+    assert answer(lrstudy).status == 0
+    first = verdict()
     more = lrstudy("confirm", "cosine", "--seeds", "11", "--storage", URL)
     assert more.status == 0
     assert "further ones are shown as exploratory and change no verdict" in more.err
-    again = lrstudy("answer", "cosine", "--storage", URL)
-    assert verdict(again).partition(";")[0] == first.partition(";")[0]
+    assert lrstudy("answer", "cosine", "--storage", URL).status == 0
+    assert verdict().partition(";")[0] == first.partition(";")[0]

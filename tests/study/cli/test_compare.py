@@ -152,15 +152,16 @@ def test_it_trains_and_answers_and_all_commands_know_it(lrstudy: Command) -> Non
     learns = (*SMALL, "--set", "batch_size=8")
     done = lrstudy("compare", *PAIR, *learns, "--seeds", "4")
     assert done.status == 0, done.err
-    verdict, wrote = done.out.splitlines()[-2:]
-    assert verdict.startswith("On the test images, at 4 fresh seeds as planned, cosine is ")
+    headline, certainty, wrote = done.out.splitlines()[-3:]
+    assert headline.startswith("Cosine")
+    assert certainty.startswith("  Judged on test images over up to 4 new seeds of each; ")
     assert wrote == "wrote reports/compare/report.html"
     assert Path("reports/compare/report.html").is_file()
     text = Path("reports/compare/report.html").read_text()
-    for words in ("Recipe momentum: SGD with momentum 0.9", "no rate was tuned", PAIR[0]):
+    for words in ("Recipe momentum: SGD with momentum 0.9", "no rate was tuned", PAIR[0], headline):
         assert words in text
     again = lrstudy("compare", *PAIR, *learns, "--seeds", "4")
-    assert (again.status, verdict in again.out) == (0, True)
+    assert (again.status, headline in again.out) == (0, True)
     assert "replaced reports/compare/report.html" in again.out
 
     best = lrstudy("best", "compare")
