@@ -11,6 +11,7 @@ from analysis.figures.style import Picture
 from analysis.page.other_report import OtherReport
 from analysis.page.study_report import StudyReport
 from analysis.page.tables import printed_rows
+from analysis.recommendation import Recommendation
 from analysis.section import Finding
 from analysis.table import Table
 
@@ -43,6 +44,17 @@ def _glance(report: Report) -> Iterator[str]:
         ]
         yield _table([summary.about, "verdict", "by"], rows)
     yield from _pictures(report.answer.pictures[:1], report.answer, report)
+    if report.recommendation is not None:
+        yield from _use(report.recommendation)
+
+
+def _use(found: Recommendation) -> Iterator[str]:
+    """What to use, and its code."""
+    trained = f", {found.trained}" if found.trained else ""
+    yield "## What to use"
+    yield _plain(f"{found.words}{trained}. {found.score}. Chosen: {found.how}.")
+    if found.code is not None:
+        yield f"```python\n{found.code.rstrip()}\n```"
 
 
 def _finding(finding: Finding, report: Report, first: int = 0) -> Iterator[str]:

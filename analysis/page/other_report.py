@@ -13,6 +13,7 @@ from analysis.other_programs.summary import summarise
 from analysis.page.links import anchor
 from analysis.page.part import Part
 from analysis.reading.foreign import PARAM
+from analysis.recommendation import recommendation
 from analysis.section import Finding
 from analysis.wording import listed
 from search_spaces.words.phrases import count
@@ -58,6 +59,7 @@ def report_other(study: OtherStudy, slug: str, label: str) -> OtherReport:
         facts={"search": _facts(study)},
         trials={"search": _rows(study)},
         anchors=frozenset(anchor(slug, "search", int(n)) for n in study.trials["trial"]),
+        recommendation=recommendation(study),
     )
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from analysis.figures.style import Picture
+from analysis.recommendation import Recommendation, schedule_picture
 from analysis.section import Finding
 from analysis.summary import Summary
 
@@ -18,6 +20,7 @@ class Part:
     slug: its name for files and anchors; label: for people, with the storage where two studies have
     the same name. summary: the answer at one glance. facts: how each stage was measured. trials: of
     each stage, a row for every trial. anchors: names of these rows on the page.
+    recommendation: what to use.
     """
 
     slug: str
@@ -28,9 +31,12 @@ class Part:
     facts: Mapping[str, Mapping[str, str]]
     trials: Mapping[str, pd.DataFrame]
     anchors: frozenset[str]
+    recommendation: Recommendation | None
 
-    recommendation: None = None
-    schedule: None = None
+    @property
+    def schedule(self) -> Picture | None:
+        """The recommended schedule, drawn."""
+        return None if self.recommendation is None else schedule_picture(self.recommendation)
 
     @property
     def findings(self) -> list[Finding]:

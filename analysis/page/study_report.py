@@ -9,6 +9,7 @@ from analysis.page.links import anchors, stages, trial_rows
 from analysis.page.part import Part
 from analysis.page.provenance import facts
 from analysis.reading.plausible import left_out, not_counted
+from analysis.recommendation import recommendation
 from analysis.section import Caution, Finding, agreeing, find
 from analysis.study import Study
 from search_spaces.recipes import recipe_in_words
@@ -110,4 +111,5 @@ def report_study(study: Study, slug: str, label: str) -> StudyReport:
         facts={stage: facts(each) for stage, each in begun.items()},
         trials={stage: trial_rows(each) for stage, each in begun.items()},
         anchors=anchors(study, slug),
+        recommendation=recommendation(study),
     )
