@@ -10,13 +10,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.colors import Normalize
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from analysis.figures.axes import accuracy_axis, log_subs, rate_axis
 from analysis.figures.fitting import outside_legend
-from analysis.figures.maps import accuracy_bar, accuracy_colours
-from analysis.figures.style import INK, Picture, canvas, on, picture
+from analysis.figures.maps import response_map
+from analysis.figures.style import Picture, canvas, on, picture
 from analysis.section import Estimates
 from study.choosing import TOLERATED
 
@@ -36,8 +35,9 @@ def map_figure(estimates: Estimates, verdict: str) -> Picture:
             "Heat map of validation accuracy over exponent and base rate. " + verdict,
             "Numbers: mean validation accuracy of the runs that trained in per cent, and how many "
             "were untrained. Colours rank the cells by pairs within seeds, so that a cell whose "
-            "hard seeds failed is not flattered. Hatched: some run was untrained; grey: too many "
-            "for the cell to be chosen. Framed: the tuned rate of each exponent.",
+            "hard seeds failed is not flattered, and are logarithmic in the distance behind the "
+            "best. Hatched: some run was untrained; grey: too many for the cell to be chosen. "
+            "Framed: the tuned rate of each exponent.",
         )
 
 
@@ -71,25 +71,18 @@ def exponent_map(cells: pd.DataFrame, exponents: pd.DataFrame, ax: Axes | None =
     ('base learning rate', 'exponent')
     """
     ax, grid = on(ax), cells[cells["in_grid"]]
-    rows, columns = (sorted(grid[name].unique()) for name in ("exponent", "base_lr"))
     shown = grid["fitted"].where(coloured(grid))
-    colours = accuracy_colours(shown if shown.notna().any() else pd.Series([0.0]))
-    for cell in grid.assign(shown=shown).to_dict("records"):
-        x, y = columns.index(cell["base_lr"]), rows.index(cell["exponent"])
-        _cell(ax, x, y, cell, colours)
+    texts = [_text(cell) for cell in grid.to_dict("records")]
+    drawn = grid.assign(shown=shown, text=texts, hatched=grid["untrained"] > 0)
+    response_map(ax, drawn, "base_lr", "exponent")
+    rows, columns = (sorted(grid[name].unique()) for name in ("exponent", "base_lr"))
     tuned = exponents.dropna(subset=["base_lr"])
     for exponent, rate in zip(tuned["exponent"], tuned["base_lr"], strict=True):
-        place = (columns.index(rate) + 0.04, rows.index(exponent) + 0.06)
+        place = (columns.index(rate) - 0.46, rows.index(exponent) - 0.44)
         ax.add_patch(
             mpl.patches.Rectangle(place, 0.92, 0.88, fill=False, edgecolor="#d55e00", lw=2.5)
         )
-    ax.set(xlim=(0, len(columns)), ylim=(0, len(rows)))
-    ax.set_xticks(np.arange(len(columns)) + 0.5, [f"{rate:.2g}" for rate in columns])
-    ax.set_yticks(np.arange(len(rows)) + 0.5, [f"{exponent:.3g}" for exponent in rows])
     ax.set(xlabel="base learning rate", ylabel="exponent")
-    ax.grid(visible=False)
-    ax.tick_params(length=0)
-    accuracy_bar(ax, colours, shown)
     return ax
 
 
@@ -101,27 +94,11 @@ def coloured(cells: pd.DataFrame) -> pd.Series:
     return few & (cells["untrained"] < cells["n"] / 2)
 
 
-def _cell(axes: Axes, x: int, y: int, cell: Mapping[Any, Any], colours: Normalize) -> None:
-    untrained, shown = cell["untrained"], not np.isnan(cell["shown"])
-    shade = float(colours(cell["shown"])) if shown else 1.0
-    fill = mpl.colormaps["viridis"](shade) if shown else "#eeeeee"
-    axes.add_patch(mpl.patches.Rectangle((x, y), 1, 1, facecolor=fill, edgecolor="white"))
-    text = "" if np.isnan(cell["accuracy"]) else f"{100 * cell['accuracy']:.1f}"
-    if untrained:
-        hatched = mpl.patches.Rectangle((x, y), 1, 1, fill=False, hatch="///", lw=0)
-        hatched.set_edgecolor("#bbbbbb")
-        axes.add_patch(hatched)
-        text += "\n" * bool(text) + f"{untrained} of {cell['n']}\nuntrained"
-    axes.text(
-        x + 0.5,
-        y + 0.5,
-        text,
-        ha="center",
-        va="center",
-        color="white" if shade < 0.6 else INK,
-        fontsize="small",
-        bbox={"facecolor": fill, "edgecolor": "none", "pad": 1.5},
-    )
+def _text(cell: Mapping[Any, Any]) -> str:
+    """A cell's accuracy in per cent, and how many of its runs are untrained."""
+    known, untrained = not np.isnan(cell["accuracy"]), cell["untrained"]
+    lines = [f"{100 * cell['accuracy']:.1f}"] if known else []
+    return "\n".join(lines + ([f"{untrained} of {cell['n']}\nuntrained"] if untrained else []))
 
 
 def loss_figure(losses: pd.DataFrame) -> Picture:

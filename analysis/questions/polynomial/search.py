@@ -201,7 +201,7 @@ def _map(trials: pd.DataFrame) -> Picture:
             "Map of base rate and exponent, a panel for each schedule; colour is the validation "
             "accuracy, crosses diverged.",
             "Each mark is one trial: filled ones are complete, open ones were pruned or stalled, "
-            "crosses diverged.",
+            "crosses diverged. Colours are logarithmic in the distance behind the best.",
         )
 
 

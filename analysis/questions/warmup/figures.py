@@ -10,17 +10,15 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from analysis.figures.axes import accuracy_axis, cut_off
 from analysis.figures.fitting import outside_legend
-from analysis.figures.maps import accuracy_bar, accuracy_colours
+from analysis.figures.maps import response_map
 from analysis.figures.style import INK, PALE, Picture, canvas, on, picture
 
 _BOUNDS = ("accuracy_low", "accuracy_high")
-UNTRAINED = "#dddddd"  # cells with a run that stalled or diverged
 _LOOKS = {"tuned": ("#0072b2", "o"), "too high": ("#d55e00", "^")}
 
 
@@ -35,8 +33,9 @@ def survival(cells: pd.DataFrame, verdict: str) -> Picture:
             "How many runs trained at each length of warmup and base rate, and their mean "
             "accuracy. " + verdict,
             "In each cell: runs that trained, of all, and their mean validation accuracy. It is "
-            "the colour only where every run trained. Grey: some or all runs diverged or stalled; "
-            "in brackets the mean of those that trained, which is not comparable with the others.",
+            "the colour only where every run trained, logarithmic in the distance behind the best. "
+            "Grey: some or all runs diverged or stalled; in brackets the mean of those that "
+            "trained, which is not comparable with the others.",
         )
 
 
@@ -63,35 +62,20 @@ def warmup_map(cells: pd.DataFrame, ax: Axes | None = None) -> Axes:
     >>> warmup_map(cells, Figure().subplots()).get_ylabel()
     'warmup (epochs)'
     """
-    ax = on(ax)
-    lengths, rates = (sorted(cells[name].unique()) for name in ("warmup", "base_lr"))
-    whole = cells.loc[cells["complete"] == cells["n"], "mean"].dropna()
-    colours = accuracy_colours(whole if len(whole) else pd.Series([0.0, 1.0]))
-    for row in cells.to_dict("records"):
-        _square(ax, rates.index(row["base_lr"]), lengths.index(row["warmup"]), row, colours)
-    ax.set_xlim(-0.5, len(rates) - 0.5)
-    ax.set_ylim(-0.5, len(lengths) - 0.5)
-    ax.set_xticks(range(len(rates)), [f"{rate:.2g}" for rate in rates])
-    ax.set_yticks(range(len(lengths)), [f"{each:.2g}" for each in lengths])
-    ax.set_xlabel("base learning rate")
-    ax.set_ylabel("warmup (epochs)")
-    ax.grid(visible=False)
-    if len(whole):
-        accuracy_bar(ax, colours, whole)
+    ax, whole = on(ax), cells["complete"] == cells["n"]
+    texts = [_text(cell) for cell in cells.to_dict("records")]
+    drawn = cells.assign(shown=cells["mean"].where(whole), text=texts, hatched=False)
+    response_map(ax, drawn, "base_lr", "warmup")
+    ax.set(xlabel="base learning rate", ylabel="warmup (epochs)")
     return ax
 
 
-def _square(ax: Axes, x: int, y: int, row: Mapping[Any, Any], colours: Normalize) -> None:
-    """A cell of the map with its numbers."""
-    whole = row["complete"] == row["n"]
-    shade = mpl.colormaps["viridis"](colours(row["mean"])) if whole else UNTRAINED
-    ax.add_patch(mpl.patches.Rectangle((x - 0.5, y - 0.5), 1, 1, color=shade, lw=0))
-    dark = whole and colours(row["mean"]) < 0.6
-    text = f"{row['complete']} of {row['n']}"
-    if not np.isnan(row["mean"]):
-        mean = f"{100 * row['mean']:.1f} %"
-        text += f"\n{mean}" if whole else f"\n({mean})"
-    ax.text(x, y, text, ha="center", va="center", fontsize=9, color="white" if dark else INK)
+def _text(cell: Mapping[Any, Any]) -> str:
+    """How many of a cell's runs trained, and their mean, in brackets where some did not."""
+    text, mean = f"{cell['complete']} of {cell['n']}", f"{100 * cell['mean']:.1f} %"
+    if np.isnan(cell["mean"]):
+        return text
+    return f"{text}\n{mean}" if cell["complete"] == cell["n"] else f"{text}\n({mean})"
 
 
 def usable(frame: pd.DataFrame, rates: pd.Series, verdict: str) -> list[Picture]:

@@ -82,8 +82,9 @@ def draw(estimates: Estimates) -> list[Picture]:
                 "Map of base rate and length of warmup, a panel for each schedule; colour is the "
                 f"validation accuracy, crosses diverged. {conclude(estimates)}",
                 "Each mark is one trial: filled ones are complete, open ones were pruned or "
-                "stalled, crosses diverged. If warmup makes larger rates usable, the crosses "
-                "retreat to the right as warmup grows.",
+                "stalled, crosses diverged. Colours are logarithmic in the distance behind the "
+                "best. If warmup makes larger rates usable, the crosses retreat to the right as "
+                "warmup grows.",
             )
         ]
 
