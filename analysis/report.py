@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import tempfile
 from collections.abc import Sequence
@@ -137,15 +138,9 @@ def _labels(studies: Sequence[Study | OtherStudy]) -> list[str]:
 
 
 def _write(reports: Sequence[Report], folder: Path, latex: bool) -> None:
-    (folder / "figures").mkdir()
-    for report in reports:
-        for finding in report.findings:
-            for each in finding.pictures:
-                stem = folder / "figures" / report.stem(finding, each.name)
-                stem.with_suffix(".png").write_bytes(each.png)
-                stem.with_suffix(".svg").write_bytes(each.svg)
+    _write_figures(reports, folder / "figures", ("png", "svg", "pdf") if latex else ("png", "svg"))
     if latex:
-        _write_for_paper(reports, folder)
+        _write_tables(reports, folder / "tables")
     pairs = [pair for report in reports for pair in _frames(report)]
     for file, frames in zip(("trials", "curves"), zip(*pairs, strict=True), strict=True):
         write(pd.concat(frames, ignore_index=True), folder / f"{file}.parquet")
@@ -163,16 +158,24 @@ def _frames(report: Report) -> list[tuple[pd.DataFrame, pd.DataFrame]]:
     return [(tidy(each.attempts), tidy(each.curves)) for each in stages(report.study).values()]
 
 
-def _write_for_paper(reports: Sequence[Report], folder: Path) -> None:
-    """The tables as LaTeX, the figures as PDF."""
-    (folder / "tables").mkdir()
+def _write_figures(reports: Sequence[Report], folder: Path, kinds: Sequence[str]) -> None:
+    """Every figure, with its study and stage below it: a file may leave its folder."""
+    folder.mkdir()
     for report in reports:
         for finding in report.findings:
-            for each in finding.pictures:
-                figure = folder / "figures" / f"{report.stem(finding, each.name)}.pdf"
-                figure.write_bytes(each.pdf())
+            source = report.source(finding)
+            for each, kind in itertools.product(finding.pictures, kinds):
+                file = folder / f"{report.stem(finding, each.name)}.{kind}"
+                file.write_bytes(each.file(kind, source))
+
+
+def _write_tables(reports: Sequence[Report], folder: Path) -> None:
+    """Every printed table as LaTeX."""
+    folder.mkdir()
+    for report in reports:
+        for finding in report.findings:
             for name, table in finding.printed.items():
-                file = folder / "tables" / f"{report.stem(finding, name)}.tex"
+                file = folder / f"{report.stem(finding, name)}.tex"
                 file.write_text(tabular(table, finding.estimates[name]), encoding="utf-8")
 
 

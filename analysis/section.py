@@ -70,9 +70,9 @@ class Finding:
 
     @property
     def printed(self) -> dict[str, Table]:
-        """The tables that have a row."""
+        """The tables that have something to say."""
         return {
-            name: table for name, table in self.tables.items() if not self.estimates[name].empty
+            name: table for name, table in self.tables.items() if table.tells(self.estimates[name])
         }
 
 

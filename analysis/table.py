@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import pandas as pd
+
 from analysis.figures.style import spoken
 from study.spec import Stage
 
@@ -67,6 +69,16 @@ class Column:
         """The frame's columns that it prints."""
         return [self.name, self.high] if self.high else [self.name]
 
+    def tells(self, frame: pd.DataFrame) -> bool:
+        """Whether the frame has a value of it: some row is not missing, or has such an outcome."""
+        if self.name not in frame:
+            return False
+        if self.counts:
+            return bool(frame[self.name].any())
+        if self.stage is not None:
+            return any(map(trial_numbers, frame[self.name]))
+        return bool(frame[self.names].notna().all(axis="columns").any())
+
     @property
     def title(self) -> str:
         """What stands above it."""
@@ -84,6 +96,18 @@ class Table:
     def names(self) -> list[str]:
         """See `names_of`."""
         return names_of(self.columns)
+
+    def tells(self, frame: pd.DataFrame) -> bool:
+        """Whether the frame has a value in any column but those that name or count what a row is
+        about."""
+        return any(each.tells(frame) for each in self.columns if each.unit != NAME and each != N)
+
+
+def trial_numbers(value: Any) -> list[int]:
+    """A cell of trials' numbers: a list of them, or one, which may be missing, as a list."""
+    if isinstance(value, list):
+        return value
+    return [] if pd.isna(value) else [int(value)]
 
 
 def names_of(columns: Iterable[Column]) -> list[str]:

@@ -95,4 +95,4 @@ def tiny_data(tiny_task: Task) -> TaskData:
 @pytest.fixture
 def unrendered(monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures are drawn but not rendered, which takes most of the time."""
-    monkeypatch.setattr(style, "render", lambda figure, kind: kind.encode())
+    monkeypatch.setattr(style, "render", lambda figure, kind, source="": kind.encode())

@@ -50,6 +50,8 @@ def outside_legend(
     """A legend of the figure in at most ``ncols`` columns, as many as fit, its labels broken into
     lines where one column is too wide. The figure grows in height by what that takes."""
     room, heights = figure.bbox.width - 2 * PAD * figure.dpi, []
+    # In the figure itself, which need not be all that is saved.
+    options |= {"bbox_to_anchor": (0, 0, 1, 1), "bbox_transform": figure.transFigure}
     for columns in range(ncols, 0, -1):
         legend = figure.legend(loc=loc, ncols=columns, **options)
         heights.append(legend.get_window_extent().height)

@@ -24,7 +24,7 @@ from analysis.figures.axes import rate_axis
 from analysis.figures.style import INK, panels, spoken
 
 _COLOURS = "viridis"
-_UNJUDGED = "#dddddd"  # a cell without a colour
+UNJUDGED = "#dddddd"  # a cell without a colour
 _BEHIND = (0.0, 0.003, 0.01, 0.03, 0.1, 0.3)  # the best, at which the bar of colours has its ticks
 
 
@@ -80,7 +80,7 @@ def response_map(axes: Axes, cells: pd.DataFrame, x: str, y: str) -> None:
 
 def _square(axes: Axes, x: int, y: int, cell: Any, colours: Normalize) -> None:
     known = not np.isnan(cell["shown"])
-    fill = mpl.colormaps[_COLOURS](colours(cell["shown"])) if known else _UNJUDGED
+    fill = mpl.colormaps[_COLOURS](colours(cell["shown"])) if known else UNJUDGED
     corner = (x - 0.5, y - 0.5)
     axes.add_patch(mpl.patches.Rectangle(corner, 1, 1, facecolor=fill, edgecolor="white"))
     if cell["hatched"]:

@@ -23,8 +23,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
 from matplotlib.lines import Line2D
+from matplotlib.transforms import Bbox
 
-from analysis.figures.fitting import fit, outside_legend
+from analysis.figures.fitting import PAD, fit, outside_legend
 from search_spaces.schedules.base import FAMILIES
 from study.terminal import printable
 
@@ -32,6 +33,7 @@ WIDTH = 5.0  # inches
 DPI = 150
 INK = "#333333"
 PALE = "#b8b8b8"
+QUIET = "#777777"
 # Okabe & Ito (2008) without its yellow, then Tol's muted colours, then others; told apart with any
 # colour vision where a few appear together, and each family has its own mark besides.
 _COLOURS = (
@@ -58,6 +60,8 @@ _LIKE = {
     "snapshots": "warmup_cosine",
     "cyclical": "cosine",
 }
+_FOOT = 0.2  # inches below a figure, for the line that names its source
+_SOURCE, _LEAST_SOURCE = 90, 8  # characters in that line
 _LABEL = re.compile(r": | then ")  # of a schedule that a user gave, not a family's name alone
 _THEME: dict[str, Any] = {
     **sns.axes_style("ticks"),
@@ -85,19 +89,20 @@ _THEME: dict[str, Any] = {
 @dataclass(frozen=True)
 class Picture:
     """A finished figure. name: letters, digits and dashes; alt: what it shows, for who cannot see
-    it; caption: how to read it. figure: what png and svg show."""
+    it; caption: how to read it. svg: as on a page, which says by itself what it belongs to."""
 
     name: str
     alt: str
     caption: str
-    png: bytes
     svg: bytes
     figure: Figure = field(compare=False, repr=False)
 
-    def pdf(self) -> bytes:
-        """As PDF, for a paper: vectors, its fonts embedded; the same bytes every time."""
+    def file(self, kind: str, source: str) -> bytes:
+        """As a file of its own, with what it belongs to (any text) small in a line below it; the
+        same bytes every time. kind: ``png``, ``svg`` or, for a paper, ``pdf``: vectors, its fonts
+        embedded."""
         with mpl.rc_context(_THEME):  # type: ignore[arg-type]  # stubs want each key literally
-            return render(self.figure, "pdf")
+            return render(self.figure, kind, source)
 
 
 _told_apart: ContextVar[tuple[str, ...]] = ContextVar("told apart", default=())
@@ -181,18 +186,40 @@ def panels(n: int, height: float = 2.0) -> Iterator[tuple[Figure, list[Axes]]]:
 
 
 def picture(figure: Figure, name: str, alt: str, caption: str) -> Picture:
-    """Saves the figure as PNG and SVG, in memory; the same figure gives the same bytes."""
-    fit(figure)  # and laid out once, which takes longer than to draw
-    return Picture(name, alt, caption, render(figure, "png"), render(figure, "svg"), figure)
+    """Lays the figure out and saves it as SVG, in memory; the same figure gives the same bytes."""
+    fit(figure)
+    return Picture(name, alt, caption, render(figure, "svg"), figure)
 
 
-def render(figure: Figure, kind: str) -> bytes:
-    """The figure's bytes; kind: ``png``, ``svg`` or ``pdf``."""
+def render(figure: Figure, kind: str, source: str = "") -> bytes:
+    """The figure's bytes; kind: ``png``, ``svg`` or ``pdf``; source: any text, which a small line
+    below the figure shows."""
     buffer = io.BytesIO()
     dates = {"svg": "Date", "pdf": "CreationDate"}  # without them the same bytes every time
     metadata = {dates[kind]: None} if kind in dates else None
-    figure.savefig(buffer, format=kind, dpi=DPI, metadata=metadata)
+    with _signed(figure, source) as area:
+        figure.savefig(buffer, format=kind, dpi=DPI, metadata=metadata, bbox_inches=area)
     return buffer.getvalue()
+
+
+@contextmanager
+def _signed(figure: Figure, source: str) -> Iterator[Bbox | None]:
+    """The area to save, in inches, with a line for the source below the figure, where it has one;
+    what is in the figure stays where it is."""
+    if not source:
+        yield None
+        return
+    width, height = figure.get_size_inches()
+    line = figure.text(1 - PAD / width, (PAD - _FOOT) / height, "", fontsize=7, color=QUIET)
+    line.set(ha="right", va="bottom")
+    for most in range(_SOURCE, _LEAST_SOURCE, -1):
+        line.set_text(drawable(source, most))
+        if line.get_window_extent().width <= (width - 2 * PAD) * figure.dpi:
+            break
+    try:
+        yield Bbox([[0, -_FOOT], [width, height]])
+    finally:
+        line.remove()
 
 
 def on(ax: Axes | None) -> Axes:

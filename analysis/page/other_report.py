@@ -45,6 +45,10 @@ class OtherReport(Part):
         """What the files of a picture or table of that name are called, without a suffix."""
         return f"{self.slug}-{name}"
 
+    def source(self, finding: Finding) -> str:
+        """The study that a finding is about, for its figures."""
+        return self.label
+
 
 def report_other(study: OtherStudy, slug: str, label: str) -> OtherReport:
     """All findings of a study."""

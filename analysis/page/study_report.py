@@ -88,6 +88,10 @@ class StudyReport(Part):
         stage = "" if finding.stage == "search" else f"{finding.stage}-"
         return f"{self.slug}-{stage}{name}"
 
+    def source(self, finding: Finding) -> str:
+        """The study and the stage that a finding is about, for its figures."""
+        return f"{self.label}: {STAGES[finding.stage].lower()}"
+
 
 def report_study(study: Study, slug: str, label: str) -> StudyReport:
     """All findings of a study."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.table import Column, Unit
+from analysis.table import Column, Unit, trial_numbers
 from study.spec import Stage
 
 NONE = "–"  # noqa: RUF001 - a dash in a cell
@@ -19,35 +19,23 @@ def printed_rows(
 ) -> tuple[list[str], list[list[str]]]:
     """Headings and rows of text, NONE for missing values.
 
-    columns: in order; what the frame lacks is left out, and an outcome that no trial had.
+    columns: in order; those are left out in which the frame has nothing (`Column.tells`).
     links: makes the links to trials of a stage, for columns of their numbers.
     """
-    shown = [column for column in columns if _shown(column, frame)]
+    shown = [column for column in columns if column.tells(frame)]
     texts = [_texts(column, frame, links) for column in shown]
     return [column.title for column in shown], [list(row) for row in zip(*texts, strict=True)]
-
-
-def _shown(column: Column, frame: pd.DataFrame) -> bool:
-    known = column.name in frame
-    return known and (not column.counts or bool(frame[column.name].any()))
 
 
 def _texts(column: Column, frame: pd.DataFrame, links: Links) -> list[str]:
     values = frame[column.name]
     if column.stage is not None:
-        trial_numbers = [_numbers(each) for each in values]
-        return [links(column.stage, numbers) if numbers else NONE for numbers in trial_numbers]
+        cells = map(trial_numbers, values)
+        return [links(column.stage, numbers) if numbers else NONE for numbers in cells]
     if column.high:
         pairs = zip(values, frame[column.high], strict=True)
         return [_between(column.unit, low, high) for low, high in pairs]
     return [text(column.unit, each) for each in values]
-
-
-def _numbers(value: Any) -> list[int]:
-    """One trial number or several, none where it is missing."""
-    if isinstance(value, list):
-        return value
-    return [] if pd.isna(value) else [int(value)]
 
 
 def text(unit: Unit, value: Any) -> str:

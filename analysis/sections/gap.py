@@ -81,9 +81,9 @@ def _at_end(study: Study, family: object) -> dict[str, object]:
 
 
 def draw(estimates: Estimates) -> list[Picture]:
-    """The gap and the norm of the weights, a row for each family."""
+    """The gap and the norm of the weights, a row for each family, where there are two."""
     frame = estimates["gaps"]
-    if frame.empty:
+    if len(frame) < 2:
         return []
     with canvas(1, 2, 1.2 + 0.36 * len(frame), sharey=True, width_ratios=[2, 1]) as (figure, axes):
         left, right = axes[0]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -154,9 +155,9 @@ def _by_epochs(schedule: ScheduleConfig) -> bool:
 
 
 def draw(estimates: Estimates) -> list[Picture]:
-    """One figure: rate against epoch, a line for each family."""
+    """One figure: rate against epoch, a line for each family; none where all lines are flat."""
     rates = estimates["rates"]
-    if rates.empty:
+    if rates.empty or not (rates.groupby("family")["rate"].agg(np.ptp) > 0).any():
         return []
     with canvas() as (figure, axes):
         draw_lines(axes[0, 0], rates)
@@ -221,11 +222,11 @@ def conclude(estimates: Estimates) -> Sentence | str:
     rows = estimates["chosen"]
     if rows.empty:
         return "No trial ran to its end, so that there is no best one."
-    rates = [
-        with_trial(
-            f"{spoken(row['family'])} from {row['base_lr']:.2g} to {row['final_lr']:.2g}",
-            row["trial"],
-        )
-        for row in rows.to_dict("records")
-    ]
+    rates = [with_trial(_rates(row), row["trial"]) for row in rows.to_dict("records")]
     return sentence("The best trials' rates, base to last: ", joined("; ", rates), ".")
+
+
+def _rates(row: Mapping[Hashable, Any]) -> str:
+    """A schedule's base and last rate; once where they are the same."""
+    base, last = (f"{row[name]:.2g}" for name in ("base_lr", "final_lr"))
+    return f"{spoken(row['family'])} {base if base == last else f'from {base} to {last}'}"

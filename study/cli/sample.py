@@ -71,8 +71,9 @@ def sample(
         done = wrote(any((directory / f"{each.name}.png").exists() for each in pictures))
         directory.mkdir(parents=True, exist_ok=True)
         for picture in pictures:
-            (directory / f"{picture.name}.png").write_bytes(picture.png)
-            (directory / f"{picture.name}.svg").write_bytes(picture.svg)
+            for kind in ("png", "svg"):
+                drawn = picture.file(kind, f"samples of {problem}, seed {seed}")
+                (directory / f"{picture.name}.{kind}").write_bytes(drawn)
         for name, frame in estimates.items():
             if len(frame):
                 frame.to_csv(directory / f"{name}.csv", index=False)

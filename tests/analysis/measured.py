@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
-Render = Callable[[Figure, str], bytes]
+Render = Callable[..., bytes]
 _LEAST = 1.0  # pixels of overlap or beyond the edge: less is the rounding of glyphs
 
 
@@ -18,7 +18,7 @@ def measuring(render: Render) -> Render:
     """``render`` that raises AssertionError where a text that it draws lies outside of the figure
     or on another text."""
 
-    def measured(figure: Figure, kind: str) -> bytes:
+    def measured(figure: Figure, kind: str, source: str = "") -> bytes:
         drawn: dict[int, tuple[Text, Bbox, Bbox]] = {}
         draw = Text.draw
 
@@ -30,7 +30,7 @@ def measuring(render: Render) -> Render:
 
         Text.draw = record  # type: ignore[method-assign]
         try:
-            made = render(figure, kind)
+            made = render(figure, kind, source)
         finally:
             Text.draw = draw  # type: ignore[method-assign]
         faults = _faults(list(drawn.values()))

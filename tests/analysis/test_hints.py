@@ -175,7 +175,7 @@ def test_a_search_is_finished_before_it_is_confirmed(storages: dict[str, str]) -
 def test_the_json_names_the_commands_of_the_page(
     storages: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("analysis.figures.style.render", lambda figure, kind: kind.encode())
+    monkeypatch.setattr("analysis.figures.style.render", lambda *_: b"drawn")
     page = write_report(storages["here"], ["sure"], tmp_path / "out")
     values = json.loads((page.parent / "findings.json").read_text(encoding="utf-8"))
     text = Page(page.read_text(encoding="utf-8")).text

@@ -60,20 +60,19 @@ def estimate(study: Study) -> Estimates:
 def draw(estimates: Estimates) -> list[Picture]:
     """Accuracy against rate, with the range of close rates and the edge of divergence."""
     trials, close, edge = (estimates[name] for name in ("trials", "close", "edge"))
-    if trials.empty:
+    if close.empty:
         return []
+    best = close.iloc[0]
     with rate_figure(trials) as (figure, axes):
         if len(close) > 1:
             axes.axvspan(close["base_lr"].min(), close["base_lr"].max(), color="#0072b2", alpha=0.1)
-        if len(close):
-            best = close.iloc[0]
-            axes.annotate(
-                f"best: {best['base_lr']:.2g}",
-                (best["base_lr"], best["accuracy"]),
-                xytext=(0, 7),
-                textcoords="offset points",
-                ha="center",
-            )
+        axes.annotate(
+            f"best: {best['base_lr']:.2g}",
+            (best["base_lr"], best["accuracy"]),
+            xytext=(0, 7),
+            textcoords="offset points",
+            ha="center",
+        )
         smallest = edge["smallest_diverged"].iloc[0]
         if not np.isnan(smallest):
             for each in figure.axes:

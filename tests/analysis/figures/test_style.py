@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -13,10 +14,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
+from PIL import Image
 
 from analysis.figures.axes import accuracy_axis, accuracy_ticks, rate_axis, rate_figure
+from analysis.figures.fitting import outside_legend
 from analysis.figures.maps import rate_map
-from analysis.figures.style import canvas, drawable, panels, picture, style, told_apart
+from analysis.figures.style import canvas, drawable, panels, picture, render, style, told_apart
 from search_spaces.schedules.base import FAMILIES
 from search_spaces.spaces import SPACES
 
@@ -163,8 +166,38 @@ def test_a_picture_is_reproducible_and_complete() -> None:
             axes[0, 0].plot([0, 1], [0, 1])
             made.append(picture(figure, "name", "alt", "caption"))
     assert made[0] == made[1]
-    assert made[0].png.startswith(b"\x89PNG")
     assert ET.fromstring(made[0].svg).tag.endswith("svg")
+
+
+def test_a_file_names_its_source_below_the_figure_and_is_reproducible() -> None:
+    """The figure itself stays as the page has it, before and after."""
+    with canvas(height=2.0) as (figure, axes):
+        axes[0, 0].plot([0, 1], [0, 1], label="a line")
+        outside_legend(figure)
+        made = picture(figure, "name", "alt", "caption")
+    first = made.file("png", "quick: search")
+    pixels = np.asarray(Image.open(io.BytesIO(first)))
+    bare = np.asarray(Image.open(io.BytesIO(render(figure, "png"))))
+    assert pixels.shape[1] == bare.shape[1]
+    assert (pixels[: len(bare)] == bare).all()
+    assert pixels[len(bare) :].min() < 200
+    assert made.file("png", "quick: search") == first != made.file("png", "slow: search")
+    for kind in ("svg", "pdf"):
+        assert made.file(kind, "quick: search") == made.file(kind, "quick: search")
+    with mpl.rc_context({"svg.hashsalt": "lrstudy"}):
+        assert render(figure, "svg") == made.svg
+    assert "quick: search" in made.file("svg", "quick: search").decode()
+    assert "quick: search" not in made.svg.decode()
+
+
+@settings(max_examples=40)
+@given(source=st.text(min_size=1, max_size=200))
+def test_any_name_of_a_study_fits_below_a_figure(source: str) -> None:
+    """Measured, as every text that a test here draws is."""
+    with canvas(height=1.0) as (figure, axes):
+        axes[0, 0].set_visible(False)
+        made = picture(figure, "name", "alt", "caption")
+    assert made.file("png", source).startswith(b"\x89PNG")
 
 
 def test_the_settings_of_a_notebook_stay(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from analysis.table import (
     YES_NO,
     Column,
     N,
+    Table,
     Unit,
     bounded,
     interval,
@@ -88,12 +89,14 @@ def test_bounds_become_one_column() -> None:
             "exponent_high": [1.0],
             "low": [np.nan],
             "high": [2.0],
+            "mean_loss": [np.nan],
         }
     )
     columns = [
         *(SCHEDULE, N, *bounded("mean_accuracy", PERCENT)),
         interval("exponent", heading="exponent"),
         Column("low", heading="95 % interval", high="high"),
+        Column("mean_loss", LOSS),
     ]
     headings, rows = printed_rows(columns, frame, links)
     assert headings == [
@@ -102,9 +105,8 @@ def test_bounds_become_one_column() -> None:
         "mean accuracy (%)",
         "mean accuracy 95 % interval (%)",
         "exponent",
-        "95 % interval",
-    ]
-    assert rows == [["cosine", "3", "90.0", "89.0 to 91.0", "0.5 to 1", NONE]]
+    ]  # but none without a value
+    assert rows == [["cosine", "3", "90.0", "89.0 to 91.0", "0.5 to 1"]]
 
 
 def test_the_order_is_that_of_the_columns_and_only_they_are_printed() -> None:
@@ -117,6 +119,28 @@ def test_an_outcome_that_no_trial_had_is_left_out() -> None:
     frame = pd.DataFrame({"diverged": [0, 0], "stalled": [0, 2], "failed": [1, 0]})
     expected = (["stalled", "failed"], [["0", "1"], ["2", "0"]])
     assert printed_rows(OUTCOMES, frame, links) == expected
+
+
+def test_a_column_of_trials_is_left_out_where_there_are_none() -> None:
+    frame = pd.DataFrame(
+        {
+            "best_trial": pd.array([0, None], dtype="Int64"),  # 0 is a trial as any other
+            "confirm_trials": [[], []],
+            "test_trials": [[], [0]],
+        }
+    )
+    assert printed_rows([BEST_TRIAL, RUNS, TEST_RUNS], frame, links) == (
+        ["best trial", "test runs"],
+        [["search:0", NONE], [NONE, "test:0"]],
+    )
+
+
+def test_a_table_tells_something_where_any_estimate_is_known() -> None:
+    table = Table("Importance.", (SCHEDULE, N, Column("importance", PERCENT)))
+    frame = pd.DataFrame({"family": ["cosine", "factor"], "n": 3, "importance": [np.nan, 0.5]})
+    assert table.tells(frame)
+    assert not table.tells(frame[:1])  # which schedule has how many trials is told elsewhere
+    assert not table.tells(frame[:0])
 
 
 def test_columns_of_one_heading_are_both_printed() -> None:

@@ -17,6 +17,7 @@ from matplotlib.patches import Rectangle
 
 from analysis.estimators.comparison import DELTA
 from analysis.estimators.responses import tuned
+from analysis.figures.maps import UNJUDGED
 from analysis.fresh_seeds.frames import confirm_runs
 from analysis.questions.polynomial import confirmed as polynomial
 from analysis.questions.polynomial.figures import coloured, exponent_map
@@ -286,14 +287,14 @@ def test_a_half_untrained_cell_has_no_colour(study: Study, seed: int) -> None:
     figure = Figure()
     ax = exponent_map(cells, estimates["exponents"], figure.subplots())
     colours = {
-        (round(patch.get_x()), round(patch.get_y())): patch.get_facecolor()
+        (round(patch.get_x() + 0.5), round(patch.get_y() + 0.5)): patch.get_facecolor()
         for patch in ax.patches
         if isinstance(patch, Rectangle) and patch.get_fill()
     }
     rates, exponents = (sorted(cells[name].unique()) for name in ("base_lr", "exponent"))
     for cell in cells[~coloured(cells)].to_dict("records"):
         place = (rates.index(cell["base_lr"]), exponents.index(cell["exponent"]))
-        assert colours[place] == to_rgba("#eeeeee")
+        assert colours[place] == to_rgba(UNJUDGED)
 
 
 def test_a_cell_whose_hard_seeds_failed_is_not_the_brightest(study: Study) -> None:

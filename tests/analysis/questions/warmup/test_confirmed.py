@@ -12,11 +12,12 @@ import pytest
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
+from analysis.figures.maps import UNJUDGED
 from analysis.fresh_seeds.missing import missing
 from analysis.fresh_seeds.pair_words import further
 from analysis.questions.warmup import confirmed as warmup
 from analysis.questions.warmup import layers
-from analysis.questions.warmup.figures import UNTRAINED, warmup_map
+from analysis.questions.warmup.figures import warmup_map
 from analysis.section import Estimates, find
 from analysis.study import Study, load_study
 from tests.analysis import conftest
@@ -244,7 +245,7 @@ _ACCURACY = ["accuracy_low", "accuracy_high"]
 def test_a_cell_in_which_a_run_did_not_train_is_grey() -> None:
     cells = estimates(stall(CLOSE, 2.0, 2))["cells"]
     ax = warmup_map(cells, Figure().subplots())
-    grey = to_rgba(UNTRAINED)
+    grey = to_rgba(UNJUDGED)
     for row, square, text in zip(cells.to_dict("records"), ax.patches, ax.texts, strict=True):
         whole = row["complete"] == row["n"]
         assert (square.get_facecolor() == grey) != whole
