@@ -14,7 +14,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
+from analysis.figures.marks import of_trials, scatter_trials
 from analysis.figures.style import ABSENT, canvas, style
+from study.spec import Stage
 
 _NICE = [0.0, *np.arange(0.1, 0.8, 0.1), *np.arange(0.75, 0.9, 0.01), *np.arange(0.9, 1, 0.005)]
 
@@ -126,14 +128,18 @@ def _accuracy(stretched: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return np.asarray(1.0 - 10.0**-stretched)
 
 
-def scatter_families(axes: Axes, frame: pd.DataFrame, x: str, y: str) -> None:
-    """A mark for each row, in the colour and with the mark of its family."""
+def scatter_families(
+    axes: Axes, frame: pd.DataFrame, x: str, y: str, stage: Stage = "search"
+) -> None:
+    """A mark for each row, a trial of the stage, in the colour and with the mark of its family;
+    none where a value is missing."""
     if frame.empty:
         axes.text(0.5, 0.5, "no trial ran to its end", ha="center", transform=axes.transAxes)
         return
     families = list(frame["family"].unique())
+    shown, before = frame.dropna(subset=[x, y]), len(axes.collections)
     sns.scatterplot(
-        data=frame,
+        data=shown,
         x=x,
         y=y,
         hue="family",
@@ -146,6 +152,8 @@ def scatter_families(axes: Axes, frame: pd.DataFrame, x: str, y: str) -> None:
         legend=False,
         ax=axes,
     )
+    for marks in axes.collections[before:]:
+        of_trials(marks, shown, stage)
 
 
 @contextmanager
@@ -164,11 +172,11 @@ def share_bars(
 
 
 @contextmanager
-def rate_figure(trials: pd.DataFrame) -> Iterator[tuple[Figure, Axes]]:
+def rate_figure(trials: pd.DataFrame, stage: Stage = "search") -> Iterator[tuple[Figure, Axes]]:
     """Accuracy against base rate: a mark for each complete trial, and a strip below for those that
     have no comparable accuracy: stalled, pruned, diverged.
 
-    trials: family, base_lr, state, accuracy (NaN unless complete).
+    trials: of the stage: family, base_lr, state, accuracy (NaN unless complete).
     """
     absent = [state for state in ABSENT if (trials["state"] == state).any()]
     ratios = [2.4, 0.24 * len(absent)]
@@ -176,27 +184,36 @@ def rate_figure(trials: pd.DataFrame) -> Iterator[tuple[Figure, Axes]]:
     options: dict[str, Any] = {"sharex": True, "height_ratios": ratios} if absent else {}
     with canvas(2 if absent else 1, 1, height, **options) as (figure, axes):
         main, strip = axes[0, 0], axes[-1, 0]
-        scatter_families(main, trials[trials["state"] == "complete"], "base_lr", "accuracy")
+        scatter_families(main, trials[trials["state"] == "complete"], "base_lr", "accuracy", stage)
         accuracy_axis(main, trials["accuracy"])
         if absent:
-            _strip(strip, trials, absent)
+            _strip(strip, trials, absent, stage)
             main.set_xlabel("")
         rate_axis(strip)
         yield figure, main
 
 
-def _strip(axes: Axes, trials: pd.DataFrame, states: list[str]) -> None:
+def _strip(axes: Axes, trials: pd.DataFrame, states: list[str], stage: Stage) -> None:
     for row, state in enumerate(states):
-        draw_absent(axes, trials, state, row)
+        draw_absent(axes, trials, state, row, stage)
     axes.set_yticks(range(len(states)), states)
     axes.set_ylim(-0.6, len(states) - 0.4)
     axes.grid(visible=False, axis="y")
     axes.tick_params(axis="y", length=0)
 
 
-def draw_absent(axes: Axes, trials: pd.DataFrame, state: str, height: float, **looks: Any) -> None:
-    """The rates of the trials in that state, one of ABSENT, side by side at that height."""
+def draw_absent(
+    axes: Axes,
+    trials: pd.DataFrame,
+    state: str,
+    height: float,
+    stage: Stage = "search",
+    **looks: Any,
+) -> None:
+    """The rates of the trials of the stage in that state, one of ABSENT, side by side at that
+    height."""
     for family, group in trials[trials["state"] == state].groupby("family", sort=False):
         rates, colour = group["base_lr"], style(str(family))[0]
-        mark = ABSENT[state]
-        axes.scatter(rates, np.full(len(rates), height), color=colour, marker=mark, s=26, **looks)
+        heights = np.full(len(rates), height)
+        looks |= {"color": colour, "marker": ABSENT[state], "s": 26}
+        scatter_trials(axes, rates, heights, group, stage, **looks)

@@ -21,6 +21,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from analysis.estimators.comparison import DELTA
 from analysis.figures.axes import rate_axis
+from analysis.figures.marks import scatter_trials
 from analysis.figures.style import INK, panels, spoken
 
 _COLOURS = "viridis"
@@ -119,11 +120,11 @@ def rate_map(trials: pd.DataFrame, y: str) -> Iterator[tuple[Figure, list[Axes]]
                 group[group["state"] == "diverged"],
             )
             rest = group.drop(index=[*done.index, *diverged.index])
-            one.scatter(rest["base_lr"], rest[y], facecolors="none", edgecolors="#888888", s=24)
-            one.scatter(diverged["base_lr"], diverged[y], color=INK, marker="x", s=26, linewidths=1)
-            one.scatter(
-                done["base_lr"], done[y], c=done["accuracy"], norm=colours, cmap=_COLOURS, s=34
-            )
+            open_ones = {"facecolors": "none", "edgecolors": "#888888", "s": 24}
+            crosses = {"color": INK, "marker": "x", "s": 26, "linewidths": 1}
+            filled = {"c": done["accuracy"], "norm": colours, "cmap": _COLOURS, "s": 34}
+            for rows, looks in ((rest, open_ones), (diverged, crosses), (done, filled)):
+                scatter_trials(one, rows["base_lr"], rows[y], rows, **looks)
             one.set_title(spoken(family))
             rate_axis(one)
             one.set_xlabel("")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from analysis.figures.marks import scatter_trials
 from analysis.figures.style import INK, Picture, canvas, picture
 from analysis.other_programs.study import OtherStudy, computable, configuration, in_words
 from analysis.section import About, Estimates
@@ -51,7 +52,8 @@ def draw(estimates: Estimates) -> list[Picture]:
     rising = estimates["ended"]["direction"].iloc[0] == "minimize"
     with canvas() as (figure, axes):
         one = axes[0, 0]
-        one.plot(history["trial"], history["value"], "o", color="#0072b2", ms=4, alpha=0.7)
+        points = (history["trial"], history["value"], history)
+        scatter_trials(one, *points, color="#0072b2", s=16, alpha=0.7)
         one.step(history["trial"], history["best"], where="post", color=INK, linewidth=1.5)
         one.set_ylim(*_reach(history["value"], rising))
         one.set_xlabel("trial")

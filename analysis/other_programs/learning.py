@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from analysis.figures.marks import curve_of
 from analysis.figures.style import INK, PALE, Picture, canvas, picture
 from analysis.other_programs.study import OtherStudy, computable, in_words
 from analysis.section import About, Estimates
@@ -62,15 +63,18 @@ def draw(estimates: Estimates) -> list[Picture]:
     curves, bands, best = (estimates[name] for name in ("curves", "bands", "best"))
     if len(bands) < 2:
         return []
-    shown = curves["trial"].unique()[:_MOST]
+    shown = curves[curves["trial"].isin(curves["trial"].unique()[:_MOST])]
+    shown = shown[~shown["trial"].isin(best["trial"])]
     with canvas() as (figure, axes):
         one = axes[0, 0]
-        for _, curve in curves[curves["trial"].isin(shown)].groupby("trial"):
-            one.plot(curve["step"], curve["value"], color=PALE, linewidth=0.5)
+        for _, curve in shown.groupby("trial"):
+            (line,) = one.plot(curve["step"], curve["value"], color=PALE, linewidth=0.5)
+            curve_of(line, curve)
         quartiles = (bands["lower_quartile"], bands["upper_quartile"])
         one.fill_between(bands["step"], *quartiles, color="#0072b2", alpha=0.22, linewidth=0)
         one.plot(bands["step"], bands["median"], color="#0072b2", linewidth=2)
-        one.plot(best["step"], best["value"], color=INK, linestyle=":")
+        (line,) = one.plot(best["step"], best["value"], color=INK, linestyle=":")
+        curve_of(line, best)
         middle = curves["value"].quantile([0.02, 0.98])
         low, high = min(*middle, *best["value"]), max(*middle, *best["value"])
         pad = 0.08 * (high - low) or 1.0

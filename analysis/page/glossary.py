@@ -9,7 +9,8 @@ from markupsafe import Markup
 
 from search_spaces.words.glossary import TERMS
 
-_TAG = re.compile(r"<[^>]*>")  # a page's attributes escape this sign
+# Tags, whose attributes escape this sign, and pictures, whose texts show to a pointer alone.
+_TAG = re.compile(r"<svg .*?</svg>|<[^>]*>", re.DOTALL)
 
 
 def explainer() -> Callable[[Markup], Markup]:

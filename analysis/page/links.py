@@ -8,21 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-import pandas as pd
 from markupsafe import Markup, escape
 
-from analysis.reading.frames import column_of
+from analysis.figures.marks import tag
 from analysis.study import Study
-from analysis.table import ACCURACY, SCHEDULE, Column, trials
 from analysis.wording import Sentence, Trials
-from study.spec import Stage
 
 _MANY = 12  # more links than that are folded away
 
 
 def anchor(slug: str, stage: str, trial: int) -> str:
     """The name of a trial's row on the page."""
-    return f"{slug}-{stage}-{trial}"
+    return f"{slug}-{tag(stage, trial)}"
+
+
+def curve_anchor(slug: str, stage: str, trial: int) -> str:
+    """The name of a trial's learning curve on the page."""
+    return f"{anchor(slug, stage, trial)}-curve"
 
 
 def anchors(study: Study, slug: str) -> frozenset[str]:
@@ -68,19 +70,3 @@ def _link(slug: str, stage: str, trial: int, known: Collection[str]) -> Markup:
     if name not in known:
         return escape(trial)
     return Markup('<a href="#{}">{}</a>').format(name, trial)
-
-
-def trial_rows(study: Study) -> pd.DataFrame:
-    """A row for every attempt of one stage, with what the page's table of trials shows: trial,
-    state, schedule, its parameters, seed, epochs trained, accuracy (the value of the objective)."""
-    frame = study.attempts
-    names = [name for name in ("base_lr", *map(column_of, study.spec.ranges)) if name in frame]
-    parameters = list(dict.fromkeys(name for name in names if frame[name].notna().any()))
-    columns = ["trial", "state", "family", *parameters, "seed", "epochs_trained"]
-    return frame[columns].assign(accuracy=frame["value"].astype(float))
-
-
-def trial_columns(rows: pd.DataFrame, stage: Stage) -> list[Column]:
-    """How `trial_rows` of a stage are printed; the parameters are those of the space."""
-    special = {"trial": trials("trial", stage), "family": SCHEDULE, "accuracy": ACCURACY[0]}
-    return [special.get(name, Column(name)) for name in map(str, rows.columns)]

@@ -10,6 +10,7 @@ import pandas as pd
 from analysis.other_programs.sections import ANSWER, SECTIONS, find
 from analysis.other_programs.study import OtherStudy, in_words
 from analysis.other_programs.summary import summarise
+from analysis.page.leaderboard import ranked
 from analysis.page.links import anchor
 from analysis.page.part import Part
 from analysis.reading.foreign import PARAM
@@ -81,7 +82,8 @@ def _facts(study: OtherStudy) -> dict[str, str]:
 
 
 def _rows(study: OtherStudy) -> pd.DataFrame:
-    """A row for every trial: trial, state, value, its parameters as text, seconds."""
+    """A row for every trial, `ranked`: trial, its parameters as text, value, state, and
+    seconds."""
     names = [PARAM + name for name in study.parameters]
     sampled = [study.sampled(int(number)) for number in study.trials["trial"]]
     texts = {
@@ -89,4 +91,5 @@ def _rows(study: OtherStudy) -> pd.DataFrame:
         for name in study.parameters
     }
     frame = study.trials[["trial", "state", "value", "seconds"]]
-    return frame.assign(**texts)[["trial", "state", "value", *names, "seconds"]]
+    rows = frame.assign(**texts)[["trial", *names, "value", "state", "seconds"]]
+    return ranked(rows, "value", rising=study.direction == "minimize")

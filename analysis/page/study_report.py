@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from analysis.answers import answers_of, sections_of, summary
-from analysis.page.links import anchors, stages, trial_rows
+from analysis.page.leaderboard import trial_rows
+from analysis.page.links import anchors, stages
 from analysis.page.part import Part
 from analysis.page.provenance import facts
 from analysis.reading.plausible import left_out, not_counted

@@ -19,6 +19,7 @@ from analysis.estimators.intervals import (
 )
 from analysis.estimators.skew import FEWEST
 from analysis.figures.axes import percent_ticks
+from analysis.figures.marks import scatter_trials
 from analysis.figures.style import INK, Picture, canvas, line_style, panels, picture, spoken, style
 from analysis.fresh_seeds.untrained import untrained_of
 from analysis.section import FEWEST_SEEDS, About, Estimates
@@ -124,7 +125,7 @@ def estimate(study: Study) -> Estimates:
     return {
         **compared,
         **{f"{metric}_differences": _differences(trials, runs, metric) for metric in METRICS},
-        "seeds": _trained(trials)[["family", "seed", *METRICS]].reset_index(drop=True),
+        "seeds": _trained(trials)[["family", "trial", "seed", *METRICS]].reset_index(drop=True),
         "curves": _curves(study.curves, _trained(trials)),
         "rates": rates,
     }
@@ -240,8 +241,8 @@ def _beside(frame: pd.DataFrame, seeds: pd.DataFrame, metric: str) -> Picture:
             one.plot([old["published"]] * 2, [row - 0.36, row + 0.36], color=INK)
             for shift, variant in ((-0.15, "as-published"), (0.15, "as-intended")):
                 if variant in group.index:
-                    singles = seeds.loc[seeds["family"] == f"{run}/{variant}", metric]
-                    _measured(one, row + shift, group.loc[variant], singles)
+                    singles = seeds[seeds["family"] == f"{run}/{variant}"].dropna(subset=[metric])
+                    _measured(one, row + shift, group.loc[variant], singles, metric)
         # A wide interval of few seeds may leave the picture; what was measured stays in it.
         shown = pd.concat([seeds[metric], frame["predicted_low"], frame["predicted_high"]]).dropna()
         if not shown.empty:
@@ -265,12 +266,13 @@ def _beside(frame: pd.DataFrame, seeds: pd.DataFrame, metric: str) -> Picture:
         )
 
 
-def _measured(axes: Axes, height: float, row: pd.Series, seeds: pd.Series) -> None:
+def _measured(axes: Axes, height: float, row: pd.Series, seeds: pd.DataFrame, metric: str) -> None:
     """A variant's seeds, mean and interval."""
     colour = style(row["run"])[0]
     fill = colour if row.name == "as-intended" else "white"
     axes.plot([row["low"], row["high"]], [height] * 2, color=colour)
-    axes.plot(seeds, [height] * len(seeds), ".", color=colour, markersize=4, alpha=0.7)
+    points = (seeds[metric], [height] * len(seeds), seeds)
+    scatter_trials(axes, *points, color=colour, s=4, alpha=0.7, zorder=2)
     axes.plot(row["mean"], height, "o", color=colour, markerfacecolor=fill, zorder=3)
 
 

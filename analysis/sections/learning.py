@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from analysis.figures.axes import accuracy_axis
+from analysis.figures.marks import curve_of
 from analysis.figures.style import (
     PALE,
     Picture,
@@ -139,7 +140,8 @@ def draw(estimates: Estimates) -> list[Picture]:
             for other in medians.columns.drop(name):
                 one.plot(medians.index, medians[other], color=PALE, linewidth=0.8)
             draw_band(one, band, name)
-            one.plot(lead["epoch"], lead["val_accuracy"], color=colour, linestyle=":")
+            (line,) = one.plot(lead["epoch"], lead["val_accuracy"], color=colour, linestyle=":")
+            curve_of(line, lead)
             one.set_title(f"{spoken(name)} (n = {band['n'].max()})")
             one.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         accuracy_axis(axes[0], pd.concat([curves["lower_quartile_accuracy"], best["val_accuracy"]]))

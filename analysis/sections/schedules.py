@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from analysis.figures import style as look
 from analysis.figures.fitting import fit, outside_legend
+from analysis.figures.marks import of_trial
 from analysis.figures.style import Picture, canvas, line_style, on, panels, picture, spoken, style
 from analysis.section import About, Estimates
 from analysis.study import Study
@@ -25,6 +26,7 @@ from search_spaces.config import TrialConfig
 from search_spaces.schedules.base import Schedule, ScheduleConfig
 from search_spaces.schedules.sequence import Then
 from study.files import draft
+from study.spec import Stage
 
 ABOUT = About(
     "The schedules themselves",
@@ -195,16 +197,18 @@ def draw_variants(rates: pd.DataFrame, alt: str, caption: str) -> Picture:
         return _picture(figure, alt, caption)
 
 
-def draw_lines(axes: Axes, rates: pd.DataFrame) -> None:
-    """Rate against epoch, a line for each family; as-published ones are dashed."""
+def draw_lines(axes: Axes, rates: pd.DataFrame, stage: Stage = "search") -> None:
+    """Rate against epoch, a line for each family, which is a trial of the stage; as-published ones
+    are dashed."""
     for family, group in rates.groupby("family", sort=False):
-        axes.plot(
+        (line,) = axes.plot(
             group["epoch"],
             group["rate"],
             color=style(str(family))[0],
             linestyle=line_style(str(family)),
             label=spoken(str(family)),
         )
+        of_trial(line, group, stage)
 
 
 def _label(axes: Axes) -> None:

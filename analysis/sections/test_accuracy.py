@@ -11,6 +11,7 @@ import pandas as pd
 from analysis.estimators.intervals import crossed_interval
 from analysis.figures.axes import percent_ticks
 from analysis.figures.fitting import outside_legend
+from analysis.figures.marks import scatter_trials
 from analysis.figures.style import Picture, canvas, picture, spoken, style
 from analysis.fresh_seeds.frames import chosen, ids, on_test, tested_runs
 from analysis.reading.predictive import WEIGHTS
@@ -46,13 +47,14 @@ def estimate(study: Study) -> Estimates:
     accuracy_low, accuracy_high, seed_se, image_se (what more seeds cannot remove); seeds: single
     runs."""
     frame = accuracies(study)
+    numbers = tested_runs(study).set_index(["family", "replicate"])["trial"].to_dict()
     singles = [
-        (str(family), weights, value)
+        (str(family), weights, numbers[family, replicate], value)
         for weights in WEIGHTS
         for family, values in on_test(study, weights).accuracy.items()
-        for value in values.dropna()
+        for replicate, value in values.dropna().items()
     ]
-    seeds = pd.DataFrame(singles, columns=["family", "weights", "accuracy"])
+    seeds = pd.DataFrame(singles, columns=["family", "weights", "trial", "accuracy"])
     return {"winners": _wide(study, frame), "accuracies": frame, "seeds": seeds}
 
 
@@ -105,9 +107,8 @@ def draw(estimates: Estimates) -> list[Picture]:
                 height, colour = names.index(row["family"]) + shift, style(row["family"])[0]
                 singles = seeds[(seeds["family"] == row["family"]) & (seeds["weights"] == weights)]
                 one.plot([row["accuracy_low"], row["accuracy_high"]], [height] * 2, color=colour)
-                one.plot(
-                    singles["accuracy"], [height] * len(singles), ".", color=colour, ms=4, alpha=0.5
-                )
+                points = (singles["accuracy"], [height] * len(singles), singles)
+                scatter_trials(one, *points, "test", color=colour, s=4, alpha=0.5, zorder=2)
                 one.plot(
                     *(row["accuracy"], height, _MARKS[weights]),
                     color=colour,

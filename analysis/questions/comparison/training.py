@@ -79,7 +79,7 @@ def draw(estimates: Estimates) -> list[Picture]:
 def _rates(estimates: Estimates) -> Picture:
     with canvas() as (figure, axes):
         ax = axes[0, 0]
-        draw_lines(ax, estimates["rates"])
+        draw_lines(ax, estimates["rates"], "test")
         ax.set_xlabel("epoch")
         ax.set_ylabel("learning rate")
         ax.set_ylim(bottom=0)

@@ -7,6 +7,7 @@ import pandas as pd
 from analysis.estimators.intervals import seeds_needed
 from analysis.estimators.outcomes import scored
 from analysis.figures.axes import accuracy_axis
+from analysis.figures.marks import scatter_trials
 from analysis.figures.style import INK, Picture, canvas, picture, spoken, style
 from analysis.reading.states import TERMINAL
 from analysis.section import About, Estimates
@@ -56,8 +57,9 @@ def draw(estimates: Estimates) -> list[Picture]:
         one = axes[0, 0]
         for row, entry in enumerate(known.to_dict("records")):
             colour, mark = style(entry["family"])
-            values = trials.loc[trials["family"] == entry["family"], "accuracy"].dropna()
-            one.scatter(values, [row] * len(values), color=colour, marker=mark, s=30, alpha=0.7)
+            group = trials[trials["family"] == entry["family"]].dropna(subset=["accuracy"])
+            points = (group["accuracy"], [row] * len(group), group)
+            scatter_trials(one, *points, color=colour, marker=mark, s=30, alpha=0.7)
             one.plot(
                 [entry["median_accuracy"]] * 2, [row - 0.35, row + 0.35], color=INK, linewidth=2
             )

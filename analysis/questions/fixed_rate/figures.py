@@ -12,6 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from analysis.figures.axes import accuracy_axis, cut_off, rate_axis, rate_figure
 from analysis.figures.fitting import outside_legend
+from analysis.figures.marks import curve_of
 from analysis.figures.style import INK, Picture, canvas, picture, style
 from analysis.section import Estimates
 from analysis.wording import points
@@ -26,7 +27,7 @@ def response_figure(estimates: Estimates, verdict: str) -> Picture:
     runs below."""
     rates, seeds = estimates["rates"], estimates["seeds"]
     beside = seeds["base_lr"].where(seeds["accuracy"].isna(), seeds["base_lr"] * BESIDE)
-    with rate_figure(seeds.assign(base_lr=beside)) as (figure, main):
+    with rate_figure(seeds.assign(base_lr=beside), "confirm") as (figure, main):
         for marks in main.collections:
             marks.set(sizes=[12], alpha=0.45)
         top = estimates["peak"].iloc[0]
@@ -85,8 +86,10 @@ def learning_figure(curves: pd.DataFrame, untrained: pd.DataFrame) -> Picture:
             one.fill_between(
                 group["epoch"], group["lowest"], group["highest"], color=colour, alpha=0.18
             )
+            looks = {"color": colour, "lw": 1, "marker": "x", "ms": 4}
             for _, run in failed.groupby("trial"):
-                one.plot(run["epoch"], run["accuracy"], ":", color=colour, lw=1, marker="x", ms=4)
+                (line,) = one.plot(run["epoch"], run["accuracy"], ":", **looks)
+                curve_of(line, run, "confirm")
             label = f"{rates.loc[rates['which'] == which, 'base_lr'].iloc[0]:.2g} ({which})"
             one.plot(group["epoch"], group["mean"], color=colour, marker=mark, ms=5, label=label)
         shown = [*curves["lowest"], *curves["highest"], *untrained["accuracy"]]

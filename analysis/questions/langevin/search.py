@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.figures.axes import accuracy_axis, temperature_axis
+from analysis.figures.marks import scatter_trials
 from analysis.figures.style import Picture, canvas, family_legend, picture, spoken, style
 from analysis.questions.langevin import known_posteriors
 from analysis.reading.predictive import measured
@@ -74,7 +75,8 @@ def _by_temperature(estimates: Estimates) -> list[Picture]:
                 beside = zero * 10 ** (0.2 * (place - (len(still) - 1) / 2))
                 at = np.where(group["temperature"] > 0, group["temperature"], beside)
                 colour, mark = style(family)
-                one.scatter(at, group[name], color=colour, marker=mark, s=28, alpha=0.8)
+                points = (at, group[name], group)
+                scatter_trials(one, *points, color=colour, marker=mark, s=28, alpha=0.8)
         accuracy_axis(upper, trials["accuracy"])
         upper.set_ylabel("accuracy (%)")
         upper.set_xlabel("")

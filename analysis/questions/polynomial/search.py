@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from analysis.estimators.outcomes import binned, scored
 from analysis.figures.axes import accuracy_axis
 from analysis.figures.maps import rate_map
+from analysis.figures.marks import scatter_trials
 from analysis.figures.style import (
     Picture,
     by_family,
@@ -143,8 +144,9 @@ def _marks_and_means(ax: Axes, trials: pd.DataFrame, exponents: pd.DataFrame, fa
     """The complete trials of a family, and the mean of each range of exponents."""
     colour, mark = style(family)
     family_trials = trials[trials["family"] == family]
-    points = (family_trials["exponent"], family_trials["accuracy"])
-    ax.scatter(*points, color=colour, marker=mark, s=26, alpha=0.7, label=spoken(family))
+    points = (family_trials["exponent"], family_trials["accuracy"], family_trials)
+    label = spoken(family)
+    scatter_trials(ax, *points, color=colour, marker=mark, s=26, alpha=0.7, label=label)
     for row in exponents[exponents["family"] == family].to_dict("records"):
         ends = [row["exponent_low"], row["exponent_high"]]
         bounds = (row["mean_accuracy_low"], row["mean_accuracy_high"])

@@ -106,8 +106,8 @@ def estimate(study: Study) -> Estimates:
     """cells: `response` by warmup and base rate; usable: `largest_usable` from the smallest tuned
     rate on; lengths: see ABOUT; scores, seeds: see `_scores`; layers: `layers.moved`; facts: one
     row: stage (that judges the lengths), family, seeds, delta, level (of the intervals that
-    decide), shortest and best (NaN where none is); tested: warmup, replicate, accuracy of single
-    test runs that trained, if the test stage judges; missing. The others are of the confirm
+    decide), shortest and best (NaN where none is); tested: warmup, replicate, trial, accuracy of
+    single test runs that trained, if the test stage judges; missing. The others are of the confirm
     stage's grid."""
     grid = grid_runs(study)
     frames = on_grid(grid, study.stage("confirm").curves, study.delta)
@@ -137,16 +137,20 @@ def tested_lengths(study: Study, grid: pd.DataFrame) -> Estimates:
     return {
         "lengths": frame,
         "facts": _facts(runs, warmups, study.delta, "test"),
-        "tested": _singles(scores),
+        "tested": _singles(scores, runs),
     }
 
 
-def _singles(scores: Scores) -> pd.DataFrame:
-    """warmup, replicate, accuracy of the runs that trained."""
+def _singles(scores: Scores, runs: pd.DataFrame) -> pd.DataFrame:
+    """warmup, replicate, trial, accuracy of the runs that trained."""
     singles = scores.accuracy.reset_index().melt(
         "replicate", var_name="warmup", value_name="accuracy"
     )
-    return singles.dropna()[["warmup", "replicate", "accuracy"]].astype({"warmup": float})
+    singles = singles.dropna().astype({"warmup": float})
+    numbers = runs.set_index(["length", "replicate"])["trial"].to_dict()
+    pairs = zip(singles["warmup"], singles["replicate"], strict=True)
+    singles = singles.assign(trial=[numbers[pair] for pair in pairs])
+    return singles[["warmup", "replicate", "trial", "accuracy"]]
 
 
 def on_grid(grid: pd.DataFrame, curves: pd.DataFrame, delta: float) -> Estimates:
@@ -162,7 +166,7 @@ def on_grid(grid: pd.DataFrame, curves: pd.DataFrame, delta: float) -> Estimates
         "seeds": seeds,
         "layers": layers.moved(grid, curves),
         "facts": _facts(grid, warmups, delta, "confirm"),
-        "tested": pd.DataFrame(columns=["warmup", "replicate", "accuracy"]),
+        "tested": pd.DataFrame(columns=["warmup", "replicate", "trial", "accuracy"]),
     }
 
 
@@ -243,7 +247,7 @@ def _scores(grid: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     Too high is the largest rate of the grid at which every run of some length trained, if it lies
     above all tuned ones, else the next rate above them. scores: at (tuned, too high), warmup,
     base_lr, n, untrained, accuracy, accuracy_low, accuracy_high (of the runs that trained). seeds:
-    at, warmup, replicate, accuracy of single runs that trained.
+    at, warmup, replicate, trial, accuracy of single runs that trained.
     """
     best = tuned(grid, "warmup", "base_lr").set_index("warmup")["base_lr"]
     above = sorted(rate for rate in grid["base_lr"].unique() if rate > best.max())
@@ -257,7 +261,7 @@ def _scores(grid: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
         cells = response(runs, _KEY)[[*_KEY, "n", "untrained", *names]].rename(columns=names)
         scores.append(cells.assign(at=at))
         complete = runs[runs["state"] == "complete"].rename(columns={"value": "accuracy"})
-        singles.append(complete[["warmup", "replicate", "accuracy"]].assign(at=at))
+        singles.append(complete[["warmup", "replicate", "trial", "accuracy"]].assign(at=at))
     return pd.concat(scores, ignore_index=True), pd.concat(singles, ignore_index=True)
 
 

@@ -16,7 +16,9 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from analysis.figures.axes import accuracy_axis, cut_off
 from analysis.figures.fitting import outside_legend
 from analysis.figures.maps import response_map
+from analysis.figures.marks import scatter_trials
 from analysis.figures.style import INK, PALE, Picture, canvas, on, picture
+from study.spec import Stage
 
 _BOUNDS = ("accuracy_low", "accuracy_high")
 _LOOKS = {"tuned": ("#0072b2", "o"), "too high": ("#d55e00", "^")}
@@ -118,7 +120,7 @@ def by_length(scores: pd.DataFrame, seeds: pd.DataFrame, verdict: str) -> list[P
     """Validation accuracy against length, at the tuned rates and at one that is too high."""
     if seeds.empty:
         return []
-    with _lengths(scores, seeds, "validation") as figure:
+    with _lengths(scores, seeds, "confirm") as figure:
         return [
             picture(
                 figure,
@@ -156,8 +158,9 @@ _CAPTION = (
 
 
 @contextmanager
-def _lengths(scores: pd.DataFrame, seeds: pd.DataFrame, images: str) -> Iterator[Figure]:
-    """A figure of accuracy against length, a line for each ``at``."""
+def _lengths(scores: pd.DataFrame, seeds: pd.DataFrame, stage: Stage) -> Iterator[Figure]:
+    """A figure of accuracy on the stage's images against length, a line for each ``at``."""
+    images = "test" if stage == "test" else "validation"
     lengths = sorted(scores["warmup"].unique())
     gap = min(np.diff(lengths)) if len(lengths) > 1 else 1.0
     with canvas(height=3.5) as (figure, axes):
@@ -167,18 +170,21 @@ def _lengths(scores: pd.DataFrame, seeds: pd.DataFrame, images: str) -> Iterator
         for shift, at in zip((-0.07, 0.07), _LOOKS, strict=True):
             means, singles = (each[each["at"] == at] for each in (scores, seeds))
             if len(means):
-                _line(one, means, singles, at, shift * gap)
+                _line(one, means, singles, at, shift * gap, stage)
         one.set_xticks(lengths, [f"{each:.2g}" for each in lengths])
         one.set_xlabel("warmup (epochs)")
         outside_legend(figure, ncols=2)
         yield figure
 
 
-def _line(one: Axes, means: pd.DataFrame, singles: pd.DataFrame, at: str, shift: float) -> None:
+def _line(
+    one: Axes, means: pd.DataFrame, singles: pd.DataFrame, at: str, shift: float, stage: Stage
+) -> None:
     """Means with intervals and single seeds, so far (epochs) beside their lengths."""
     (colour, mark), x = _LOOKS[at], means["warmup"] + shift
     beside = singles["warmup"] + 2.3 * shift
-    one.plot(beside, singles["accuracy"], mark, color=colour, ms=3.5, alpha=0.5)
+    points = (beside, singles["accuracy"], singles)
+    scatter_trials(one, *points, stage, color=colour, marker=mark, s=12, alpha=0.5, zorder=2)
     one.vlines(x, means["accuracy_low"], means["accuracy_high"], colors=colour)
     part = means[means["untrained"] > 0]
     one.plot(x[part.index], part["accuracy"], mark, color=colour, ms=7, mfc="white")

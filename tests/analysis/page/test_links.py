@@ -6,17 +6,15 @@ import re
 
 import pytest
 
+from analysis.page.leaderboard import trial_rows
 from analysis.page.links import (
     anchor,
     anchors,
     linked,
     stages,
-    trial_columns,
     trial_links,
-    trial_rows,
 )
 from analysis.study import load_study
-from analysis.table import names_of
 from analysis.wording import Sentence, Trials, sentence
 from tests.analysis.conftest import Plant, plant_stages
 
@@ -77,10 +75,3 @@ def test_every_attempt_of_every_stage_has_an_anchor_and_a_row(plant: Plant) -> N
     assert anchors(study, "x") == {
         anchor("x", stage, trial) for stage, frame in rows.items() for trial in frame["trial"]
     }
-    assert rows["search"].columns.tolist() == [
-        *("trial", "state", "family", "base_lr", "seed", "epochs_trained", "accuracy")
-    ]
-    for stage, frame in rows.items():
-        columns = trial_columns(frame, stage)  # type: ignore[arg-type]
-        assert names_of(columns) == frame.columns.tolist()
-        assert [each.stage for each in columns if each.stage] == [stage]

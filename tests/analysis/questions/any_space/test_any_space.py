@@ -12,7 +12,7 @@ from optuna.trial import BaseTrial
 from analysis.answers import ANSWERS, answers_of
 from analysis.estimators.seeds import by_seed
 from analysis.fresh_seeds.frames import chosen_runs
-from analysis.page.links import trial_rows
+from analysis.page.leaderboard import trial_rows
 from analysis.questions.any_space import confirmed, search
 from analysis.section import find
 from analysis.sections.importance import importance
