@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,9 @@ import pytest
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 
+from analysis.page.tables import NONE
 from analysis.report import write_report
 from tests.analysis.conftest import plant_stages, plant_study
 
@@ -80,13 +83,119 @@ def test_nothing_leaves_the_page_and_the_console_is_silent(browser: Chrome, writ
     assert browser.get_log("browser") == []
 
 
-def test_every_picture_shows(browser: Chrome, written: Path) -> None:
-    show(browser, written, WIDE)
-    pictures = browser.find_elements(By.TAG_NAME, "img")
+@pytest.mark.parametrize("width", [NARROW, WIDE])
+def test_every_picture_shows(browser: Chrome, written: Path, width: int) -> None:
+    show(browser, written, width)
+    pictures = browser.find_elements(By.CSS_SELECTOR, "figure > svg")
     assert len(pictures) >= 8
     for picture in pictures:
-        assert int(picture.get_property("naturalWidth")) > 0
+        assert picture.aria_role == "image"
+        assert len(picture.accessible_name) > 20
         assert picture.size["width"] > 200
+        assert picture.size["height"] > 100
+
+
+def cells(browser: Chrome, place: int) -> list[str]:
+    """The texts of a column of the first leaderboard, from the top."""
+    return browser.execute_script(
+        "const rows = document.querySelector('.leaderboard').tBodies[0].rows;"
+        "return [...rows].map(row => row.cells[arguments[0]].firstChild.data.trim())",
+        place,
+    )
+
+
+def test_a_leaderboard_is_sorted_by_a_click_and_by_keyboard(browser: Chrome, written: Path) -> None:
+    show(browser, written, WIDE)
+    browser.execute_script("document.querySelectorAll('details').forEach(d => d.open = true)")
+    board = browser.find_element(By.CLASS_NAME, "leaderboard")
+    headings = board.find_elements(By.TAG_NAME, "th")
+    names = [each.text.split(" \n")[0].strip() for each in headings]
+    rate, rank = names.index("base lr"), names.index("rank")
+    best_first = cells(browser, names.index("trial"))
+    assert headings[rank].get_attribute("aria-sort") == "ascending"
+    assert NONE in cells(browser, rank)
+
+    headings[rate].find_element(By.TAG_NAME, "button").click()
+    rising = [float(each) for each in cells(browser, rate)]
+    assert rising == sorted(rising)
+    assert headings[rate].get_attribute("aria-sort") == "ascending"
+    assert headings[rank].get_attribute("aria-sort") is None
+
+    headings[rate].find_element(By.TAG_NAME, "button").send_keys(Keys.ENTER)
+    assert [float(each) for each in cells(browser, rate)] == rising[::-1]
+    assert headings[rate].get_attribute("aria-sort") == "descending"
+
+    button = headings[rank].find_element(By.TAG_NAME, "button")
+    for key in (Keys.SPACE, Keys.SPACE, Keys.SPACE):
+        button.send_keys(key)
+        known = [each for each in cells(browser, rank) if each != NONE]
+        assert cells(browser, rank)[len(known) :] == [NONE] * (len(best_first) - len(known))
+        falling = headings[rank].get_attribute("aria-sort") == "descending"
+        assert known == sorted(known, key=int, reverse=falling)
+    assert cells(browser, names.index("trial"))[: len(known)] == best_first[: len(known)]
+
+
+def test_equal_values_keep_their_order(browser: Chrome, written: Path) -> None:
+    show(browser, written, WIDE)
+    board = browser.find_element(By.CLASS_NAME, "leaderboard")
+    headings = [each.get_property("textContent") for each in board.find_elements(By.TAG_NAME, "th")]
+    state, trial = headings.index("state"), headings.index("trial")
+    before = dict.fromkeys(cells(browser, state))
+    numbers = list(zip(cells(browser, state), cells(browser, trial), strict=True))
+    browser.execute_script(f"document.querySelectorAll('.leaderboard th button')[{state}].click()")
+    after = list(zip(cells(browser, state), cells(browser, trial), strict=True))
+    assert len(before) > 1
+    assert after == sorted(numbers, key=lambda pair: pair[0])
+
+
+def pointed_at(browser: Chrome, css: str) -> dict[str, str]:
+    """What a pointer in the middle of the element's line or mark would show and follow."""
+    return browser.execute_script(
+        """
+        const element = document.querySelector(arguments[0]);
+        const line = element.querySelector("path, use");
+        line.scrollIntoView({block: "center"});
+        const box = line.getBoundingClientRect();
+        let x = box.x + box.width / 2, y = box.y + box.height / 2;
+        if (line.getTotalLength) {
+          const middle = line.getPointAtLength(line.getTotalLength() / 2);
+          ({x, y} = middle.matrixTransform(line.getScreenCTM()));
+        }
+        const link = document.elementFromPoint(x, y).closest("a");
+        return {title: link.querySelector("title").textContent, href: link.getAttribute("href")};
+        """,
+        css,
+    )
+
+
+def test_a_row_leads_to_its_curve_and_the_curve_back(browser: Chrome, written: Path) -> None:
+    show(browser, written, WIDE)
+    link = browser.find_element(By.CSS_SELECTOR, ".leaderboard a[href$='-curve']")
+    curve = str(link.get_attribute("href")).partition("#")[2]
+    width = f"return getComputedStyle(document.querySelector('#{curve} path')).strokeWidth"
+    before = browser.execute_script(width)
+    browser.execute_script("arguments[0].closest('details').open = true", link)
+    link.click()
+    assert browser.current_url.endswith(f"#{curve}")
+    assert browser.execute_script(width) == "3px" != before
+    shown = pointed_at(browser, f"#{curve}")
+    row = browser.find_element(By.ID, shown["href"].removeprefix("#"))
+    assert curve == f"{row.get_attribute('id')}-curve"
+    number, accuracy = re.fullmatch(r"trial (\d+): constant, ([\d.]+) %", shown["title"]).groups()
+    assert row.text.split()[:2] == ["1", number]
+    assert accuracy in row.text
+    browser.execute_script("arguments[0].closest('details').open = false", row)
+    browser.find_element(By.CSS_SELECTOR, f"#{curve} .reach").click()
+    assert browser.current_url.endswith(f"#{row.get_attribute('id')}")
+    assert row.is_displayed()
+
+
+def test_a_mark_names_its_trial_and_leads_to_its_row(browser: Chrome, written: Path) -> None:
+    show(browser, written, WIDE)
+    for stage in ("search", "confirm", "test"):
+        shown = pointed_at(browser, f"figure a[href^='#fixed_rate-{stage}-']")
+        number = shown["href"].rpartition("-")[2]
+        assert shown["title"].startswith(f"trial {number}: constant, ")
 
 
 def test_links_lead_to_the_rows_of_trials(browser: Chrome, written: Path) -> None:
