@@ -23,8 +23,8 @@ class Part:
     """What a report says of a study.
 
     slug: its name for files and anchors; label: for people, with the storage where two studies have
-    the same name. summary: the answer at one glance. facts: how each stage was measured. trials: the
-    leaderboard of each stage, a row for every trial. anchors: names of these rows on the page.
+    the same name. summary: the answer at one glance. facts: how each stage was measured. trials:
+    the leaderboard of each stage, a row for every trial. anchors: names of these rows on the page.
     recommendation: what to use.
     """
 
