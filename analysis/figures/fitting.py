@@ -34,6 +34,8 @@ def fit(figure: Figure) -> None:
         if not any(changed):
             break
     figure.set_layout_engine("none")
+    for legend in figure.legends:  # stay in the figure, though more than it may be saved
+        legend.set_bbox_to_anchor((0, 0, 1, 1), figure.transFigure)
     for axes in figure.axes:
         _place(figure, axes)
 
@@ -50,8 +52,6 @@ def outside_legend(
     """A legend of the figure in at most ``ncols`` columns, as many as fit, its labels broken into
     lines where one column is too wide. The figure grows in height by what that takes."""
     room, heights = figure.bbox.width - 2 * PAD * figure.dpi, []
-    # In the figure itself, which need not be all that is saved.
-    options |= {"bbox_to_anchor": (0, 0, 1, 1), "bbox_transform": figure.transFigure}
     for columns in range(ncols, 0, -1):
         legend = figure.legend(loc=loc, ncols=columns, **options)
         heights.append(legend.get_window_extent().height)

@@ -11,12 +11,13 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
 Render = Callable[..., bytes]
+_APART = 0.03  # inches, about a space
 _LEAST = 1.0  # pixels of overlap or beyond the edge: less is the rounding of glyphs
 
 
 def measuring(render: Render) -> Render:
     """``render`` that raises AssertionError where a text that it draws lies outside of the figure
-    or on another text."""
+    or on another text, or two tick labels of an axis run together."""
 
     def measured(figure: Figure, kind: str, source: str = "") -> bytes:
         drawn: dict[int, tuple[Text, Bbox, Bbox]] = {}
@@ -33,7 +34,8 @@ def measuring(render: Render) -> Render:
             made = render(figure, kind, source)
         finally:
             Text.draw = draw  # type: ignore[method-assign]
-        faults = _faults(list(drawn.values()))
+        boxes = {text: box for text, box, _ in drawn.values()}
+        faults = _faults(list(drawn.values())) + _run_together(figure, boxes)
         assert not faults, "\n".join(faults)
         return made
 
@@ -53,6 +55,21 @@ def _faults(drawn: list[tuple[Text, Bbox, Bbox]]) -> list[str]:
         if _common(one, other)
     ]
     return outside + over
+
+
+def _run_together(figure: Figure, boxes: dict[Text, Bbox]) -> list[str]:
+    """Neighbours on an axis in one line with less than _APART between them, which read as one."""
+    axes = [axis for each in figure.axes for axis in (each.xaxis, each.yaxis)]
+    found = []
+    for axis in axes:
+        labels = [text for text in axis.get_ticklabels() if text in boxes]
+        for a, b in itertools.combinations(labels, 2):
+            one, other = boxes[a], boxes[b]
+            level = min(one.y1, other.y1) - max(one.y0, other.y0) > _LEAST
+            between = max(one.x0, other.x0) - min(one.x1, other.x1)
+            if level and between < _APART * figure.dpi:
+                found.append(f"run together: {a.get_text()!r}, {b.get_text()!r}")
+    return found
 
 
 def _common(one: Bbox, other: Bbox) -> bool:

@@ -99,6 +99,22 @@ def test_a_text_outside_and_one_on_another_are_found() -> None:
             style.render(figure, "png")
 
 
+def test_a_label_that_is_cut_and_tick_labels_that_run_together_are_found() -> None:
+    figure = Figure(figsize=(3, 1))
+    axes = figure.subplots()
+    axes.set_ylabel("validation accuracy (%) of all")
+    with pytest.raises(AssertionError, match="outside of the figure: 'validation"):
+        style.render(figure, "png")
+    axes.set_ylabel("")
+    axes.set_position((0.2, 0.3, 0.6, 0.6))
+    axes.set_yticks([])
+    axes.set_xticks([0, 0.16, 1], ["0.75", "0.77", "1"])
+    with pytest.raises(AssertionError, match="run together"):
+        style.render(figure, "png")
+    axes.set_xticks([0, 1], ["0.75", "1"])
+    assert style.render(figure, "png")
+
+
 @pytest.mark.parametrize(
     ("space", "section"),
     [("fixed_rate", fixed_rate), ("polynomial", polynomial), ("warmup", warmup)],

@@ -173,6 +173,7 @@ def test_a_file_names_its_source_below_the_figure_and_is_reproducible() -> None:
     """The figure itself stays as the page has it, before and after."""
     with canvas(height=2.0) as (figure, axes):
         axes[0, 0].plot([0, 1], [0, 1], label="a line")
+        axes[0, 0].set_xlabel("warmup (epochs)")
         outside_legend(figure)
         made = picture(figure, "name", "alt", "caption")
     first = made.file("png", "quick: search")
