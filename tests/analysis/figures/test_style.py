@@ -176,17 +176,16 @@ def test_a_file_names_its_source_below_the_figure_and_is_reproducible() -> None:
         axes[0, 0].set_xlabel("warmup (epochs)")
         outside_legend(figure)
         made = picture(figure, "name", "alt", "caption")
+        bare = np.asarray(Image.open(io.BytesIO(render(figure, "png")))).astype(int)
     first = made.file("png", "quick: search")
-    pixels = np.asarray(Image.open(io.BytesIO(first)))
-    bare = np.asarray(Image.open(io.BytesIO(render(figure, "png"))))
+    pixels = np.asarray(Image.open(io.BytesIO(first))).astype(int)
     assert pixels.shape[1] == bare.shape[1]
-    assert (pixels[: len(bare)] == bare).all()
+    assert np.abs(pixels[: len(bare)] - bare).max() == 0
     assert pixels[len(bare) :].min() < 200
     assert made.file("png", "quick: search") == first != made.file("png", "slow: search")
     for kind in ("svg", "pdf"):
         assert made.file(kind, "quick: search") == made.file(kind, "quick: search")
-    with mpl.rc_context({"svg.hashsalt": "lrstudy"}):
-        assert render(figure, "svg") == made.svg
+    assert made.file("svg", "") == made.svg
     assert "quick: search" in made.file("svg", "quick: search").decode()
     assert "quick: search" not in made.svg.decode()
 
