@@ -162,11 +162,11 @@ def _write_figures(reports: Sequence[Report], folder: Path, kinds: Sequence[str]
     """Every figure, with its study and stage below it: a file may leave its folder."""
     folder.mkdir()
     for report in reports:
-        for finding in report.findings:
-            source = report.source(finding)
-            for each, kind in itertools.product(finding.pictures, kinds):
-                file = folder / f"{report.stem(finding, each.name)}.{kind}"
-                file.write_bytes(each.file(kind, source))
+        shown = [(each, finding) for finding in report.findings for each in finding.pictures]
+        shown += [(each, report.answer) for each in (report.schedule,) if each is not None]
+        for (each, finding), kind in itertools.product(shown, kinds):
+            file = folder / f"{report.stem(finding, each.name)}.{kind}"
+            file.write_bytes(each.file(kind, report.source(finding)))
 
 
 def _write_tables(reports: Sequence[Report], folder: Path) -> None:

@@ -46,6 +46,8 @@ def _glance(report: Report) -> Iterator[str]:
     yield from _pictures(report.answer.pictures[:1], report.answer, report)
     if report.recommendation is not None:
         yield from _use(report.recommendation)
+    if report.schedule is not None:
+        yield from _pictures([report.schedule], report.answer, report)
 
 
 def _use(found: Recommendation) -> Iterator[str]:
@@ -72,7 +74,7 @@ def _finding(finding: Finding, report: Report, first: int = 0) -> Iterator[str]:
 def _pictures(shown: Sequence[Picture], finding: Finding, report: Report) -> Iterator[str]:
     for each in shown:
         yield f"![{_plain(each.alt)}](figures/{report.stem(finding, each.name)}.png)"
-        yield f"*{_plain(each.caption)}*"
+        yield f"*{_plain(each.caption)}*" if each.caption else ""
 
 
 def _printed(table: Table, frame: pd.DataFrame) -> str:

@@ -38,7 +38,7 @@ class Part:
     anchors: frozenset[str]
     recommendation: Recommendation | None
 
-    @property
+    @cached_property
     def schedule(self) -> Picture | None:
         """The recommended schedule, drawn."""
         return None if self.recommendation is None else schedule_picture(self.recommendation)

@@ -19,7 +19,7 @@ from analysis.page.naming import slug
 from analysis.reading.database import split_name
 from analysis.reading.frames import load
 from analysis.reading.loading import tidy
-from analysis.report import write_report
+from analysis.report import MARKDOWN, headlines, write_report
 from search_spaces.spaces import CHAPTER, SPACES
 from study.storage.urls import StorageError
 from tests.analysis.conftest import Plant, plant_stages, plant_study
@@ -117,7 +117,9 @@ def test_verdicts_stand_on_top_and_in_the_data(written: Path) -> None:
     top = text[: text.index("How this was measured")]
     assert list(values) == [*NAMES]
     for value in values.values():
-        assert value["verdict"] in top
+        assert value["headline"] in top
+        assert value["certainty"] in top
+        assert value["verdict"] in text
         for finding in value["findings"]:
             assert finding["verdict"] in text
             assert finding["basis"] in text
@@ -189,7 +191,8 @@ def test_names_with_the_same_slug_keep_their_own_figures(plant: Plant, tmp_path:
 def test_a_study_named_twice_is_reported_once(plant: Plant, tmp_path: Path) -> None:
     url = plant("fixed_rate", 2, everything="complete")
     path = write_report(url, ["fixed_rate", "fixed_rate"], tmp_path / "out")
-    assert page(path).ids == ["fixed_rate", "fixed_rate-search-0", "fixed_rate-search-1"]
+    rows = [each for each in page(path).ids if re.fullmatch(r"fixed_rate(-search-\d)?", each)]
+    assert rows == ["fixed_rate", "fixed_rate-search-0", "fixed_rate-search-1"]
 
 
 def full_disk(*arguments: Any, **options: Any) -> None:
@@ -295,3 +298,26 @@ def test_the_first_line_of_a_study_names_its_recipe(plant: Plant, tmp_path: Path
     )
     assert words in page.text
     assert page.text.count("another question") == 1
+
+
+def test_markdown_says_what_the_page_says(everything: str, written: Path, tmp_path: Path) -> None:
+    write_report(everything, NAMES, tmp_path / "out", markdown=True)
+    text = (tmp_path / "out" / MARKDOWN).read_text(encoding="utf-8")
+    plain = text.replace("\\", "")
+    for value in json.loads((written.parent / "findings.json").read_text()).values():
+        for said in (value["headline"], value["certainty"], value["verdict"]):
+            assert " ".join(said.split()) in plain
+        for finding in value["findings"]:
+            assert all(f"]({each})" in text for each in finding["figures"])
+    for named in re.findall(r"\]\((figures/[^)]+)\)", text):
+        assert (tmp_path / "out" / named).is_file()
+    assert "```python\nimport torch" in text
+    for line in text.splitlines():
+        if line.startswith("| ") and "---" not in line:
+            assert line.endswith(" |")
+
+
+def test_headlines_are_read_back(written: Path) -> None:
+    found = headlines(written.parent)
+    assert list(found) == [*NAMES]
+    assert all(headline and len(headline.split()) <= 25 for headline, _ in found.values())
