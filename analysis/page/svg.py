@@ -75,11 +75,12 @@ def _rename(root: ET.Element, prefix: str, marks: Mapping[str, Mark]) -> None:
 def _link(link: ET.Element, marks: Mapping[str, Mark]) -> None:
     """The link of a trial's marks: to its row, with a title that shows while a pointer rests on it.
     The keyboard passes it by: the rows say the same."""
-    mark = marks.get(link.attrib.pop("href").removeprefix("#"))
+    mark = marks.get(link.attrib["href"].removeprefix("#"))
+    link.attrib = {}  # matplotlib's links open a window
     if mark is None:
         link.tag = "g"
         return
-    link.attrib |= {"href": f"#{mark.row}", "tabindex": "-1"}
+    link.attrib = {"href": f"#{mark.row}", "tabindex": "-1"}
     for path in link.findall("path"):
         if "fill: none" in path.get("style", ""):
             _within_reach(link, path)

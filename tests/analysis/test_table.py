@@ -18,7 +18,7 @@ from tests.golden import golden
 
 # Estimates of what `lrstudy sample` leaves in a study, which no planted one has.
 SAMPLED = {"distances"}
-ANSWERING = [section for answer in ANSWERS.values() for section in answer if section is not None]
+ANSWERING = [section for answer in ANSWERS.values() for section in (answer.searched, answer.fresh)]
 
 
 Estimated = list[tuple[str, str, Table, list[str]]]

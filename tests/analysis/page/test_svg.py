@@ -65,6 +65,7 @@ def test_marks_of_trials_lead_to_their_rows_and_name_them(svg: bytes) -> None:
     assert len(links) == 4  # two marks, a curve, a line; trial 5 has no row
     assert all(each[0].tag == "title" and len(each) > 1 for each in links)
     assert {each.get("tabindex") for each in links} == {"-1"}
+    assert all(each.attrib.keys() == {"href", "tabindex"} for each in links)  # no other window
 
 
 def test_a_curve_has_the_anchor_to_which_its_row_leads(svg: bytes) -> None:
