@@ -101,6 +101,7 @@ def draw(estimates: Estimates) -> list[Picture]:
         percent_ticks(left.xaxis)
         right.set_xlabel("weight norm")
         right.xaxis.set_major_locator(MaxNLocator(3))
+        right.xaxis.set_major_locator(MaxNLocator(3))
         for one in (left, right):
             one.grid(visible=False, axis="y")
             one.margins(x=0.15)

@@ -36,9 +36,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[StudyR
     url = plant_stages(folder / "x.db", "all", seeds=3, top=1)
     with pytest.MonkeyPatch.context() as patch:
         render = report.render_page
-        patch.setattr(
-            report, "render_page", lambda found, *_: seen.extend(found) or ""
-        )
+        patch.setattr(report, "render_page", lambda found, *_: seen.extend(found) or "")
         report.write_report(url, ["some", "all"], folder / "out")
         patch.setattr(report, "render_page", render)
     return folder / "out", seen

@@ -15,7 +15,7 @@ import pytest
 from analysis.figures.style import canvas, picture
 from analysis.page.latex import tabular
 from analysis.report import write_report
-from analysis.table import PERCENT, RUNS, SCHEDULE, Column, N, Table, bounded
+from analysis.table import POINTS, RUNS, SCHEDULE, Column, N, Table, bounded
 from tests.analysis.conftest import plant_stages, plant_study
 from tests.analysis.test_report import page
 
@@ -30,7 +30,7 @@ FRAME = pd.DataFrame(
         "confirm_trials": [[1, 2], [3]],
     }
 )
-COLUMNS = (SCHEDULE, N, *bounded("difference_accuracy", PERCENT), Column("verdict"), RUNS)
+COLUMNS = (SCHEDULE, N, *bounded("difference_accuracy", POINTS), Column("verdict"), RUNS)
 
 
 def test_a_tabular_is_what_latex_reads() -> None:
@@ -45,8 +45,10 @@ def test_a_tabular_is_what_latex_reads() -> None:
         *("\\toprule", "\\midrule", "\\bottomrule")
     ]
     heading, first, second = (line for line in body if line.endswith("\\\\"))
-    assert heading.startswith("schedule & n & difference accuracy (\\%) & difference accuracy 95 ")
-    assert first.startswith("multi-factor & 5 & $-$3.4 & $-$5.0 to 1.0 & 100 \\% \\& \\$x\\_1\\$")
+    assert heading.startswith("schedule & n & difference (points) & difference, 95 ")
+    assert first.startswith(
+        "multi-factor & 5 & $-$3.36 & $-$5.00 to +1.00 & 100 \\% \\& \\$x\\_1\\$"
+    )
     assert second.endswith("& unresolved \\\\")
     assert len(re.findall(r"(?<!\\)&", first)) == 4
 

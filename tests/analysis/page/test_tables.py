@@ -103,7 +103,7 @@ def test_bounds_become_one_column() -> None:
         "schedule",
         "n",
         "mean accuracy (%)",
-        "mean accuracy 95 % interval (%)",
+        "mean accuracy, 95 % interval (%)",
         "exponent",
     ]  # but none without a value
     assert rows == [["cosine", "3", "90.0", "89.0 to 91.0", "0.5 to 1"]]
