@@ -95,5 +95,5 @@ def tiny_data(tiny_task: Task) -> TaskData:
 @pytest.fixture
 def unrendered(monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures are drawn but not rendered, which takes most of the time."""
-    empty = {"svg": '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1"/>'}
-    monkeypatch.setattr(style, "render", lambda _, kind, source="": empty.get(kind, kind).encode())
+    empty = {"svg": b'<svg viewBox="0 0 1 1"/>'}  # which a page takes in
+    monkeypatch.setattr(style, "render", lambda _, kind, source="": empty.get(kind, b""))

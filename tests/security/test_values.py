@@ -49,7 +49,7 @@ SPACES = {
     "chapter": 20,
 }
 NAME = "fixed_rate"
-_OURS = ("#", CHAPTER)  # links of a page
+_OURS = ("data:image/png;", "#", CHAPTER)  # links of a page
 
 
 @pytest.fixture(scope="module")
