@@ -77,8 +77,10 @@ def _judged(row: Row) -> Judgement:
 def _certainty(estimates: Estimates) -> str:
     rates, top = estimates["rates"], estimates["peak"].iloc[0]
     seeds = count(int(rates["n"].max()), "new seed")
-    text = f"Judged on validation images over up to {seeds} of each rate; a truly best rate is "
-    text += "called worse in at most 5 % of such studies"
+    text = f"Judged on validation images over up to {seeds} of each rate"
+    if rates["complete"].max() < FEWEST:
+        return f"{text}: it takes {FEWEST} to tell anything."
+    text += "; a truly best rate is called worse in at most 5 % of such studies"
     if top["n"] >= FEWEST and not pd.isna(top["low"]):
         text += f". The best rate lies between {top['low']:.2g} and {top['high']:.2g} (95 %)"
         ends = [name for name in ("low", "high") if top[f"open_{name}"]]

@@ -86,8 +86,10 @@ def _behind(row: Row, facts: Row) -> str:
 def _certainty(facts: Row, rows: list[dict[Hashable, Any]]) -> str:
     images = str(rows[0]["images"]) if rows else "validation"
     seeds = count(int(facts["seeds"]), "new seed")
-    text = f"Judged on {images} images over {seeds} of each length, each at its best rate; a "
-    text += "length that is worse is called as good in at most 5 % of such studies"
+    text = f"Judged on {images} images over {seeds} of each length, each at its best rate"
+    if facts["seeds"] < FEWEST:
+        return f"{text}: it takes {FEWEST} to tell anything."
+    text += "; a length that is worse is called as good in at most 5 % of such studies"
     if images == "validation":
         text += ". The same images chose the rates: run the test"
     return text + "."

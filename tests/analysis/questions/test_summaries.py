@@ -222,3 +222,33 @@ def test_a_space_without_a_pair_names_its_best_configuration() -> None:
     )
     without = estimates | {"configurations": pd.DataFrame([row | {"accuracy": np.nan}])}
     assert "No configuration" in any_space.of_fresh_seeds(without).headline
+
+
+@pytest.mark.parametrize(("complete", "claims"), [(3, False), (4, True)])
+def test_too_few_seeds_of_rates_claim_no_error_rate(complete: int, claims: bool) -> None:
+    peak = {"n": complete, "low": 0.03, "high": 0.2, "open_low": False, "open_high": True}
+    estimates = {
+        "rates": pd.DataFrame(rates("too few", "best", complete=complete)),
+        "peak": pd.DataFrame([peak]),
+    }
+    found = fixed_rate.summarise(estimates).certainty
+    assert ("5 %" in found) is claims
+    assert ("it takes 4" in found) is not claims
+    assert ("between 0.03 and 0.2 (95 %), or beyond what was tried" in found) is claims
+
+
+@pytest.mark.parametrize(("seeds", "claims"), [(3, False), (8, True)])
+def test_too_few_seeds_of_lengths_claim_no_error_rate(seeds: int, claims: bool) -> None:
+    facts = {"best": 0.5, "shortest": np.nan, "seeds": seeds, "delta": 0.003}
+    rows = [
+        row | {"images": "validation", "behind_accuracy": np.nan, "untrained": 0, "n": seeds}
+        for row in lengths("too few", "best")
+    ]
+    estimates = {
+        "cells": pd.DataFrame({"warmup": [0.0]}),
+        "facts": pd.DataFrame([facts]),
+        "lengths": pd.DataFrame(rows),
+    }
+    found = warmup.summarise(estimates).certainty
+    assert ("5 %" in found) is claims
+    assert ("it takes 4" in found) is not claims
