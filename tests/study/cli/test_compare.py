@@ -156,7 +156,7 @@ def test_it_trains_and_answers_and_all_commands_know_it(lrstudy: Command) -> Non
     assert done.status == 0, done.err
     headline, certainty, wrote = done.out.splitlines()[-3:]
     assert headline == at_a_glance(load_study(URL, "compare")).headline
-    assert certainty.startswith("  Judged on test images over up to 4 new seeds of each; ")
+    assert certainty.startswith("  Judged on test images over up to 4 new seeds of each")
     assert wrote == "wrote reports/compare/report.html"
     assert Path("reports/compare/report.html").is_file()
     text = Path("reports/compare/report.html").read_text()
