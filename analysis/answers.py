@@ -99,7 +99,7 @@ def summary(study: Study, estimates: Estimates) -> Summary:
     if study.spec.compares:
         return pair_summary.of_answer(estimates)
     answer = ANSWERS.get(study.spec.space, Answer(any_space))
-    if study.confirm is None and not study.spec.designed:
+    if study.confirm is None and (not study.spec.designed or answer.searched is any_space):
         return any_summary.of_search(study)
     return answer.summarise(estimates)
 

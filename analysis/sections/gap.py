@@ -100,8 +100,8 @@ def draw(estimates: Estimates) -> list[Picture]:
         left.set_xlabel("gap (points of error)")
         percent_ticks(left.xaxis)
         right.set_xlabel("weight norm")
-        right.xaxis.set_major_locator(MaxNLocator(3))
-        right.xaxis.set_major_locator(MaxNLocator(3))
+        right.xaxis.set_major_locator(MaxNLocator(2))
+        right.xaxis.set_major_locator(MaxNLocator(2))
         for one in (left, right):
             one.grid(visible=False, axis="y")
             one.margins(x=0.15)

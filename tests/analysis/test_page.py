@@ -111,7 +111,7 @@ def test_a_leaderboard_is_sorted_by_a_click_and_by_keyboard(browser: Chrome, wri
     board = browser.find_element(By.CLASS_NAME, "leaderboard")
     headings = board.find_elements(By.TAG_NAME, "th")
     names = [each.text.split(" \n")[0].strip() for each in headings]
-    rate, rank = names.index("base lr"), names.index("rank")
+    rate, rank = names.index("base rate"), names.index("rank")
     best_first = cells(browser, names.index("trial"))
     assert headings[rank].get_attribute("aria-sort") == "ascending"
     assert NONE in cells(browser, rank)

@@ -184,7 +184,7 @@ def test_names_with_the_same_slug_keep_their_own_figures(plant: Plant, tmp_path:
         url = plant("fixed_rate", 2, name=name, everything="complete")
     write_report(url, names, tmp_path / "out")
     stems = {path.stem for path in (tmp_path / "out" / "figures").iterdir()}
-    assert {"a-b-budget", "a-b-2-budget", "a-b-2-2-budget"} <= stems
+    assert {"a-b-best-fixed-rate", "a-b-2-best-fixed-rate", "a-b-2-2-best-fixed-rate"} <= stems
 
 
 @pytest.mark.usefixtures("unrendered")

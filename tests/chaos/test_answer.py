@@ -72,7 +72,7 @@ def runs(url: str) -> dict[str, list[Any]]:
     return found
 
 
-def tested(url: str) -> StudySpec:
+def spec_tested(url: str) -> StudySpec:
     """The spec of the test, without the numbers of the trials that its arms repeat: one that was
     cut off has a number, too, so that those after it have others."""
     spec = load_spec(open_storage(url), "it-test")
@@ -116,7 +116,7 @@ def test_killed_in_every_stage_it_is_the_same_answer(tmp_path: Path) -> None:
     assert verdicts(hit) == verdicts(alone)
     storage = open_storage(hit.url)
     assert is_answered(storage, "it")
-    assert tested(hit.url) == tested(alone.url)
+    assert spec_tested(hit.url) == spec_tested(alone.url)
     for stage in STAGES:
         kept = ledger(hit.url, stage, repeat=False)
         assert kept.faultless, str(kept)

@@ -11,7 +11,7 @@ from analysis.summary import Summary, fitting
 from search_spaces.words.phrases import count, percent
 
 _CHOSEN = (
-    "Single runs, ranked by the validation images that chose them: the best of many looks better "
+    "Single runs, ranked by the images that chose them: the best of many looks better "
     "than it is. Fresh seeds decide."
 )
 

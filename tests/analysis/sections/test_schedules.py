@@ -54,7 +54,7 @@ def test_the_best_trial_of_each_family_with_the_rates_it_trained(plant: Plant) -
         steps = np.rint(group["epoch"].to_numpy() * 25).astype(int)
         np.testing.assert_allclose(group["rate"], config.schedule(steps, 25), rtol=1e-12)
     assert [each.name for each in draw(found)] == ["schedules"]
-    assert str(conclude(found)).startswith("The best trials' rates, base to last: constant from ")
+    assert str(conclude(found)).startswith("The best trials' rates, base to last: constant 0.")
 
 
 @pytest.mark.parametrize(

@@ -320,8 +320,8 @@ def test_planted_effects_come_back_from_a_database(planted: Study) -> None:
         str(finding.verdict)
     )
     assert [each.name for each in finding.pictures] == [
-        "tuning-curves",
         "cosine-against-others",
+        "tuning-curves",
         "ladder",
     ]
     assert found["curves"]["banded"].any()

@@ -462,7 +462,7 @@ def test_planted_effects_come_back_from_a_database(study: Study) -> None:
     assert methods.index[-1] == "sgd"  # the most nats come last
     assert methods["samples"].to_dict() == {"sgld": 4, "swa": 4, "sgd": 1}
     assert (methods["n"] == 4).all()
-    names = ["temperature", "sgd-against-others"]
+    names = ["sgd-against-others", "temperature"]
     assert [each.name for each in finding.pictures] == names
     for name, table in finding.tables.items():
         assert table.caption.endswith(".")
@@ -541,7 +541,7 @@ def test_a_report_has_the_section_its_pictures_and_its_numbers(
         assert finding["verdict"] in text
         assert values["langevin"]["verdict"] == finding["verdict"]
         known = ["stationary-variance", "mixture"] if kept else []
-        names = [*known, "temperature", "sgd-against-others"]
+        names = ["sgd-against-others", "temperature", *known]
         assert finding["figures"] == [f"figures/langevin-confirm-{each}.png" for each in names]
         estimates = finding["estimates"]
         assert len(estimates["temperatures"]) == len(GRID) + 1

@@ -367,7 +367,7 @@ def test_marks_and_lines_are_the_frames_numbers(monkeypatch: pytest.MonkeyPatch)
             points = [{*zip(*each.get_data(), strict=True)} for each in (marks, lines)[0]]
             curves = [{*zip(*each.get_data(), strict=True)} for each in lines]
             drawn.append((axes.get_title(), axes, set().union(*points), set().union(*curves)))
-        return style.Picture(name, alt, caption, b"", b"", figure)
+        return style.Picture(name, alt, caption, b"", figure)
 
     monkeypatch.setattr(known_posteriors, "picture", keep)
     found = known_posteriors.estimates({"gaussian": gaussian(1.1), "mixture": mixture()})

@@ -225,7 +225,7 @@ def test_marks_are_the_trials_numbers_and_zero_has_its_place(
             marks = [each.get_offsets().data for each in axes.collections]
             shown.append({*map(tuple, np.concatenate(marks))})
             limits.append(axes.get_xlim())
-        return style.Picture(name, alt, caption, b"", b"", figure)
+        return style.Picture(name, alt, caption, b"", figure)
 
     monkeypatch.setattr(langevin, "picture", keep)
     found = langevin.estimate(study)

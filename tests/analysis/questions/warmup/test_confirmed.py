@@ -311,9 +311,9 @@ def test_planted_effects_come_back_from_a_database(planted: Study) -> None:
     moved = found["layers"].set_index(["layer", "warmup", "epoch"])["distance"]
     assert moved["conv1", 0.0, 1] == pytest.approx(3 * moved["conv1", 2.0, 1])
     assert [each.name for each in finding.pictures] == [
+        "score-by-warmup",
         "warmup-survival",
         "usable-rate",
-        "score-by-warmup",
         "layers",
     ]
     assert "as far with 2 epochs of warmup as with no warmup." in finding.pictures[-1].alt

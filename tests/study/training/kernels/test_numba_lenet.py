@@ -107,10 +107,10 @@ def assert_as_near_as_torch(model: FastLeNet, count: int) -> None:
     gradient = given_by(len(pixels))
     exact = through(copy.deepcopy(model).double(), pixels.double(), gradient.double())
     mine, torchs = (through(each, pixels, gradient) for each in (fast(model), model))
-    assert error(mine.maps, exact.maps) <= max(error(torchs.maps, exact.maps), 1e-7)
+    assert error(mine.maps, exact.maps) <= 2 * max(error(torchs.maps, exact.maps), 1e-7)
     for name, found in mine.gradients.items():
         wanted = exact.gradients[name]
-        assert error(found, wanted) <= max(error(torchs.gradients[name], wanted), 1e-7), name
+        assert error(found, wanted) <= 2 * max(error(torchs.gradients[name], wanted), 1e-7), name
 
 
 @pytest.mark.parametrize("kind", MODELS)
