@@ -107,14 +107,19 @@ def headline_of(rows: Sequence[Row]) -> str:
 
 def versions(rows: Sequence[Row], within: str) -> list[str]:
     """What one schedule is to the others, without its name: with all of their names, with numbers
-    in place of many names, with numbers alone, and in total. within: what equal means."""
+    in place of many names, with what is decided alone, with numbers alone, and in total. within:
+    what equal means."""
     groups = _by_verdict(rows)
     total, undecided = len(rows), sum(row["verdict"] not in _DECIDED for row in rows)
-    numbers = [
-        _VERBS[verdict].format(len(names), within)
-        for verdict, names in groups.items()
-        if verdict in _DECIDED
-    ] + [f"is undecided against {undecided}"] * bool(undecided)
+    open_ = [f"is undecided against {undecided}"] * bool(undecided)
+    decided, numbers = (
+        [
+            _VERBS[verdict].format(write(names), within)
+            for verdict, names in groups.items()
+            if verdict in _DECIDED
+        ]
+        for write in (_few, len)
+    )
     return [
         _clauses(
             [_VERBS[verdict].format(listed(names), within) for verdict, names in groups.items()]
@@ -122,7 +127,8 @@ def versions(rows: Sequence[Row], within: str) -> list[str]:
         _clauses(
             [_VERBS[verdict].format(_few(names), within) for verdict, names in groups.items()]
         ),
-        f"{_clauses(numbers)} of {total}",
+        _clauses([*decided, *open_]),
+        f"{_clauses([*numbers, *open_])} of {total}",
         f"has {total - undecided} of {count(total, 'comparison')} decided",
     ]
 

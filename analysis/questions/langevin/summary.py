@@ -44,14 +44,19 @@ def headline(accuracy: pd.DataFrame, likelihood: pd.DataFrame) -> str:
     >>> headline(pairs, pairs.assign(verdict="worse"))
     'In accuracy SGD beats sgld; in likelihood it loses to sgld.'
     """
-    return fitting(
-        f"In accuracy SGD {first}; in likelihood it {second}."
-        for first, second in zip(
-            pair_summary.versions(accuracy.to_dict("records"), points(accuracy["delta"].iloc[0])),
-            pair_summary.versions(likelihood.to_dict("records"), f"{NATS} nats"),
-            strict=True,
-        )
+    within = points(accuracy["delta"].iloc[0])
+    first = pair_summary.versions(accuracy.to_dict("records"), within)
+    second = pair_summary.versions(likelihood.to_dict("records"), f"{NATS} nats")
+    parted = [
+        f"In accuracy SGD {one}; in likelihood it {other}."
+        for one, other in zip(first, second, strict=True)
+    ]
+    alike = set(map(tuple, accuracy[["family", "verdict"]].to_numpy())) == set(
+        map(tuple, likelihood[["family", "verdict"]].to_numpy())
     )
+    if not alike or "equivalent" in set(accuracy["verdict"]):  # which has a measure of its own
+        return fitting(parted)
+    return fitting(f"In accuracy and in likelihood SGD {each}." for each in first)
 
 
 def _in_likelihood(row: Row) -> Judgement:

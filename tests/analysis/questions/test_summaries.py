@@ -188,6 +188,19 @@ def test_both_measures_of_samplers_are_said() -> None:
     assert found.judgements[2].detail == "+0.050 nats (+0.010 to +0.090)"
 
 
+def test_what_both_measures_say_is_said_once() -> None:
+    verdicts = ("worse", "worse", "unresolved", "unresolved")
+    assert langevin.headline(methods(*verdicts), methods(*verdicts)) == (
+        "In accuracy and in likelihood SGD loses to sgld and swa, and cannot be told from "
+        "snapshots and cyclical."
+    )
+    other = langevin.headline(methods(*verdicts), methods("worse", *verdicts[:3]))
+    assert other == (
+        "In accuracy SGD loses to sgld and swa, and is undecided against 2; in likelihood it "
+        "loses to 3 schedules, and is undecided against 1."
+    )
+
+
 def test_any_verdicts_on_samplers_fit() -> None:
     verdicts = ("better", "worse", "equivalent", "unresolved", "too few", "more often untrained")
     for first in combinations_with_replacement(verdicts, 4):
