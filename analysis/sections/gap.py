@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from matplotlib.ticker import MaxNLocator
 
 from analysis.estimators.intervals import DIFFERENCE, mean_interval
 from analysis.estimators.learning_curves import gap_at_equal_loss
@@ -100,8 +99,8 @@ def draw(estimates: Estimates) -> list[Picture]:
         left.set_xlabel("gap (points of error)")
         percent_ticks(left.xaxis)
         right.set_xlabel("weight norm")
-        right.xaxis.set_major_locator(MaxNLocator(2))
-        right.xaxis.set_major_locator(MaxNLocator(2))
+        ends = np.unique(frame["weight_norm"].agg(["min", "max"]))  # few fit into the panel
+        right.set_xticks(ends, [f"{each:.4g}" for each in ends])
         for one in (left, right):
             one.grid(visible=False, axis="y")
             one.margins(x=0.15)

