@@ -138,7 +138,8 @@ def report(url: str, folder: Path) -> dict[str, Any]:
     out = folder / "report"
     lrstudy(url, folder, "report", *REPORTED, "--out", str(out), "--latex")
     findings = json.loads((out / "findings.json").read_text().replace(url, "URL"))
-    page = re.sub("<time.*?</time>", "", (out / "report.html").read_text().replace(url, "URL"))
+    page = (out / "report.html").read_text().replace(url, "URL")
+    page = re.sub("<(time|style|script).*?</\\1>", "", page, flags=re.S)
     tables = {path.name: path.read_text() for path in sorted((out / "tables").iterdir())}
     return {"findings": findings, "page": _Text(page).lines, "tables": tables}
 
