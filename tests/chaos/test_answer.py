@@ -9,7 +9,7 @@ import re
 import signal
 import time
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +76,8 @@ def spec_tested(url: str) -> StudySpec:
     """The spec of the test, without the numbers of the trials that its arms repeat: one that was
     cut off has a number, too, so that those after it have others."""
     spec = load_spec(open_storage(url), "it-test")
-    return replace(spec, arms=tuple(each.model_copy(update={"origin": None}) for each in spec.arms))
+    arms = tuple(each.model_copy(update={"origin": None}) for each in spec.arms)
+    return spec.model_copy(update={"arms": arms})
 
 
 def verdicts(answering: Scene) -> list[str]:
