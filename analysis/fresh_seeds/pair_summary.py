@@ -57,9 +57,7 @@ def judgement(row: Row, both: bool = False) -> Judgement:
 def detail(row: Row) -> str:
     """The difference with the interval that decided, or the runs untrained that did."""
     verdict = str(row["verdict"])
-    if verdict == NOT_JUDGED or not row["n"]:
-        return failures(row)
-    if "untrained" in verdict:
+    if verdict == NOT_JUDGED or not row["n"] or "untrained" in verdict:
         return failures(row)
     bounds = EQUIVALENCE if verdict == "equivalent" else ADJUSTED
     mean, low, high = (float(row[each]) for each in ("difference_accuracy", *bounds))
@@ -70,7 +68,9 @@ def detail(row: Row) -> str:
 
 
 def certainty(frame: pd.DataFrame) -> str:
-    """Seeds, images, and the errors that the intervals allow."""
+    """Seeds, images, and how often verdicts may be wrong: better, worse and what untrained runs
+    decide in 5 % of studies together, equivalent in 5 % besides. Of validation images, which also
+    chose what they judge, only the intervals are told."""
     rows, images = len(frame), IMAGES[str(frame["stage"].iloc[0])]
     seeds = count(int(frame["seeds"].max()), "new seed")
     text = f"Judged on {images} images over up to {seeds} of each"
@@ -78,10 +78,13 @@ def certainty(frame: pd.DataFrame) -> str:
         return text + f": it takes {FEWEST} to tell anything."
     looks = int(frame["looks"].iloc[0]) if "looks" in frame else 1
     several = [count(rows, "pair")] * (rows > 1) + [count(looks, "look")] * (looks > 1)
-    text += "; all verdicts together are wrong in at most 5 % of such studies"
-    text += f" ({listed(several)})" if several else ""
+    for_all = f", for all of {listed(several)} together" if several else ""
     if images == "validation":
-        text += ". The same images chose what they judge here"
+        text += f"; 95 % intervals{for_all}. The same images chose what they judge here"
+    else:
+        text += f"; 5 % of such studies at most have a wrong better or worse{for_all}"
+        equivalent = "equivalent" in set(frame["verdict"])
+        text += ", and 5 % a wrong equivalent" if equivalent else ""
     if "exploratory_n" in frame and frame["exploratory_n"].notna().any():
         text += ". Seeds beyond the plan are exploratory and decide nothing"
     return text + "."

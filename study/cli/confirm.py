@@ -41,7 +41,6 @@ from study.cli.options import (
     opened,
     preparing,
     print_json,
-    storage_failures,
     wrong_use,
 )
 from study.spec import StudySpec, TrainOn
@@ -111,8 +110,7 @@ def confirm(
         carry_out(storage, made, spec, places, crew, timeout, going_on)
     for stage, spec in specs.items():
         report_failures(storage, sibling(name, stage), spec)
-    with storage_failures(storage):
-        say_answer(storage, name)
+    say_answer(storage, name)
     show = command(storage, "report", name)
     typer.echo(with_command(f"study {name!r} is confirmed; show it:", show))
 

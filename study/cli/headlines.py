@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from study.cli.options import storage_failures
 from study.terminal import printable
 
 
@@ -19,5 +20,6 @@ def say_answer(url: str, name: str) -> None:
     from analysis.answers import at_a_glance
     from analysis.study import load_study
 
-    found = at_a_glance(load_study(url, name))
+    with storage_failures(url):
+        found = at_a_glance(load_study(url, name))
     say_headline(found.headline, found.certainty)

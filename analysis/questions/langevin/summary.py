@@ -31,8 +31,8 @@ def summarise(estimates: Estimates) -> Summary:
         *(_in_likelihood(row) for row in likelihood.to_dict("records")),
     ]
     certainty = (
-        f"{pair_summary.certainty(accuracy).removesuffix('.')}. Likelihood is calibrated on "
-        "validation images, in nats."
+        f"{pair_summary.certainty(accuracy)} Likelihood, in nats and calibrated on validation "
+        "images, is judged apart by the same rule."
     )
     return Summary(headline(accuracy, likelihood), certainty, "SGD against", judgements)
 
@@ -51,9 +51,10 @@ def headline(accuracy: pd.DataFrame, likelihood: pd.DataFrame) -> str:
         f"In accuracy SGD {one}; in likelihood it {other}."
         for one, other in zip(first, second, strict=True)
     ]
-    alike = set(map(tuple, accuracy[["family", "verdict"]].to_numpy())) == set(
-        map(tuple, likelihood[["family", "verdict"]].to_numpy())
-    )
+    judged = [
+        dict(zip(each["family"], each["verdict"], strict=True)) for each in (accuracy, likelihood)
+    ]
+    alike = judged[0] == judged[1]
     if not alike or "equivalent" in set(accuracy["verdict"]):  # which has a measure of its own
         return fitting(parted)
     return fitting(f"In accuracy and in likelihood SGD {each}." for each in first)

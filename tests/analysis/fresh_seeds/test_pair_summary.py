@@ -108,13 +108,15 @@ def test_each_judgement_has_the_interval_that_decided() -> None:
     ]
     assert found.about == "Cosine against"
     assert "8 new seeds" in found.certainty
-    assert "(3 pairs)" in found.certainty
+    assert "a wrong better or worse, for all of 3 pairs together, and 5 % a wrong equiv" in (
+        found.certainty
+    )
 
 
 def test_planned_looks_and_exploratory_seeds_are_told() -> None:
     planned = {"looks": 3, "look": 1, "exploratory_n": 40}
     found = summarise(pd.DataFrame([row("constant", "better", **planned)]))
-    assert "(3 looks)" in found.certainty
+    assert "for all of 3 looks together" in found.certainty
     assert found.certainty.endswith("Seeds beyond the plan are exploratory and decide nothing.")
 
 
@@ -126,3 +128,9 @@ def test_too_few_seeds_claim_no_error_rate() -> None:
 
 def test_without_a_pair_that_is_said() -> None:
     assert summarise(pd.DataFrame()) == NO_PAIR
+
+
+def test_images_that_chose_claim_no_error_rate() -> None:
+    found = summarise(pd.DataFrame([row("constant", "better", stage="confirm")]))
+    assert "studies" not in found.certainty
+    assert "The same images chose what they judge here" in found.certainty

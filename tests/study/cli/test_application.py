@@ -155,6 +155,30 @@ def test_report_goes_where_it_is_asked(lrstudy: Command, planted: Path) -> None:
     assert Path("both/findings.json").exists()
 
 
+@pytest.mark.usefixtures("unrendered")
+def test_a_report_is_opened_and_written_as_markdown(
+    lrstudy: Command, planted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", lambda url: not opened.append(url))  # type: ignore[func-returns-value]
+    made = lrstudy("report", "fixed_rate", "--markdown", "--open")
+    assert (made.status, made.err) == (0, "")
+    page = Path("reports/fixed_rate/report.html").resolve()
+    assert opened == [page.as_uri()]
+    assert made.out.splitlines()[0] in page.with_name("report.md").read_text().replace("\\", "")
+
+
+@pytest.mark.usefixtures("unrendered")
+def test_where_no_browser_is_that_is_said(
+    lrstudy: Command, planted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("webbrowser.open", lambda url: False)
+    made = lrstudy("report", "fixed_rate", "--open")
+    assert made.status == 1
+    assert "no browser could be opened here; the page is " in made.err
+    assert Path("reports/fixed_rate/report.html").exists()
+
+
 SPEC = "cosine:base=0.3,final=0.01,horizon=20,warmup=5"
 
 

@@ -101,16 +101,17 @@ def error(found: Tensor, exact: Tensor) -> float:
 
 
 def assert_as_near_as_torch(model: FastLeNet, count: int) -> None:
-    """Maps and gradients are no further from float64's than PyTorch's float32 ones are."""
+    """Maps and gradients are at most half as far again from float64's as PyTorch's float32 ones:
+    the order of its sums, and so their rounding, differs between processors."""
     pixels = decided(model, images(count))
     assert len(pixels) > 0.5 * count
     gradient = given_by(len(pixels))
     exact = through(copy.deepcopy(model).double(), pixels.double(), gradient.double())
     mine, torchs = (through(each, pixels, gradient) for each in (fast(model), model))
-    assert error(mine.maps, exact.maps) <= 2 * max(error(torchs.maps, exact.maps), 1e-7)
+    assert error(mine.maps, exact.maps) <= 1.5 * max(error(torchs.maps, exact.maps), 1e-7)
     for name, found in mine.gradients.items():
         wanted = exact.gradients[name]
-        assert error(found, wanted) <= 2 * max(error(torchs.gradients[name], wanted), 1e-7), name
+        assert error(found, wanted) <= 1.5 * max(error(torchs.gradients[name], wanted), 1e-7), name
 
 
 @pytest.mark.parametrize("kind", MODELS)
